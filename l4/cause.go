@@ -1,0 +1,76 @@
+package l4
+
+// A Cause says who ended a session and how. Exactly one is given to each, by finish.
+type Cause uint8
+
+// The causes, in the order in which a session can meet them.
+const (
+	CauseNone Cause = iota // the session goes on
+
+	// Before a backend was connected.
+	ClientLeft    // the client closed or reset while it waited for a backend
+	QueueFull     // every backend was full and so was the queue
+	QueueTimeout  // every backend stayed full for the queue timeout
+	NoBackend     // the pool has no backend that may serve
+	ConnectFailed // every try failed; the tries say how
+	OwnFault      // this process ran out of descriptors, ports or memory
+
+	// Ended by one side.
+	ClientClosed   // both sides finished, the client first
+	BackendClosed  // both sides finished, the backend first
+	ClientReset    // the client reset the connection
+	BackendReset   // the backend reset the connection
+	ClientTimeout  // the client stopped acknowledging (TCP_USER_TIMEOUT or keep-alive)
+	BackendTimeout // the backend stopped acknowledging
+
+	// Ended by a limit.
+	Idle        // no byte moved in either direction for the idle timeout
+	HalfClosed  // one side had finished and the other stood still for the half-close timeout
+	Lifetime    // the session reached its maximum lifetime
+	DrainCut    // still open when the drain timeout ended
+	Stopped     // still open when the process was told to stop at once
+	InternalBug // a panic in this session's code; the stack is in the log
+	causeCount  // how many there are
+)
+
+var causeNames = [causeCount]string{
+	CauseNone:      "open",
+	ClientLeft:     "client-left",
+	QueueFull:      "queue-full",
+	QueueTimeout:   "queue-timeout",
+	NoBackend:      "no-backend",
+	ConnectFailed:  "connect-failed",
+	OwnFault:       "own-fault",
+	ClientClosed:   "client-closed",
+	BackendClosed:  "backend-closed",
+	ClientReset:    "client-reset",
+	BackendReset:   "backend-reset",
+	ClientTimeout:  "client-timeout",
+	BackendTimeout: "backend-timeout",
+	Idle:           "idle",
+	HalfClosed:     "half-closed",
+	Lifetime:       "lifetime",
+	DrainCut:       "drain-cut",
+	Stopped:        "stopped",
+	InternalBug:    "internal-bug",
+}
+
+// String returns the name that logs and metrics use.
+func (c Cause) String() string {
+	if c < causeCount {
+		return causeNames[c]
+	}
+	return "unknown"
+}
+
+// Causes returns every cause that a session can end with, for documentation and metrics.
+func Causes() []Cause {
+	all := make([]Cause, 0, causeCount-1)
+	for c := CauseNone + 1; c < causeCount; c++ {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Clean reports whether a session that ended so carried everything that both sides had to say.
+func (c Cause) Clean() bool { return c == ClientClosed || c == BackendClosed }

@@ -1,0 +1,58 @@
+package l4
+
+import (
+	"time"
+
+	"forebay/pool"
+)
+
+// maxTries bounds how many tries one Record can hold, and so the Tries of a Server.
+const maxTries = 16
+
+// A Record is what became of one session. finish fills it and hands it to Server.Finished; it is used again for the next
+// session as soon as that returns.
+type Record struct {
+	ID       uint64 // counts up from 1 since the process started
+	Listener string // as the operator named it
+	Client   pool.Address
+	Local    pool.Address // the address the client connected to; zero where nothing needed it
+	Backend  string       // the name of the backend that was used, "" where none was connected
+	Address  pool.Address // where that backend was reached
+
+	Start     time.Time     // when the connection was accepted
+	Queue     time.Duration // how long it waited for a backend with room
+	Connect   time.Duration // from the first pick to a connected backend, failed tries included
+	FirstByte time.Duration // from the backend's connection to its first byte; negative where none came
+	Total     time.Duration // from accept to close
+
+	FromClient  uint64 // bytes read from the client
+	FromBackend uint64 // bytes read from the backend
+	ToBackend   uint64 // bytes the kernel took for the backend
+	ToClient    uint64 // bytes the kernel took for the client
+
+	ClientTCP  PathInfo
+	BackendTCP PathInfo
+
+	Tries    []Try  // every connect that was tried, the successful one last
+	UniqueID string // the PROXY protocol UNIQUE_ID that the backend was given, "" where none was
+	Cause    Cause
+}
+
+// Empty reports whether the session carried no byte either way, as a port scan or an upstream's health check does.
+func (r *Record) Empty() bool { return r.FromClient == 0 && r.FromBackend == 0 }
+
+// A Try is one attempt to connect to a backend.
+type Try struct {
+	Backend string
+	Address pool.Address
+	Result  pool.Outcome
+	Took    time.Duration
+}
+
+// A PathInfo is what the kernel knew about one side's TCP connection when the session ended (tcp(7), TCP_INFO). It is zero for UNIX
+// sockets.
+type PathInfo struct {
+	RTT         time.Duration // smoothed round trip time
+	Retransmits uint32        // segments sent again over the whole connection
+	Unacked     uint64        // bytes that the other side of the session sent and this side never acknowledged, those still held here included
+}

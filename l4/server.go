@@ -1,0 +1,78 @@
+package l4
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"forebay/pool"
+)
+
+// A Server accepts sessions on listeners and relays each to a backend of its Pool. Its exported fields are its configuration;
+// they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose.
+type Server struct {
+	Pool *pool.Pool
+
+	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
+	Loops int
+	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor limit allows.
+	MaxConns int
+
+	ConnectTimeout time.Duration // one try
+	ConnectBudget  time.Duration // all tries of one client together; 0: Tries × ConnectTimeout
+	Tries          int           // different backends tried for one client, 1 to 16
+	HedgeAfter     time.Duration // a second backend is tried beside one that has not answered for this long; 0: never
+	QueueTimeout   time.Duration // how long a client waits while every backend is full
+	Sources        []netip.Addr  // local addresses for connections to backends, used in turn; none: the kernel chooses
+
+	IdleTimeout      time.Duration // neither direction moved; 0: no limit
+	HalfCloseTimeout time.Duration // one side has finished and the other stands still; 0: no limit
+	MaxLifetime      time.Duration // from accept; 0: no limit
+	LifetimeJitter   float64       // each session's MaxLifetime is shortened by up to this share of it, 0 to 1
+	UserTimeout      time.Duration // a peer that acknowledges nothing for this long is dead (TCP_USER_TIMEOUT); 0: the kernel's rule
+	KeepAlive        time.Duration // a silent peer is probed after this long, and dropped after three unanswered probes; 0: never
+
+	ProxyOut ProxyVersion // which PROXY protocol header a backend gets
+	ProxyTLV ProxyTLV     // what a version 2 header carries beside the addresses
+
+	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record. nil: not called.
+	Finished func(*Record)
+	// Logger gets what concerns the process and not one session: accepting paused, a panic caught. nil: slog.Default.
+	Logger *slog.Logger
+
+	serverState
+}
+
+// A ProxyVersion is a version of the PROXY protocol, or none.
+type ProxyVersion uint8
+
+// The versions. The zero value sends no header.
+const (
+	ProxyOff ProxyVersion = iota
+	ProxyV1               // the text header
+	ProxyV2               // the binary header
+)
+
+// A ProxyTLV is a set of the optional fields of a version 2 header.
+type ProxyTLV uint8
+
+// The optional fields.
+const (
+	ProxyCRC32C   ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
+	ProxyUniqueID                      // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
+)
+
+// DefaultServer returns a Server for p with the default of every limit.
+func DefaultServer(p *pool.Pool) *Server {
+	return &Server{
+		Pool:             p,
+		ConnectTimeout:   5 * time.Second,
+		Tries:            3,
+		QueueTimeout:     5 * time.Second,
+		IdleTimeout:      time.Hour,
+		HalfCloseTimeout: 5 * time.Minute,
+		LifetimeJitter:   0.1,
+		UserTimeout:      time.Minute,
+		KeepAlive:        time.Minute,
+	}
+}

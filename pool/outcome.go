@@ -1,0 +1,39 @@
+package pool
+
+// An Outcome is what came of a lease: traffic's opinion of the backend, given once, to Lease.Done.
+type Outcome uint8
+
+// The outcomes. Only Refused, TimedOut, Unreachable and Died speak against the backend.
+const (
+	Served      Outcome = iota // connected, and the session ran its course
+	Refused                    // the backend's machine refused the connection
+	TimedOut                   // no answer within the connect timeout
+	Unreachable                // no route, or a network error on the way
+	Died                       // connected, then ended without a first byte where the client had sent some
+	OwnFault                   // this machine lacked a descriptor, a port or memory: says nothing about the backend
+	Abandoned                  // the client left, or another try won: says nothing about the backend
+	outcomeCount
+)
+
+var outcomeNames = [outcomeCount]string{
+	Served:      "connected",
+	Refused:     "refused",
+	TimedOut:    "timeout",
+	Unreachable: "unreachable",
+	Died:        "died",
+	OwnFault:    "own-fault",
+	Abandoned:   "abandoned",
+}
+
+// String returns the name that logs and metrics use.
+func (o Outcome) String() string {
+	if o < outcomeCount {
+		return outcomeNames[o]
+	}
+	return "unknown"
+}
+
+// Failed reports whether o speaks against the backend.
+func (o Outcome) Failed() bool {
+	return o == Refused || o == TimedOut || o == Unreachable || o == Died
+}
