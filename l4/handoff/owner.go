@@ -1,0 +1,140 @@
+package handoff
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// An owner is who has a socket, as far as /proc tells this user. The zero owner is nobody known.
+type owner struct {
+	inode uint64 // of the socket; 0: none was found
+	uid   string // of who made it; "" where the kernel does not list it
+	pid   int    // 0: not visible to this user
+	comm  string // the process's name
+}
+
+// by returns " by nginx (pid 123)", for the end of an error, or less where less is known.
+func (o owner) by() string {
+	switch {
+	case o.pid == os.Getpid():
+		return " by this process itself"
+	case o.pid != 0:
+		return fmt.Sprintf(" by %s (pid %d)", o.comm, o.pid)
+	case o.uid != "":
+		return fmt.Sprintf(" by a process of user id %s that is not visible from here", o.uid)
+	}
+	return ""
+}
+
+// ownerOf finds who listens where s would.
+func ownerOf(s Spec) owner {
+	var o owner
+	switch {
+	case s.path != "":
+		o = unixSocket(s.path)
+	default:
+		o = tcpSocket(s)
+	}
+	if o.inode != 0 {
+		o.pid, o.comm = holder(o.inode)
+	}
+	return o
+}
+
+// tcpSocket finds the socket that keeps s from being bound, in the tables of proc_net_tcp (Linux, Documentation/networking).
+func tcpSocket(s Spec) owner {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		for fields := range rows(table) {
+			if len(fields) < 10 || fields[3] != "0A" { // 0A: LISTEN
+				continue
+			}
+			at, err := parseHexAddr(fields[1])
+			if err == nil && inTheWay(s, at) {
+				inode, _ := strconv.ParseUint(fields[9], 10, 64)
+				return owner{inode: inode, uid: fields[7]}
+			}
+		}
+	}
+	return owner{}
+}
+
+// inTheWay reports whether a listener at one address keeps s from its own: the ports are equal, and the addresses are too or one of
+// them is every address.
+func inTheWay(s Spec, at netip.AddrPort) bool {
+	if at.Port() != s.port {
+		return false
+	}
+	every := !s.addr.IsValid() || s.addr.IsUnspecified() || at.Addr().IsUnspecified()
+	return every || at.Addr() == s.addr.WithZone("")
+}
+
+// parseHexAddr reads "0100007F:1F90": the address as 32-bit words in the machine's byte order, then the port. Both supported
+// architectures are little-endian.
+func parseHexAddr(text string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for word := 0; word+4 <= len(raw); word += 4 {
+		w := raw[word : word+4]
+		w[0], w[1], w[2], w[3] = w[3], w[2], w[1], w[0]
+	}
+	ip, ok := netip.AddrFromSlice(raw)
+	n, err := strconv.ParseUint(port, 16, 16)
+	if !ok || err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address of /proc/net/tcp", text)
+	}
+	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
+}
+
+// unixSocket finds the socket bound to path in /proc/net/unix. Accepted sockets bear their listener's path too, but are connected.
+func unixSocket(path string) owner {
+	const unconnected = "01"
+	for fields := range rows("/proc/net/unix") {
+		if len(fields) >= 8 && fields[5] == unconnected && strings.Join(fields[7:], " ") == path {
+			inode, _ := strconv.ParseUint(fields[6], 10, 64)
+			return owner{inode: inode}
+		}
+	}
+	return owner{}
+}
+
+// rows yields the lines of a table in /proc, cut into fields; none if it can't be read.
+func rows(table string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		f, err := os.Open(table)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if !yield(strings.Fields(lines.Text())) {
+				return
+			}
+		}
+	}
+}
+
+// holder finds a process that has the socket with this inode open, by the links in /proc/PID/fd (proc_pid_fd(5)). A user sees only
+// their own; root sees all.
+func holder(inode uint64) (pid int, comm string) {
+	want := fmt.Sprintf("socket:[%d]", inode)
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the only error is a malformed pattern
+	for _, link := range links {
+		if target, err := os.Readlink(link); err != nil || target != want {
+			continue
+		}
+		process, _, _ := strings.Cut(strings.TrimPrefix(link, "/proc/"), "/")
+		pid, _ = strconv.Atoi(process)
+		name, _ := os.ReadFile("/proc/" + process + "/comm")
+		return pid, strings.TrimSpace(string(name))
+	}
+	return 0, ""
+}

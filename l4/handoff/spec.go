@@ -1,0 +1,184 @@
+// Package handoff makes the listening sockets that a Server accepts from.
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// A Spec is a listen address as an operator writes it:
+//
+//	:PORT, *:PORT   every IPv4 and IPv6 address of this machine, through one dual-stack socket
+//	0.0.0.0:PORT    every IPv4 address, and no IPv6
+//	[::]:PORT       every IPv6 address, and no IPv4
+//	IP:PORT         one address; IPv6 in brackets, with a zone where it is link-local: [fe80::1%eth0]:PORT
+//	NAME:PORT       every address that the name has; one listener each
+//	unix:PATH       a UNIX socket; unix:@NAME is in Linux's abstract name space (unix(7))
+//
+// Port 0 is any free port. A Spec is comparable; the zero Spec is :0.
+type Spec struct {
+	name string     // to be resolved, or already resolved to addr; "" where an IP or nothing was written
+	addr netip.Addr // not valid for :PORT and for an unresolved name
+	port uint16
+	path string // "" for TCP
+}
+
+// maxPath is how long a UNIX socket's path can be: sun_path of unix(7) less its final NUL.
+const maxPath = 107
+
+// UnmarshalText reads one Spec. It resolves no name; see Resolve.
+func (s *Spec) UnmarshalText(text []byte) error {
+	parsed, err := parse(string(text))
+	if err != nil {
+		return err
+	}
+	*s = parsed
+	return nil
+}
+
+func parse(text string) (Spec, error) {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		return parsePath(path)
+	}
+	host, port, err := split(text)
+	if err != nil {
+		return Spec{}, err
+	}
+	s := Spec{}
+	if s.port, err = parsePort(text, port); err != nil {
+		return Spec{}, err
+	}
+	return s, s.setHost(text, host)
+}
+
+func parsePath(path string) (Spec, error) {
+	switch {
+	case path == "" || path == "@":
+		return Spec{}, errors.New(`"unix:` + path + `" names no socket; write unix:/run/name.sock or unix:@name`)
+	case strings.ContainsRune(path, 0):
+		return Spec{}, fmt.Errorf("%q has a zero byte in its path", "unix:"+path)
+	case len(path) > maxPath:
+		return Spec{}, fmt.Errorf("%q is a path of %d bytes; a UNIX socket's may have %d", "unix:"+path, len(path), maxPath)
+	}
+	return Spec{path: path}, nil
+}
+
+// split cuts text at the colon before the port. An IPv6 host must stand in brackets, and loses them.
+func split(text string) (host, port string, err error) {
+	colon := strings.LastIndexByte(text, ':')
+	if colon < 0 {
+		return "", "", fmt.Errorf("%q has no port; write %s", text, withPort(text))
+	}
+	host, port = text[:colon], text[colon+1:]
+	inner, bracketed := strings.CutPrefix(host, "[")
+	if !bracketed {
+		if strings.ContainsRune(host, ':') {
+			return "", "", fmt.Errorf("%q: an IPv6 address stands in brackets, as in [::1]:8080", text)
+		}
+		return host, port, nil
+	}
+	inner, closed := strings.CutSuffix(inner, "]")
+	if ip, err := netip.ParseAddr(inner); !closed || err != nil || !ip.Is6() {
+		return "", "", fmt.Errorf("%q: what stands in brackets is no IPv6 address", text)
+	}
+	return inner, port, nil
+}
+
+// withPort guesses what was meant by an address without a colon.
+func withPort(text string) string {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return ":" + text
+	}
+	return text + ":8080"
+}
+
+func parsePort(text, port string) (uint16, error) {
+	n, err := strconv.ParseUint(port, 10, 64)
+	switch {
+	case port == "":
+		return 0, fmt.Errorf("%q has no port after the colon; 0 is any free one", text)
+	case errors.Is(err, strconv.ErrRange) || n > 65535:
+		return 0, fmt.Errorf("%q: port %s is out of range; ports go from 0 (any free one) to 65535", text, port)
+	case err != nil:
+		return 0, fmt.Errorf("%q: port %q is not a number", text, port)
+	}
+	return uint16(n), nil
+}
+
+func (s *Spec) setHost(text, host string) error {
+	if host == "" || host == "*" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		s.addr = ip.Unmap()
+		return nil
+	}
+	if !isName(host) {
+		return fmt.Errorf("%q: %q is neither an IP address nor a host name", text, host)
+	}
+	s.name = host
+	return nil
+}
+
+// isName reports whether host can be a host name: letters, digits, hyphens, underscores and dots, and not a mistyped IPv4 address.
+func isName(host string) bool {
+	letters := false
+	for _, c := range []byte(host) {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_':
+			letters = true
+		case c >= '0' && c <= '9' || c == '-' || c == '.':
+		default:
+			return false
+		}
+	}
+	return letters && len(host) <= 253
+}
+
+// String returns what was written, canonical: UnmarshalText reads it back to an equal Spec, unless that was resolved.
+func (s Spec) String() string {
+	port := strconv.Itoa(int(s.port))
+	switch {
+	case s.path != "":
+		return "unix:" + s.path
+	case s.name != "":
+		return s.name + ":" + port
+	case s.addr.IsValid():
+		return net.JoinHostPort(s.addr.String(), port)
+	}
+	return ":" + port
+}
+
+// MarshalText returns what String returns.
+func (s Spec) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// A Resolver finds the addresses of a name, as *net.Resolver does.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Resolve returns s once for each address that its name has, ready for Listen, and just s where no name was written.
+func (s Spec) Resolve(ctx context.Context, r Resolver) ([]Spec, error) {
+	if s.name == "" {
+		return []Spec{s}, nil
+	}
+	addrs, err := r.LookupNetIP(ctx, "ip", s.name)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s, err)
+	}
+	var all []Spec
+	seen := map[netip.Addr]bool{}
+	for _, a := range addrs {
+		a = a.Unmap()
+		if !seen[a] {
+			seen[a] = true
+			all = append(all, Spec{name: s.name, addr: a, port: s.port})
+		}
+	}
+	return all, nil
+}

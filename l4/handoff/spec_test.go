@@ -1,0 +1,131 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSpecReads(t *testing.T) {
+	for text, canonical := range map[string]string{
+		":8080":                  ":8080",
+		"*:80":                   ":80",
+		":0":                     ":0",
+		"0.0.0.0:443":            "0.0.0.0:443",
+		"[::]:443":               "[::]:443",
+		"[2001:DB8::0:1]:65535":  "[2001:db8::1]:65535",
+		"[fe80::1%eth0]:22":      "[fe80::1%eth0]:22",
+		"[::ffff:192.0.2.1]:80":  "192.0.2.1:80",
+		"localhost:5432":         "localhost:5432",
+		"db-1.example.org:5432":  "db-1.example.org:5432",
+		"unix:/run/forebay.sock": "unix:/run/forebay.sock",
+		"unix:@forebay":          "unix:@forebay",
+		"unix:relative:odd":      "unix:relative:odd",
+	} {
+		var s, again Spec
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if s.String() != canonical {
+			t.Errorf("%q: got %q, want %q", text, s, canonical)
+		}
+		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+			t.Errorf("%q: got %+v, %v when read again, want %+v", text, again, err, s)
+		}
+	}
+}
+
+func TestSpecRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  `"" has no port`,
+		"8080":                              "write :8080",
+		"localhost":                         "write localhost:8080",
+		":":                                 "no port after the colon",
+		":http":                             `port "http" is not a number`,
+		":65536":                            "out of range",
+		":99999999999999999999":             "out of range",
+		":-1":                               "is not a number",
+		"::1:80":                            "brackets",
+		"[::1]":                             "brackets",
+		"[localhost]:80":                    "no IPv6 address",
+		"[127.0.0.1]:80":                    "no IPv6 address",
+		"1.2.3:80":                          "neither an IP address nor a host name",
+		"256.1.1.1:80":                      "neither an IP address nor a host name",
+		"a b:80":                            "neither an IP address nor a host name",
+		"unix:":                             "names no socket",
+		"unix:@":                            "names no socket",
+		"unix:/a\x00b":                      "zero byte",
+		"unix:/" + strings.Repeat("x", 107): "108 bytes",
+	} {
+		var s Spec
+		err := s.UnmarshalText([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want an error with %q", text, err, want)
+		}
+		if s != (Spec{}) {
+			t.Errorf("%q: a refused text changed the Spec to %v", text, s)
+		}
+	}
+}
+
+type resolver func(host string) ([]netip.Addr, error)
+
+func (r resolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	return r(host)
+}
+
+func TestSpecResolvesToEachAddressOnce(t *testing.T) {
+	r := resolver(func(string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("::ffff:127.0.0.1"), netip.MustParseAddr("127.0.0.1")}, nil
+	})
+	all, err := spec(t, "localhost:80").Resolve(t.Context(), r)
+	var got []netip.Addr
+	for _, s := range all {
+		got = append(got, s.addr)
+	}
+	want := []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestSpecDoesNotResolveAddresses(t *testing.T) {
+	r := resolver(func(host string) ([]netip.Addr, error) { return nil, errors.New("asked for " + host) })
+	for _, text := range []string{":80", "127.0.0.1:80", "[::]:80", "unix:/run/x"} {
+		s := spec(t, text)
+		if got, err := s.Resolve(t.Context(), r); err != nil || !slices.Equal(got, []Spec{s}) {
+			t.Errorf("%s: got %v, %v; want itself", text, got, err)
+		}
+	}
+	if _, err := spec(t, "gone.example:80").Resolve(t.Context(), r); err == nil || !strings.Contains(err.Error(), "gone.example:80") {
+		t.Errorf("got %v, want an error that names gone.example:80", err)
+	}
+}
+
+func FuzzSpec(f *testing.F) {
+	for _, text := range []string{":8080", "[::1%lo]:1", "a.b:0", "unix:@x", "[::ffff:1.2.3.4]:80", "*:1"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var s, again Spec
+		if s.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+			t.Errorf("%q became %q, which reads as %+v, %v; want %+v", text, s, again, err, s)
+		}
+	})
+}
+
+func spec(t testing.TB, text string) Spec {
+	t.Helper()
+	var s Spec
+	if err := s.UnmarshalText([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
