@@ -1,0 +1,145 @@
+package l4test
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does.
+type Backend struct {
+	tb       testing.TB
+	listener net.Listener
+	addr     string
+	script   func(*Peer)
+	accepted atomic.Int64
+	done     chan struct{} // closed by Close
+	running  sync.WaitGroup
+
+	mu     sync.Mutex
+	open   map[net.Conn]struct{}
+	closed bool
+}
+
+// Serve starts a Backend on a free port of 127.0.0.1. script is run for each connection, on a goroutine of its own; the connection is
+// closed when it returns.
+func Serve(tb testing.TB, script func(*Peer)) *Backend {
+	tb.Helper()
+	return ServeAt(tb, "127.0.0.1:0", script)
+}
+
+// ServeAt is Serve at an address; port 0 is any free one.
+func ServeAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
+	tb.Helper()
+	network, address := split(addr)
+	l, err := net.Listen(network, address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return serve(tb, l, script)
+}
+
+func serve(tb testing.TB, l net.Listener, script func(*Peer)) *Backend {
+	b := &Backend{
+		tb: tb, listener: l, addr: operand(l.Addr()), script: script,
+		done: make(chan struct{}), open: make(map[net.Conn]struct{}),
+	}
+	tb.Cleanup(b.Close)
+	b.running.Go(b.accept)
+	return b
+}
+
+// operand returns a as an operator writes it.
+func operand(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
+}
+
+// Addr returns where the Backend listens.
+func (b *Backend) Addr() string { return b.addr }
+
+// Accepted returns how many connections it has accepted.
+func (b *Backend) Accepted() int { return int(b.accepted.Load()) }
+
+// Open returns how many of them are still open.
+func (b *Backend) Open() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.open)
+}
+
+// StopListening closes the listening socket and leaves the connections: what comes now is refused.
+func (b *Backend) StopListening() { b.listener.Close() }
+
+// Close ends the Backend and all its connections, and returns when its scripts have. It may be called again.
+func (b *Backend) Close() {
+	b.listener.Close()
+	b.mu.Lock()
+	if !b.closed {
+		b.closed = true
+		close(b.done)
+	}
+	for conn := range b.open {
+		conn.Close()
+	}
+	b.mu.Unlock()
+	b.running.Wait()
+}
+
+func (b *Backend) accept() {
+	for {
+		conn, err := b.listener.Accept()
+		if err != nil {
+			return // closed: nothing else ends a listener of a test
+		}
+		if !b.add(conn) {
+			conn.Close()
+			return
+		}
+		b.running.Go(func() { b.play(conn) })
+	}
+}
+
+func (b *Backend) play(conn net.Conn) {
+	defer b.remove(conn)
+	b.script(&Peer{tb: b.tb, conn: conn.(stream), fail: failOnOwnGoroutine(b.tb, b.ended), ended: b.done})
+}
+
+func (b *Backend) ended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+func (b *Backend) add(conn net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.accepted.Add(1)
+	b.open[conn] = struct{}{}
+	return true
+}
+
+func (b *Backend) remove(conn net.Conn) {
+	conn.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.open, conn)
+}
+
+// SocketPath returns a path for a UNIX socket, short enough for one (unix(7): 108 bytes), in a directory that ends with the test.
+func SocketPath(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "l4test")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	return dir + "/s"
+}

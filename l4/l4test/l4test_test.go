@@ -1,0 +1,146 @@
+package l4test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) { os.Exit(Main(m)) }
+
+const mib = 1 << 20
+
+func TestEcho(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", "unix:" + SocketPath(t)} {
+		t.Run(addr, func(t *testing.T) {
+			b := ServeAt(t, addr, EchoScript)
+			p := Dial(t, b.Addr()).Send("hello").Expect("hello").SendEach("abc").Expect("abc").CloseWrite().ExpectEOF()
+			p.Close()
+			Await(t, time.Second, "the connection's end", func() bool { return b.Open() == 0 })
+			if b.Accepted() != 1 {
+				t.Errorf("got %d accepted, want 1", b.Accepted())
+			}
+		})
+	}
+}
+
+func TestContent(t *testing.T) {
+	b := Source(t, 7, 3*mib+1)
+	Dial(t, b.Addr()).ExpectContent(7, 3*mib+1).ExpectEOF()
+}
+
+func TestBanner(t *testing.T) {
+	Dial(t, Banner(t, "220 ready\r\n").Addr()).Expect("220 ready\r\n").Send("x").Expect("x")
+}
+
+func TestDyingDeliversAllThenResets(t *testing.T) {
+	Dial(t, Dying(t, 1, mib).Addr()).ExpectContent(1, mib).ExpectReset()
+}
+
+func TestAcceptAndClose(t *testing.T) { Dial(t, AcceptAndClose(t).Addr()).ExpectEOF() }
+func TestAcceptAndReset(t *testing.T) { Dial(t, AcceptAndReset(t).Addr()).ExpectReset() }
+
+func TestRefused(t *testing.T) {
+	if _, err := TryDial(t, Refused(t)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v, want %v", err, syscall.ECONNREFUSED)
+	}
+}
+
+func TestBlackHole(t *testing.T) {
+	_, err := net.DialTimeout("tcp", BlackHole(t), 100*time.Millisecond)
+	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+		t.Errorf("got %v, want a timeout", err)
+	}
+}
+
+func TestStalled(t *testing.T) {
+	b, resume := Stalled(t)
+	p := Dial(t, b.Addr()).Send("unheard")
+	Await(t, time.Second, "the connection", func() bool { return b.Open() == 1 })
+	if n := p.unacked(); n > len("unheard") {
+		t.Errorf("got %d bytes unacknowledged, want at most %d", n, len("unheard"))
+	}
+	resume()
+	p.CloseWrite().ExpectEOF()
+}
+
+func TestUrgentDataIsNotInTheStream(t *testing.T) {
+	Dial(t, Echo(t).Addr()).Send("ab").SendUrgent('!').Send("cd").Expect("abcd")
+}
+
+func TestUnread(t *testing.T) {
+	p := Dial(t, Banner(t, "12345").Addr())
+	Await(t, time.Second, "5 unread bytes", func() bool { return p.Unread() == 5 })
+}
+
+// A script that goes otherwise than it says must fail its test: here each failure is caught by a stand-in.
+func TestStepsFail(t *testing.T) {
+	eof, reset, text := AcceptAndClose(t), AcceptAndReset(t), Named(t, "text")
+	for _, c := range []struct {
+		name string
+		step func(*Peer)
+		addr string
+		want string
+	}{
+		{"reset for FIN", func(p *Peer) { p.ExpectEOF() }, reset.Addr(), "want a FIN"},
+		{"FIN for reset", (*Peer).ExpectReset, eof.Addr(), "want a reset"},
+		{"FIN for reset in the end", func(p *Peer) { p.ExpectResetSoon() }, text.Addr(), "want a reset"},
+		{"bytes for FIN", func(p *Peer) { p.ExpectEOF() }, text.Addr(), `got "text"`},
+		{"other bytes", func(p *Peer) { p.Expect("TEXT") }, text.Addr(), `got "text", want "TEXT"`},
+		{"too few bytes", func(p *Peer) { p.Expect("texts") }, text.Addr(), "unexpected EOF"},
+		{"other content", func(p *Peer) { p.ExpectContent(1, 4) }, text.Addr(), "byte 0 of 4"},
+		{"reset for all", func(p *Peer) { p.ReceiveAll() }, reset.Addr(), "want a FIN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := failure(t, c.addr, c.step); !strings.Contains(got, c.want) {
+				t.Errorf("got failure %q, want one with %q", got, c.want)
+			}
+		})
+	}
+}
+
+// failure returns how step fails on a connection to addr, or "" where it does not.
+func failure(t *testing.T, addr string, step func(*Peer)) string {
+	p, said := Dial(t, addr), make(chan string, 1)
+	p.fail = func(format string, args ...any) {
+		said <- fmt.Sprintf(format, args...)
+		runtime.Goexit()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		step(p)
+	}()
+	<-done
+	select {
+	case got := <-said:
+		return got
+	default:
+		return ""
+	}
+}
+
+// TestWhatIsLeftBehindIsSeen holds a descriptor and a goroutine, and looks at what Main would.
+func TestWhatIsLeftBehindIsSeen(t *testing.T) {
+	before := holdings()
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if after := holdings(); after.within(before) {
+		t.Errorf("a descriptor more was not seen: %v, then %v", before, after)
+	}
+	release := make(chan struct{})
+	defer close(release)
+	go func() { <-release }()
+	if after := holdings(); after.goroutines != before.goroutines+1 {
+		t.Errorf("got %v after %v, want one goroutine more", after, before)
+	}
+}
