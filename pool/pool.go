@@ -1,9 +1,112 @@
 // Package pool knows the backends: which exist, how much each carries, and which one the next session goes to.
+//
+// A Pool holds Backends and a Policy. Pick gives a session a Lease on one of them: the backend counts one more active session until
+// Lease.Done ends the claim and says what came of it. Nothing else lowers that count, and nothing else reports traffic's opinion.
+//
+// The policy ranks only the backends that may take a session now. A backend that is full (as many sessions as its MaxConns) or draining
+// (no longer in the configuration) leaves the ranking and comes back when that is over, so that a pick never searches: it costs
+// O(log n) at most, with a thousand backends as with four, and allocates nothing.
+//
+// Backends stand in two tiers. Backups serve a request only when no other backend is there for it: none is configured, or it has tried
+// them all. Backends that are merely full are there: the client waits for them in the queue (see Wait) and the backups stay idle, so
+// that a backup carries the load of failures, not of busy hours. Where nobody may wait (Options.Queue is 0), backups do take what does
+// not fit.
+//
+// Clients that wait are served in the order they came. Whenever a backend gets room, the first of them that it may serve has its
+// lease before the lock is given back; so no later Pick can overtake, and whatever room a Pick finds is room no waiter could use.
+//
+// One small mutex guards the ranking; it is never held across a callback. Names, addresses and counters are read without it.
+//
+// Update replaces the configuration. A backend with the name and addresses of one that is there is that one: its counters and sessions
+// stay. One that is gone drains, and is forgotten with its last session.
 package pool
 
-import "sync"
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
 
-// A Pool is a set of backends and the policy that picks among them.
+// The errors of Pick and Wait.
+var (
+	ErrNone      = errors.New("no backend may serve this session") // there is none, or every one was tried
+	ErrFull      = errors.New("every backend that may serve this session is full")
+	ErrQueueFull = errors.New("the queue for a backend is full")
+)
+
+// Options say how a Pool picks. The zero Options are round-robin without a queue.
+type Options struct {
+	Policy Policy
+	Queue  int // how many clients may wait while all backends are full; 0: none
+
+	// LoadFactor bounds what the source policy puts on one backend: so many times its fair share of the active sessions, by
+	// weight, and never less than 64 sessions, so that a handful of clients stay where they belong. It is 1 or more; 1.25 is a
+	// usual choice (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). 0: no bound.
+	LoadFactor float64
+}
+
+// A Pool is a set of backends and the policy that picks among them. Make it with New. It may be used by any number of goroutines.
 type Pool struct {
-	mu sync.Mutex // guards everything
+	options Options
+	members atomic.Pointer[[]member] // those configured, in their order, then those that drain; replaced, never edited
+	counts  queueCounts
+
+	updating sync.Mutex // held by Update alone, for as long as it takes; mu is held only to put its result in place
+
+	mu      sync.Mutex // guards the rest, and what Backend says it guards
+	primary tier
+	backup  tier
+	queue   queue
+}
+
+// New returns a Pool of backends. The error names every fault in o and backends. No backends at all is no fault: Pick then fails
+// with ErrNone until an Update brings some.
+func New(o Options, backends []Config) (*Pool, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p := &Pool{options: o}
+	p.members.Store(new([]member))
+	p.primary.ranking = newRanking(o, &p.primary)
+	p.backup.ranking = newRanking(o, &p.backup)
+	if err := p.Update(backends); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// A Request is what the pool may know about the session that a backend is picked for.
+type Request struct {
+	Source netip.Addr // the client's address, for the source policy; the zero Addr where it has none
+	Tried  []*Backend // not to be picked again
+}
+
+// tried reports whether r has had b already. It is a short list, so a search is quicker than a set.
+func (r *Request) tried(b *Backend) bool { return slices.Contains(r.Tried, b) }
+
+// Pick chooses a backend for r and counts the session on it. The caller ends the lease with Done. Pick allocates nothing. The error is
+// ErrNone where no backend is left for r, and ErrFull where those that are left are full: then Wait.
+func (p *Pool) Pick(r *Request) (Lease, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pickLocked(r)
+}
+
+func (p *Pool) pickLocked(r *Request) (Lease, error) {
+	if b := p.primary.next(r); b != nil {
+		return p.primary.lease(b), nil
+	}
+	full := p.primary.untried(r) > 0
+	if full && p.options.Queue > 0 {
+		return Lease{}, ErrFull
+	}
+	if b := p.backup.next(r); b != nil {
+		return p.backup.lease(b), nil
+	}
+	if full || p.backup.untried(r) > 0 {
+		return Lease{}, ErrFull
+	}
+	return Lease{}, ErrNone
 }

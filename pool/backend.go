@@ -1,0 +1,92 @@
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A Config is one backend as configured, its name resolved.
+type Config struct {
+	Name     string    // what logs and metrics call it, unique in its pool
+	Addrs    []Address // where it is reached; more than one are alternatives, tried in order within one try
+	Weight   Weight    // its share next to the others; 0 means 1
+	MaxConns int       // how many sessions it has at most; 0: any number
+	Backup   bool      // whether it serves only when no other can
+}
+
+// A Backend is a live member of a Pool. What it counts hangs on the object, so that it outlives changes of the configuration. A
+// pointer to it is its identity.
+type Backend struct {
+	name      string
+	addrs     []Address
+	preferred atomic.Int32
+	pool      *Pool
+
+	// Written with the pool's mutex held, read without.
+	active    atomic.Int64
+	picks     atomic.Uint64
+	outcomes  [outcomeCount]atomic.Uint64
+	connect   smoothed
+	firstByte smoothed
+
+	// Guarded by the pool's mutex.
+	weight   int
+	maxConns int
+	index    int   // its place in the configuration
+	tier     *tier // nil while draining
+	ranked   bool  // whether the tier's ranking holds it
+	at       int   // its place in a heap, or in a tree of weights
+	turn     turn
+}
+
+// Name returns the backend's name. It never changes.
+func (b *Backend) Name() string { return b.name }
+
+// Addrs returns where the backend is reached, one address or more. They never change; the caller must not change them either.
+func (b *Backend) Addrs() []Address { return b.addrs }
+
+// Prefer notes that Addrs()[i] is the one that answered last, so that the next session begins with it.
+func (b *Backend) Prefer(i int) {
+	if b.preferred.Load() != int32(i) { // a store would take the cache line from the other loops each time
+		b.preferred.Store(int32(i))
+	}
+}
+
+// Preferred returns the index last given to Prefer, at first 0.
+func (b *Backend) Preferred() int { return int(b.preferred.Load()) }
+
+// String returns the name.
+func (b *Backend) String() string { return b.name }
+
+// sessions returns how many sessions b has now.
+func (b *Backend) sessions() int { return int(b.active.Load()) }
+
+// room reports whether b may take one more session.
+func (b *Backend) room() bool { return b.maxConns == 0 || b.sessions() < b.maxConns }
+
+// lighter reports whether b carries less for its weight than c does. Cross-multiplied, it is exact.
+func (b *Backend) lighter(c *Backend) bool { return b.sessions()*c.weight < c.sessions()*b.weight }
+
+// evenWith reports whether b and c carry the same for their weight.
+func (b *Backend) evenWith(c *Backend) bool { return b.sessions()*c.weight == c.sessions()*b.weight }
+
+// smoothing is the share of each new measurement in a smoothed time: with 1/8, as in TCP's round trip time (RFC 6298, section 2), half
+// of the value is from the last five.
+const smoothing = 8
+
+// smoothed is an exponentially weighted mean of durations. The zero value has seen none.
+type smoothed struct{ mean atomic.Int64 }
+
+// add takes one more measurement in. Its callers hold the pool's mutex.
+func (s *smoothed) add(took time.Duration) {
+	took = max(took, 1) // 0 stands for none
+	mean := s.mean.Load()
+	if mean == 0 {
+		s.mean.Store(int64(took))
+		return
+	}
+	s.mean.Store(max(mean+(int64(took)-mean)/smoothing, 1))
+}
+
+// duration returns the mean, 0 if nothing was measured yet.
+func (s *smoothed) duration() time.Duration { return time.Duration(s.mean.Load()) }

@@ -1,0 +1,72 @@
+package pool
+
+import "time"
+
+// A Lease is a session's claim on a backend: one of its active sessions. The zero Lease is no lease and its methods do nothing. A
+// Lease may be moved but not shared: of two copies only one may be ended.
+type Lease struct {
+	backend *Backend
+	done    bool
+}
+
+// Backend returns the backend, nil for the zero Lease. It is still there after Done.
+func (l *Lease) Backend() *Backend { return l.backend }
+
+// Connected tells how long the backend took to accept the connection.
+func (l *Lease) Connected(took time.Duration) { l.measured(took, (*Backend).connected) }
+
+// FirstByte tells how long the backend took from the connection to its first byte.
+func (l *Lease) FirstByte(took time.Duration) { l.measured(took, (*Backend).answered) }
+
+func (b *Backend) connected(took time.Duration) { b.connect.add(took) }
+func (b *Backend) answered(took time.Duration)  { b.firstByte.add(took) }
+
+// measured enters a duration and lets the ranking know.
+func (l *Lease) measured(took time.Duration, enter func(*Backend, time.Duration)) {
+	b := l.backend
+	if b == nil || l.done {
+		return
+	}
+	b.pool.mu.Lock()
+	defer b.pool.mu.Unlock()
+	enter(b, took)
+	if b.ranked {
+		b.tier.changed(b)
+	}
+}
+
+// Done ends the lease and says what came of it. It is the only thing that lowers the backend's active sessions. A second call does
+// nothing. If a client waits that the backend may serve now, Done calls its granted function before it returns.
+func (l *Lease) Done(o Outcome) {
+	if l.backend == nil || l.done {
+		return
+	}
+	l.done = true
+	l.backend.pool.end(l.backend, o)
+}
+
+// end takes one session off b and gives the room to the first that waits for it.
+func (p *Pool) end(b *Backend, o Outcome) {
+	p.mu.Lock()
+	granted := p.endLocked(b, o)
+	p.mu.Unlock()
+	granted.tell()
+}
+
+func (p *Pool) endLocked(b *Backend, o Outcome) grants {
+	b.active.Add(-1)
+	if o < outcomeCount {
+		b.outcomes[o].Add(1)
+	}
+	if b.tier == nil {
+		p.forgetLocked(b)
+		return grants{}
+	}
+	b.tier.active--
+	wasFull := !b.ranked
+	b.tier.settle(b)
+	if wasFull && b.ranked { // with room before, there was no waiter that it could have served
+		return p.serveLocked()
+	}
+	return grants{}
+}

@@ -1,0 +1,35 @@
+package pool
+
+// leastConn picks the backend with the fewest active sessions for its weight. Among those that are even, an idle pool for one, it goes
+// round by weight, as round-robin would.
+type leastConn struct {
+	heap
+	now turn // the turn of the last pick
+}
+
+func newLeastConn() *leastConn {
+	return &leastConn{heap: heap{before: func(b, c *Backend) bool {
+		if !b.evenWith(c) {
+			return b.lighter(c)
+		}
+		return b.turn.before(c.turn) || !c.turn.before(b.turn) && b.index < c.index
+	}}}
+}
+
+func (p *leastConn) add(b *Backend) {
+	b.turn = b.turn.since(p.now, b.weight)
+	p.push(b)
+}
+
+func (p *leastConn) changed(b *Backend) { p.fix(b) }
+
+// next moves the turn of the backend that it returns; changed or remove, which follow a pick, put the heap right.
+func (p *leastConn) next(r *Request) *Backend {
+	b := p.first(r)
+	if b == nil {
+		return nil
+	}
+	p.now = b.turn.since(p.now, b.weight)
+	b.turn = p.now.following()
+	return b
+}

@@ -1,0 +1,57 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Policy says which of the backends that have room a session goes to. The zero Policy is RoundRobin.
+type Policy uint8
+
+// The policies.
+const (
+	RoundRobin Policy = iota // one after the other, smoothly by weight, and exactly
+	LeastConn                // the fewest active sessions for its weight; those that are even take turns
+	Random                   // of two drawn by weight, the one with fewer active sessions for its weight
+	Source                   // the same client to the same backend, by weighted rendezvous hashing of its address
+	First                    // the first of the configuration that has room
+	LeastTime                // the shortest smoothed connect time, times active sessions, for its weight
+	policyCount
+)
+
+var policyNames = [policyCount]string{
+	RoundRobin: "round-robin",
+	LeastConn:  "least-conn",
+	Random:     "random",
+	Source:     "source",
+	First:      "first",
+	LeastTime:  "least-time",
+}
+
+// Policies returns all policies, the default first.
+func Policies() []Policy { return []Policy{RoundRobin, LeastConn, Random, Source, First, LeastTime} }
+
+// String returns the policy's name, as the operator writes it.
+func (p Policy) String() string {
+	if p < policyCount {
+		return policyNames[p]
+	}
+	return fmt.Sprintf("policy(%d)", uint8(p))
+}
+
+// MarshalText returns the name.
+func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a name. The error names the policies there are, and the one that was meant if it is near.
+func (p *Policy) UnmarshalText(text []byte) error {
+	for _, known := range Policies() {
+		if string(text) == known.String() {
+			*p = known
+			return nil
+		}
+	}
+	if near := nearest(string(text), policyNames[:]); near != "" {
+		return fmt.Errorf("no policy is named %q: did you mean %s? There are %s", text, near, strings.Join(policyNames[:], ", "))
+	}
+	return fmt.Errorf("no policy is named %q: there are %s", text, strings.Join(policyNames[:], ", "))
+}

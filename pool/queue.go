@@ -1,0 +1,149 @@
+package pool
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// A Waiter is a client's place in the queue for a backend.
+type Waiter struct {
+	request    Request
+	granted    func(Lease)
+	lease      Lease
+	queued     bool
+	prev, next *Waiter
+}
+
+// Wait puts r into the queue. As soon as a backend has room for it, after those who came before, granted is called with the lease: once,
+// without any lock held, on the goroutine that made the room. That may be the caller's own, within Wait, if room came since its Pick:
+// granted should do no more than hand the lease on. A client that no longer wants a backend must Leave.
+//
+// The error is ErrQueueFull where as many wait as Options.Queue allows, and ErrNone where no backend is left for r; granted will not be
+// called then. If an Update takes away the last backend that r could have waited for, r waits on: another may bring one.
+func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
+	w := &Waiter{granted: granted, request: Request{Source: r.Source, Tried: slices.Clone(r.Tried)}}
+	served, err := p.enqueue(w)
+	if err != nil {
+		return nil, err
+	}
+	if served {
+		w.granted(w.lease)
+	}
+	return w, nil
+}
+
+// enqueue serves w at once if it can, and else puts it last in the queue.
+func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.lease, err = p.pickLocked(&w.request)
+	switch {
+	case err == nil:
+		return true, nil
+	case err != ErrFull:
+		return false, err
+	case p.queue.length >= p.options.Queue:
+		p.counts.shed.Add(1)
+		return false, ErrQueueFull
+	}
+	p.queue.push(w)
+	p.counts.waiting.Store(int64(p.queue.length))
+	p.counts.waited.Add(1)
+	return false, nil
+}
+
+// Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was or is being called,
+// or w had left before.
+func (p *Pool) Leave(w *Waiter) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !w.queued {
+		return false
+	}
+	p.queue.remove(w)
+	p.counts.waiting.Store(int64(p.queue.length))
+	p.counts.left.Add(1)
+	return true
+}
+
+// serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is called whenever room
+// has come, so that between two critical sections no waiter could be served: that is why a Pick overtakes nobody.
+func (p *Pool) serveLocked() grants {
+	var granted grants
+	for w := p.queue.head; w != nil && p.roomLocked(); {
+		following := w.next
+		if lease, err := p.pickLocked(&w.request); err == nil {
+			w.lease = lease
+			p.queue.remove(w)
+			granted.push(w)
+		}
+		w = following
+	}
+	p.counts.waiting.Store(int64(p.queue.length))
+	return granted
+}
+
+// roomLocked reports whether any backend has room.
+func (p *Pool) roomLocked() bool { return p.primary.open > 0 || p.backup.open > 0 }
+
+// A queue is a list of waiters, first come first, threaded through them so that any may leave in O(1).
+type queue struct {
+	head, tail *Waiter
+	length     int
+}
+
+func (q *queue) push(w *Waiter) {
+	w.prev, w.next, w.queued = q.tail, nil, true
+	if q.tail == nil {
+		q.head = w
+	} else {
+		q.tail.next = w
+	}
+	q.tail = w
+	q.length++
+}
+
+func (q *queue) remove(w *Waiter) {
+	if w.prev == nil {
+		q.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		q.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.queued = nil, nil, false
+	q.length--
+}
+
+// grants are waiters that have been given their lease and must yet be told, once the mutex is free.
+type grants struct{ first, last *Waiter }
+
+func (g *grants) push(w *Waiter) {
+	if g.last == nil {
+		g.first = w
+	} else {
+		g.last.next = w
+	}
+	g.last = w
+}
+
+// tell calls granted for each, first come first.
+func (g grants) tell() {
+	for w := g.first; w != nil; {
+		following := w.next
+		w.next = nil
+		w.granted(w.lease)
+		w = following
+	}
+}
+
+// queueCounts are written with the pool's mutex held and read without.
+type queueCounts struct {
+	waiting atomic.Int64
+	waited  atomic.Uint64
+	shed    atomic.Uint64
+	left    atomic.Uint64
+}

@@ -1,0 +1,68 @@
+package pool
+
+import "time"
+
+// A Snapshot is what a Pool knew about itself at one moment, as plain values: they are the reader's to keep. The counts are those the
+// policy itself uses, each exact, but not all read at the very same instant.
+type Snapshot struct {
+	Policy   Policy
+	Waiting  int               // clients in the queue now
+	Waited   uint64            // that have ever been put there
+	Left     uint64            // of these, that gave up
+	Shed     uint64            // clients that found the queue full
+	Backends []BackendSnapshot // in the order of the configuration, then those that drain
+}
+
+// A BackendSnapshot is one backend in a Snapshot.
+type BackendSnapshot struct {
+	Name          string
+	Addrs         []Address // not to be changed
+	Weight        Weight
+	MaxConns      int // 0: no limit
+	Backup        bool
+	Draining      bool // gets no more sessions, and is forgotten when those it has have ended
+	Active        int  // sessions now, those that are connecting included
+	Picks         uint64
+	Outcomes      Outcomes
+	ConnectTime   time.Duration // smoothed; 0: not measured yet
+	FirstByteTime time.Duration // smoothed; 0: not measured yet
+}
+
+// Outcomes counts ended leases by their Outcome, which is the index.
+type Outcomes [outcomeCount]uint64
+
+// Snapshot reads p without stopping it.
+func (p *Pool) Snapshot() Snapshot {
+	members := *p.members.Load()
+	s := Snapshot{
+		Policy:   p.options.Policy,
+		Waiting:  int(p.counts.waiting.Load()),
+		Waited:   p.counts.waited.Load(),
+		Left:     p.counts.left.Load(),
+		Shed:     p.counts.shed.Load(),
+		Backends: make([]BackendSnapshot, len(members)),
+	}
+	for i, m := range members {
+		s.Backends[i] = m.snapshot()
+	}
+	return s
+}
+
+func (m member) snapshot() BackendSnapshot {
+	s := BackendSnapshot{
+		Name:          m.name,
+		Addrs:         m.addrs,
+		Weight:        m.config.Weight,
+		MaxConns:      m.config.MaxConns,
+		Backup:        m.config.Backup,
+		Draining:      m.draining,
+		Active:        m.sessions(),
+		Picks:         m.picks.Load(),
+		ConnectTime:   m.connect.duration(),
+		FirstByteTime: m.firstByte.duration(),
+	}
+	for i := range s.Outcomes {
+		s.Outcomes[i] = m.outcomes[i].Load()
+	}
+	return s
+}

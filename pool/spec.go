@@ -1,0 +1,284 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// maxPorts is how many backends one Spec may stand for: more is a slip of the finger.
+const maxPorts = 4096
+
+// maxPath is the longest path of a UNIX socket: sun_path has 108 bytes, one for the final NUL (unix(7)).
+const maxPath = 107
+
+// A Spec is a backend, or a row of them on successive ports, as an operator writes it:
+//
+//	HOST:PORT  HOST:FIRST-LAST  unix:PATH
+//
+// HOST is a name, an IPv4 address, or an IPv6 address in brackets. Options follow, after commas: weight=N, max-conns=N, backup. A path
+// can therefore hold no comma.
+type Spec struct {
+	Host        string // a name or an address, without brackets; "" for a UNIX socket
+	First, Last uint16 // the ports; the same where there is one
+	Path        string // of a UNIX socket; "@..." is in the abstract name space
+	Weight      Weight // 1 where none is written
+	MaxConns    int    // 0: no limit
+	Backup      bool
+}
+
+// String returns s as an operator would write it, without options that have their default. UnmarshalText reads it back.
+func (s Spec) String() string {
+	var b strings.Builder
+	b.WriteString(s.place())
+	if s.Weight > 1 {
+		fmt.Fprintf(&b, ",weight=%d", s.Weight)
+	}
+	if s.MaxConns > 0 {
+		fmt.Fprintf(&b, ",max-conns=%d", s.MaxConns)
+	}
+	if s.Backup {
+		b.WriteString(",backup")
+	}
+	return b.String()
+}
+
+func (s Spec) place() string {
+	if s.Path != "" {
+		return "unix:" + s.Path
+	}
+	if s.First == s.Last {
+		return s.HostPort(s.First)
+	}
+	return s.HostPort(s.First) + "-" + strconv.Itoa(int(s.Last))
+}
+
+// HostPort returns one place of the row: "HOST:PORT", with brackets around an IPv6 address.
+func (s Spec) HostPort(port uint16) string {
+	host := s.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(port))
+}
+
+// MarshalText returns what String returns.
+func (s Spec) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what an operator wrote. The error quotes the part that is wrong and says what would be right.
+func (s *Spec) UnmarshalText(text []byte) error {
+	parts := strings.Split(string(text), ",")
+	read := Spec{Weight: 1}
+	if err := read.readPlace(parts[0]); err != nil {
+		return fmt.Errorf("backend %q: %w", text, err)
+	}
+	seen := make(map[string]bool)
+	for _, option := range parts[1:] {
+		if err := read.readOption(option, seen); err != nil {
+			return fmt.Errorf("backend %q: %w", text, err)
+		}
+	}
+	*s = read
+	return nil
+}
+
+func (s *Spec) readPlace(place string) error {
+	if path, ok := strings.CutPrefix(place, "unix:"); ok {
+		s.Path = path
+		return checkPath(path)
+	}
+	host, ports, err := splitPlace(place)
+	if err != nil {
+		return err
+	}
+	if s.First, s.Last, err = readPorts(ports); err != nil {
+		return err
+	}
+	s.Host = host
+	return nil
+}
+
+// checkPath says what is wrong with the path of a UNIX socket.
+func checkPath(path string) error {
+	switch {
+	case path == "" || path == "@":
+		return errors.New("no path after unix: write unix:/run/app.sock")
+	case strings.ContainsRune(path, 0):
+		return errors.New("a path holds no NUL byte")
+	case len(path) > maxPath:
+		return fmt.Errorf("the path has %d bytes; that of a UNIX socket has at most %d", len(path), maxPath)
+	}
+	return nil
+}
+
+// splitPlace separates HOST from its ports.
+func splitPlace(place string) (host, ports string, err error) {
+	if place == "" {
+		return "", "", errors.New("nothing is written: write HOST:PORT, HOST:FIRST-LAST or unix:PATH")
+	}
+	if scheme, rest, ok := strings.Cut(place, "://"); ok {
+		return "", "", fmt.Errorf("a backend has no scheme %s://: write %s", scheme, orHostPort(strings.TrimRight(rest, "/")))
+	}
+	if inside, ok := strings.CutPrefix(place, "["); ok {
+		return splitBrackets(place, inside)
+	}
+	colon := strings.LastIndexByte(place, ':')
+	if colon < 0 {
+		return "", "", noPort(place)
+	}
+	host, ports = place[:colon], place[colon+1:]
+	if strings.Contains(host, ":") {
+		return "", "", bareIPv6(place, host, ports)
+	}
+	return host, ports, checkHost(host, ports)
+}
+
+func orHostPort(place string) string {
+	if place == "" {
+		return "HOST:PORT"
+	}
+	return place
+}
+
+// splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports.
+func splitBrackets(place, inside string) (host, ports string, err error) {
+	host, after, ok := strings.Cut(inside, "]")
+	if !ok {
+		return "", "", fmt.Errorf("the bracket in %q is not closed: write [ADDRESS]:PORT", place)
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Is4() {
+		return "", "", fmt.Errorf("%q is no IPv6 address: brackets are for one", host)
+	}
+	ports, ok = strings.CutPrefix(after, ":")
+	if !ok || ports == "" {
+		return "", "", fmt.Errorf("%q has no port: write [%s]:PORT", place, host)
+	}
+	return ip.String(), ports, nil
+}
+
+func noPort(place string) error {
+	if _, err := strconv.ParseUint(strings.ReplaceAll(place, "-", ""), 10, 64); err == nil {
+		return fmt.Errorf("%q has no host: write 127.0.0.1:%s", place, place)
+	}
+	return fmt.Errorf("%q has no port: write %s:PORT", place, place)
+}
+
+func bareIPv6(place, host, ports string) error {
+	if _, err := netip.ParseAddr(place); err == nil {
+		return fmt.Errorf("an IPv6 address stands in brackets and has a port: write [%s]:PORT", place)
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return fmt.Errorf("an IPv6 address stands in brackets: write [%s]:%s", host, ports)
+	}
+	return fmt.Errorf("%q has too many colons: write HOST:PORT", place)
+}
+
+// checkHost says what is wrong with a name or an IPv4 address.
+func checkHost(host, ports string) error {
+	switch {
+	case host == "":
+		return fmt.Errorf("no host before the port: write 127.0.0.1:%s", ports)
+	case len(host) > 253:
+		return fmt.Errorf("the name has %d bytes; a host name has at most 253", len(host))
+	}
+	for _, c := range []byte(host) {
+		if !inHostName(c) {
+			return fmt.Errorf("%q is no host: %q is neither letter, digit, hyphen, dot nor underscore", host, c)
+		}
+	}
+	if strings.Trim(host, "0123456789.") != "" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.Is4() {
+		return fmt.Errorf("%q is no IPv4 address: that is four numbers from 0 to 255", host)
+	}
+	return nil
+}
+
+func inHostName(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_'
+}
+
+// readPorts reads PORT or FIRST-LAST.
+func readPorts(ports string) (first, last uint16, err error) {
+	from, to, isRange := strings.Cut(ports, "-")
+	if first, err = readPort(from); err != nil || !isRange {
+		return first, first, err
+	}
+	if last, err = readPort(to); err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case last < first:
+		return 0, 0, fmt.Errorf("the range %s runs backward: write %d-%d", ports, last, first)
+	case int(last)-int(first)+1 > maxPorts:
+		return 0, 0, fmt.Errorf("the range %s has %d ports; one range has at most %d", ports, int(last)-int(first)+1, maxPorts)
+	}
+	return first, last, nil
+}
+
+func readPort(s string) (uint16, error) {
+	if s == "" {
+		return 0, errors.New("a port is missing: write HOST:PORT or HOST:FIRST-LAST")
+	}
+	n, err := wholeNumber(s, 65535)
+	switch {
+	case errors.Is(err, strconv.ErrRange) || err == nil && n == 0:
+		return 0, fmt.Errorf("port %s is out of range: 1 to 65535 is right", s)
+	case err != nil:
+		return 0, fmt.Errorf("%q is no port: a number from 1 to 65535 is right", s)
+	}
+	return uint16(n), nil
+}
+
+// maxMaxConns is far over what a machine has ports for, and keeps products of counts and weights small.
+const maxMaxConns = 100_000_000
+
+var specOptions = []string{"weight=N", "max-conns=N", "backup"}
+
+// readOption reads one option. seen holds the keys that were there before.
+func (s *Spec) readOption(option string, seen map[string]bool) error {
+	key, value, hasValue := strings.Cut(option, "=")
+	if seen[key] {
+		return fmt.Errorf("option %s is there twice", key)
+	}
+	seen[key] = true
+	switch key {
+	case "weight":
+		if !hasValue {
+			return errors.New("option weight has no value: write weight=N")
+		}
+		return s.Weight.UnmarshalText([]byte(value))
+	case "max-conns":
+		return s.readMaxConns(value)
+	case "backup":
+		if hasValue {
+			return fmt.Errorf("option backup takes no value, not %q: leave it out where it is not meant", value)
+		}
+		s.Backup = true
+		return nil
+	}
+	return unknownOption(key, option)
+}
+
+func (s *Spec) readMaxConns(value string) error {
+	n, err := wholeNumber(value, maxMaxConns)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is no max-conns: a whole number from 1 to %d is right, or leave it out for no limit", value, maxMaxConns)
+	}
+	s.MaxConns = n
+	return nil
+}
+
+func unknownOption(key, option string) error {
+	switch near := nearest(key, []string{"weight", "max-conns", "backup"}); {
+	case option == "":
+		return errors.New("a comma with no option after it")
+	case near != "":
+		return fmt.Errorf("unknown option %q: did you mean %s?", option, near)
+	}
+	return fmt.Errorf("unknown option %q: there are %s", option, strings.Join(specOptions, ", "))
+}

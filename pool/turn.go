@@ -1,0 +1,48 @@
+package pool
+
+// A turn is when a backend is due next, in virtual time. One round of that time holds as many turns as the weights of all backends
+// together; a backend of weight w is due at (2k+1)/2w of each round, for k from 0 to w-1, which spreads its turns evenly. These
+// moments never change, so whoever serves turns in order gives every backend exactly its weight in any run of as many picks as the weights
+// add up to. Fractions are compared by multiplying across: exact, and never too large.
+type turn struct {
+	round uint64
+	step  int // k
+	of    int // w
+}
+
+// before reports whether t comes before u. The zero turn is before all others.
+func (t turn) before(u turn) bool {
+	if t.round != u.round || t.of == 0 || u.of == 0 {
+		return t.round < u.round || t.round == u.round && t.of < u.of
+	}
+	return (2*t.step+1)*u.of < (2*u.step+1)*t.of
+}
+
+// following returns the same backend's turn after t.
+func (t turn) following() turn {
+	t.step++
+	if t.step == t.of {
+		t.round, t.step = t.round+1, 0
+	}
+	return t
+}
+
+// since returns t, or if that is past, the first turn at now or later of a backend of the given weight. A backend that has been away
+// comes back without credit for what it missed.
+func (t turn) since(now turn, weight int) turn {
+	if t.of == weight && !t.before(now) {
+		return t
+	}
+	next := turn{round: now.round, of: weight}
+	if now.of == 0 {
+		return next
+	}
+	// (2k+1)/2w >= (2n+1)/2m, so k >= ((2n+1)w - m) / 2m, rounded up.
+	if missed := (2*now.step+1)*weight - now.of; missed > 0 {
+		next.step = (missed + 2*now.of - 1) / (2 * now.of)
+	}
+	if next.step == weight {
+		next.round, next.step = next.round+1, 0
+	}
+	return next
+}

@@ -1,0 +1,154 @@
+package pool
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// maxBackends is how many backends a pool can have.
+const maxBackends = 1<<16 - 1
+
+// A member is a backend and how it is configured.
+type member struct {
+	*Backend
+	config   Config
+	draining bool
+}
+
+// Update makes backends the configuration. One that has the name and addresses of a backend that is there is that backend: it keeps its
+// sessions and counters, and takes the new weight and limits. The others that are there drain: they get no more sessions, and are
+// forgotten when their last one ends; if they are configured again before that, they go on. Clients that wait have what room there is
+// now before Update returns. The error names every fault; nothing has changed then.
+func (p *Pool) Update(backends []Config) error {
+	if err := validateConfigs(backends); err != nil {
+		return err
+	}
+	p.updating.Lock()
+	defer p.updating.Unlock()
+	p.replace(p.reconcile(backends)).tell()
+	return nil
+}
+
+// reconcile finds or makes the backend of each Config.
+func (p *Pool) reconcile(backends []Config) []member {
+	present := make(map[string][]*Backend) // by name: while one drains, another may have its name at other addresses
+	for _, m := range *p.members.Load() {
+		present[m.name] = append(present[m.name], m.Backend)
+	}
+	members := make([]member, len(backends))
+	for i, c := range backends {
+		c.Addrs = slices.Clone(c.Addrs)
+		c.Weight = max(c.Weight, 1)
+		members[i] = member{Backend: p.find(present[c.Name], c), config: c}
+	}
+	return members
+}
+
+// find returns the one of present that is c, or a new backend.
+func (p *Pool) find(present []*Backend, c Config) *Backend {
+	for _, b := range present {
+		if slices.Equal(b.addrs, c.Addrs) {
+			return b
+		}
+	}
+	return &Backend{pool: p, name: c.Name, addrs: c.Addrs}
+}
+
+// replace puts the members in the place of those there are. It holds the mutex for some ten microseconds per hundred backends.
+func (p *Pool) replace(members []member) grants {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := *p.members.Load()
+	for _, m := range old {
+		if m.tier != nil {
+			m.tier.leave(m.Backend)
+		}
+	}
+	p.primary.reserve(len(members))
+	p.backup.reserve(len(members))
+	for i, m := range members {
+		m.weight, m.maxConns, m.index = int(m.config.Weight), m.config.MaxConns, i
+		p.tierOf(m).join(m.Backend)
+	}
+	members = append(members, draining(old)...)
+	p.members.Store(&members)
+	return p.serveLocked()
+}
+
+func (p *Pool) tierOf(m member) *tier {
+	if m.config.Backup {
+		return &p.backup
+	}
+	return &p.primary
+}
+
+// draining returns those of old that are in no tier any more and have sessions left.
+func draining(old []member) []member {
+	var left []member
+	for _, m := range old {
+		if m.tier == nil && m.sessions() > 0 {
+			m.draining = true
+			left = append(left, m)
+		}
+	}
+	return left
+}
+
+// forgetLocked drops b, which drains, if its last session has ended.
+func (p *Pool) forgetLocked(b *Backend) {
+	if b.sessions() > 0 {
+		return
+	}
+	members := slices.DeleteFunc(slices.Clone(*p.members.Load()), func(m member) bool { return m.Backend == b })
+	p.members.Store(&members)
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Policy >= policyCount {
+		faults = append(faults, fmt.Errorf("%v is no policy", o.Policy))
+	}
+	if o.Queue < 0 {
+		faults = append(faults, fmt.Errorf("a queue of %d: 0 (none) or more is right", o.Queue))
+	}
+	if o.LoadFactor != 0 && !(o.LoadFactor >= 1) {
+		faults = append(faults, fmt.Errorf("a load factor of %v leaves sessions without a place: 1 or more is right, or 0 for no bound", o.LoadFactor))
+	}
+	return errors.Join(faults...)
+}
+
+// validateConfigs returns every fault of backends, joined.
+func validateConfigs(backends []Config) error {
+	var faults []error
+	if len(backends) > maxBackends {
+		faults = append(faults, fmt.Errorf("%d backends; a pool holds up to %d", len(backends), maxBackends))
+	}
+	names := make(map[string]int)
+	for i, c := range backends {
+		if err := c.validate(); err != nil {
+			faults = append(faults, fmt.Errorf("backend %s: %w", cmp.Or(c.Name, fmt.Sprint("number ", i+1)), err))
+		}
+		if names[c.Name]++; names[c.Name] == 2 && c.Name != "" {
+			faults = append(faults, fmt.Errorf("two backends are named %s: a name stands for one", c.Name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Name == "":
+		return errors.New("it has no name")
+	case len(c.Addrs) == 0:
+		return errors.New("it has no address")
+	case slices.ContainsFunc(c.Addrs, Address.IsZero):
+		return errors.New("one of its addresses is empty")
+	case c.Weight > MaxWeight:
+		return fmt.Errorf("a weight of %d: 1 to %d is right", c.Weight, MaxWeight)
+	case c.MaxConns < 0:
+		return fmt.Errorf("a limit of %d sessions: 0 (none) or more is right", c.MaxConns)
+	}
+	return nil
+}
