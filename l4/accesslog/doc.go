@@ -1,0 +1,37 @@
+// Package accesslog writes one structured line for each session that ended.
+//
+// A line is a JSON object, or the same fields as key=value pairs for reading. The keys stand in this order, in every line. What does
+// not apply to a session is null in JSON and left out of the text.
+//
+//	time                 when the connection was accepted: RFC 3339, UTC, microseconds
+//	session              a number that counts up from 1 since the process started
+//	cause                who ended the session and how; the names are those of l4.Cause
+//	listener             the listen address as the operator wrote it
+//	client               where the client connected from
+//	local                the address the client connected to, where something needed to know it
+//	backend              the name of the backend that was used
+//	address              where that backend was reached
+//	tries                every connect that was tried, in order: backend, address, result (a pool.Outcome), took;
+//	                     in text backend/result/took, with a comma between two
+//	queue                how long the session waited for a backend with room
+//	connect              from the first pick to a connected backend, failed tries included
+//	first_byte           from the backend's connection to its first byte
+//	total                from accept to close
+//	from_client          bytes read from the client
+//	to_backend           bytes of them that the kernel took for the backend
+//	from_backend         bytes read from the backend
+//	to_client            bytes of them that the kernel took for the client
+//	client_rtt           smoothed round trip time to the client, for TCP
+//	client_retransmits   segments sent again to the client
+//	client_unacked       bytes from the backend that the client never acknowledged
+//	backend_rtt          the same three for the backend; bytes from the client in backend_unacked
+//	backend_retransmits
+//	backend_unacked
+//	unique_id            the PROXY protocol UNIQUE_ID that the backend was given
+//
+// Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be written has but
+// two keys: time, and lost, which is how many are missing.
+//
+// A session without a byte either way that the client ended, as a port scan's or an upstream's health check's, is logged only on
+// request. One that failed on the backends' side or on ours is logged even if it carried nothing.
+package accesslog
