@@ -1,6 +1,7 @@
 package l4test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -70,6 +71,15 @@ func (b *Backend) Open() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.open)
+}
+
+// AwaitDone returns when n connections have been accepted and the scripts of all have ended. A failure of a script that runs into the
+// Backend's own end is not told, so a test that relies on its scripts waits here.
+func (b *Backend) AwaitDone(n int) {
+	b.tb.Helper()
+	Await(b.tb, stepLimit, fmt.Sprintf("the scripts of %d connections have ended", n), func() bool {
+		return b.Accepted() >= n && b.Open() == 0
+	})
 }
 
 // StopListening closes the listening socket and leaves the connections: what comes now is refused.

@@ -35,6 +35,17 @@ func TestContent(t *testing.T) {
 	Dial(t, b.Addr()).ExpectContent(7, 3*mib+1).ExpectEOF()
 }
 
+func TestBothWaysAtOnce(t *testing.T) {
+	both := func(p *Peer, out, in uint64) {
+		wait := p.Beside(func(p *Peer) { p.SendContent(out, 8*mib).CloseWrite() })
+		p.ExpectContent(in, 8*mib).ExpectEOF()
+		wait()
+	}
+	b := Serve(t, func(p *Peer) { both(p, 1, 2) })
+	both(Dial(t, b.Addr()), 2, 1)
+	b.AwaitDone(1)
+}
+
 func TestBanner(t *testing.T) {
 	Dial(t, Banner(t, "220 ready\r\n").Addr()).Expect("220 ready\r\n").Send("x").Expect("x")
 }

@@ -197,6 +197,20 @@ func endOf(err error) error {
 	return err
 }
 
+// Beside runs steps on another goroutine, so that p can send and receive at once; wait returns when they have ended.
+func (p *Peer) Beside(steps func(*Peer)) (wait func()) {
+	other, done := *p, make(chan struct{})
+	other.fail = failOnOwnGoroutine(p.tb, func() bool { return false })
+	if p.ended != nil {
+		other.fail = p.fail
+	}
+	go func() {
+		defer close(done)
+		steps(&other)
+	}()
+	return func() { <-done }
+}
+
 // Ended is closed when the Backend that this Peer is a connection of ends. A script that waits for something of its own waits for this
 // too.
 func (p *Peer) Ended() <-chan struct{} { return p.ended }
@@ -224,7 +238,7 @@ func failOnOwnGoroutine(tb testing.TB, quiet func() bool) func(string, ...any) {
 	return func(format string, args ...any) {
 		tb.Helper()
 		if !quiet() {
-			tb.Errorf("backend: "+format, args...)
+			tb.Errorf(format, args...)
 		}
 		runtime.Goexit()
 	}
