@@ -72,7 +72,7 @@ func DefaultServer(p *pool.Pool) *Server {
 		IdleTimeout:      time.Hour,
 		HalfCloseTimeout: 5 * time.Minute,
 		LifetimeJitter:   0.1,
-		UserTimeout:      time.Minute,
+		UserTimeout:      5 * time.Minute,
 		KeepAlive:        time.Minute,
 	}
 }

@@ -1,0 +1,166 @@
+package l4
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A listener is a Listener as the loops know it.
+type listener struct {
+	*Listener
+	fd   int32
+	name string
+	unix bool
+}
+
+// An acceptor takes connections off the listeners' queues for one loop. Every running loop has one: the kernel wakes the first loop that sleeps
+// (EPOLLEXCLUSIVE), so that the others come in only while it is busy.
+type acceptor struct {
+	listeners []acceptQueue
+	paused    bool          // a limit was met: resume is called when it may have gone
+	backoff   time.Duration // how long the last pause for want of something was; 0 after a success
+	timer     timer
+}
+
+type acceptQueue struct {
+	*listener
+	ready bool // the queue may hold connections
+}
+
+// acceptBurst is how many connections one listener may bring in one turn.
+const acceptBurst = 16
+
+// How long accepting pauses when this machine lacks descriptors or memory: at first, and at most.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+func (a *acceptor) ready(i int) {
+	if i < len(a.listeners) {
+		a.listeners[i].ready = true
+	}
+}
+
+// pending reports whether there may be connections to take now.
+func (a *acceptor) pending() bool {
+	if a.paused {
+		return false
+	}
+	for i := range a.listeners {
+		if a.listeners[i].ready {
+			return true
+		}
+	}
+	return false
+}
+
+// resume has every queue looked at again.
+func (a *acceptor) resume() {
+	a.paused = false
+	for i := range a.listeners {
+		a.listeners[i].ready = true
+	}
+}
+
+// listen makes the loop accept from the listeners.
+func (l *loop) listen(all []*listener) error {
+	for i, ln := range all {
+		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | unix.EPOLLEXCLUSIVE, Fd: int32(slotListener - i)}
+		if e := epollAdd(l.poller.sessions, ln.fd, &ev); e != 0 {
+			return e
+		}
+		l.accept.listeners = append(l.accept.listeners, acceptQueue{listener: ln})
+	}
+	return nil
+}
+
+// deafen ends accepting. What the queues hold by now is taken first where drain is set: closing a listening socket resets it.
+func (l *loop) deafen(drain bool) {
+	for i := range l.accept.listeners {
+		q := &l.accept.listeners[i]
+		for q.ready = drain; q.ready && !l.accept.paused; {
+			l.acceptBurst(q)
+		}
+		epollRemove(l.poller.sessions, q.fd)
+	}
+	l.accept.listeners = nil
+	l.wheel.cancel(&l.accept.timer)
+}
+
+// acceptSome takes connections where there are any.
+func (l *loop) acceptSome() {
+	for i := range l.accept.listeners {
+		if q := &l.accept.listeners[i]; q.ready && !l.accept.paused {
+			l.acceptBurst(q)
+		}
+	}
+}
+
+func (l *loop) acceptBurst(q *acceptQueue) {
+	for range acceptBurst {
+		if !q.ready || l.accept.paused {
+			return
+		}
+		l.acceptOne(q)
+	}
+}
+
+// acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees none left while one is
+// on its way.
+func (l *loop) acceptOne(q *acceptQueue) {
+	if !l.server.reserve() {
+		l.accept.paused = true
+		return
+	}
+	var from unix.RawSockaddrAny
+	fd, errno := accept4(q.fd, &from)
+	if errno == 0 {
+		l.accept.backoff = 0
+		l.begin(q.listener, fd, addrPort(&from))
+		return
+	}
+	l.server.release()
+	switch errno {
+	case unix.EAGAIN:
+		q.ready = false
+	case unix.EBADF, unix.EINVAL: // closed by its owner
+		q.ready = false
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		l.pauseAccepting(errno)
+	default:
+		// accept(2): errors of the connection that was to be taken, already pending on it. The next one may be well.
+	}
+}
+
+// pauseAccepting waits until this machine may have again what it lacked.
+func (l *loop) pauseAccepting(why error) {
+	a := &l.accept
+	if a.backoff == 0 {
+		l.server.log().Warn("accepting pauses: this machine lacks what a new connection needs", "error", why, "sessions", l.server.sessions.Load())
+	}
+	a.paused = true
+	a.backoff = min(max(2*a.backoff, firstPause), lastPause)
+	l.server.pauses.Add(1)
+	l.wheel.arm(&a.timer, l.now+int64(a.backoff))
+}
+
+// begin makes a session of an accepted connection.
+func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
+	s := l.newSession()
+	now := l.server.clock()
+	s.listener, s.peer = ln, peer
+	// Readable without having been told: the request is often there already.
+	s.client = side{fd: fd, tcp: !ln.unix, readable: true, writable: true}
+	s.backend = noSide()
+	s.began, s.moved, s.ends = now, now, never
+	if life := l.server.lifetime(l.server.random()); life != never {
+		s.ends = now + life
+	}
+	s.setup = l.borrow()
+	l.add(s)
+	l.stats.accepted.Add(1)
+	l.step(s)
+}

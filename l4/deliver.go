@@ -1,0 +1,86 @@
+package l4
+
+import "time"
+
+// deliver is where a session goes when one side was reset or lost. What had been read from that side is still handed to the other, and
+// only when the other's kernel has had it acknowledged does finish mirror the reset: closing with RST drops what is queued. What is queued
+// the other way has nowhere to go.
+func (s *session) deliver() (stage, Cause) {
+	f, src, dst := s.lastFlow()
+	s.back(f).drop(&s.loop.pipes)
+	if !f.ended {
+		src.readable = true // what arrived before the reset comes first, then the error
+	}
+	before := f.written
+	more := s.pump(f, src, dst)
+	switch {
+	case dst.broken():
+		return delivering, s.lostBy()
+	case more:
+		s.loop.again(s)
+	case !f.waiting() && (s.loop.now >= s.look || f.written > before) && s.acknowledged(dst):
+		return delivering, s.lostBy()
+	case s.loop.now >= min(s.ends, s.deliverUntil()):
+		return delivering, s.lostBy()
+	}
+	return delivering, CauseNone
+}
+
+// lastFlow is the flow out of the side that is lost.
+func (s *session) lastFlow() (f *flow, src, dst *side) {
+	if s.lost == backendEnd {
+		return &s.down, &s.backend, &s.client
+	}
+	return &s.up, &s.client, &s.backend
+}
+
+// deliverUntil bounds the wait for a side that takes nothing, as for any half-closed session.
+func (s *session) deliverUntil() int64 {
+	if s.loop.server.HalfCloseTimeout <= 0 {
+		return never
+	}
+	return s.moved + int64(s.loop.server.HalfCloseTimeout)
+}
+
+// nextLook is when delivering wants to look at the clock.
+func (s *session) nextLook() int64 {
+	if f, _, _ := s.lastFlow(); f.waiting() {
+		return s.deliverUntil()
+	}
+	return min(s.look, s.deliverUntil())
+}
+
+// back returns the flow that runs against f.
+func (s *session) back(f *flow) *flow {
+	if f == &s.up {
+		return &s.down
+	}
+	return &s.up
+}
+
+// acknowledged reports whether e's peer has all that it was sent, and sets when to ask again otherwise: there is no event for it.
+func (s *session) acknowledged(e *side) bool {
+	if e.unacknowledged() == 0 {
+		return true
+	}
+	s.looks = min(s.looks+1, 6)
+	s.look = s.loop.now + int64(5*time.Millisecond)<<s.looks // 10, 20 … 320 ms
+	return false
+}
+
+// lostBy is the cause of a session that one side has broken.
+func (s *session) lostBy() Cause {
+	e := &s.client
+	if s.lost == backendEnd {
+		e = &s.backend
+	}
+	switch {
+	case s.lost == clientEnd && e.timedOut():
+		return ClientTimeout
+	case s.lost == clientEnd:
+		return ClientReset
+	case e.timedOut():
+		return BackendTimeout
+	}
+	return BackendReset
+}

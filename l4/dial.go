@@ -1,0 +1,247 @@
+package l4
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"forebay/pool"
+)
+
+// An attempt is one try: a lease on a backend and a socket that is being connected to it.
+type attempt struct {
+	lease   pool.Lease
+	side    side
+	began   int64 // ns on the server's clock
+	address uint8 // which of the backend's addresses is tried
+	skipped uint8 // how many of them have failed
+}
+
+func (a *attempt) underWay() bool { return a.lease.Backend() != nil }
+
+// start begins a try with the backend of lease, in the free one of the two places.
+func (s *session) start(lease pool.Lease) (stage, Cause) {
+	c := s.setup
+	a := &c.attempts[0]
+	if a.underWay() {
+		a = &c.attempts[1]
+	}
+	b := lease.Backend()
+	c.tried[len(c.request.Tried)] = b
+	c.request.Tried = c.tried[:len(c.request.Tried)+1]
+	*a = attempt{lease: lease, side: noSide(), began: s.loop.server.clock(), address: uint8(b.Preferred())}
+	s.loop.server.connects.Add(1)
+	s.open(a)
+	return dialing, CauseNone
+}
+
+// dial looks at the tries under way: the first that is connected wins, and one that failed makes room for the next backend.
+func (s *session) dial() (stage, Cause) {
+	c := s.setup
+	for i := range c.attempts {
+		a := &c.attempts[i]
+		if !a.underWay() {
+			continue
+		}
+		switch done, errno := s.progress(a); {
+		case errno != 0:
+			s.lose(a, outcomeOf(errno))
+		case done:
+			return s.win(a)
+		}
+	}
+	if s.client.hungUp && socketError(s.client.fd) != 0 {
+		return dialing, ClientLeft
+	}
+	switch underWay := c.underWay(); {
+	case underWay == 0:
+		return picking, CauseNone
+	case underWay == 1 && s.hedgeDue():
+		return s.hedge()
+	}
+	return dialing, CauseNone
+}
+
+// progress reports whether a's socket is connected, or why it will not be. A backend with several addresses is tried at each.
+func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
+	for {
+		switch {
+		case a.side.broken():
+			errno = a.side.fault
+		case a.side.hungUp:
+			errno = socketError(a.side.fd)
+		case !a.side.writable && s.loop.now >= s.setup.giveUp(a, s.loop.server):
+			errno = unix.ETIMEDOUT
+		}
+		addresses := len(a.lease.Backend().Addrs())
+		if errno == 0 || int(a.skipped)+1 >= addresses {
+			return a.side.writable, errno
+		}
+		a.side.close()
+		a.skipped++
+		a.address = uint8((int(a.address) + 1) % addresses)
+		errno = 0
+		s.open(a)
+	}
+}
+
+// open makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
+func (s *session) open(a *attempt) {
+	address := a.lease.Backend().Addrs()[a.address]
+	var raw unix.RawSockaddrAny
+	family, size := rawAddress(address, &raw)
+	fd, errno := stream(family)
+	a.side = side{fd: fd, tcp: family != unix.AF_UNIX}
+	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
+	if errno != 0 {
+		a.side.fd = -1
+		a.side.fault = errno
+		return
+	}
+	if errno = s.prepare(&a.side, family); errno == 0 {
+		errno = connect(fd, &raw, size)
+	}
+	switch {
+	case errno == 0:
+		a.side.writable = true
+	case errno != unix.EINPROGRESS:
+		a.side.fault = errno
+	case a.side.local:
+		a.side.settle()
+	}
+}
+
+// prepare sets what a backend's socket needs before it is connected.
+func (s *session) prepare(e *side, family int) syscall.Errno {
+	if !e.tcp {
+		return 0
+	}
+	setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	setInt(e.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) // RFC 6093: urgent data is part of the stream
+	source, ok := s.loop.server.source(family)
+	if !ok {
+		return 0
+	}
+	// ip(7): leave the port open until connect, when the whole four-tuple is known, so that one local port can serve many backends.
+	setInt(e.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	var raw unix.RawSockaddrAny
+	_, size := rawAddress(source, &raw)
+	return bind(e.fd, &raw, size)
+}
+
+// settle finds out at once what came of a connect over loopback: the handshake was carried out inside connect(2), which reports
+// EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
+func (e *side) settle() {
+	var raw unix.RawSockaddrAny
+	if peerName(e.fd, &raw) == 0 {
+		e.writable = true
+		return
+	}
+	if errno := socketError(e.fd); errno != 0 {
+		e.fault = errno
+	}
+}
+
+// win makes a's socket the session's backend and ends the try beside it.
+func (s *session) win(a *attempt) (stage, Cause) {
+	c, l := s.setup, s.loop
+	now := l.server.clock()
+	a.lease.Backend().Prefer(int(a.address))
+	a.lease.Connected(durationOf(now - a.began))
+	s.lease, s.backend, s.reached, s.tried = a.lease, a.side, a.address, a.began
+	*a = attempt{}
+	for i := range c.attempts {
+		if other := &c.attempts[i]; other.underWay() {
+			s.lose(other, pool.Abandoned)
+		}
+	}
+	s.connected, s.moved = now, now
+	l.giveBack(c)
+	s.setup = nil
+	return greeting, CauseNone
+}
+
+// lose ends a try.
+func (s *session) lose(a *attempt, o pool.Outcome) {
+	c := s.setup
+	c.last = o
+	b := a.lease.Backend()
+	t := s.traced()
+	t.tries = append(t.tries, Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(s.loop.server.clock() - a.began)})
+	a.lease.Done(o)
+	a.side.close()
+	*a = attempt{}
+}
+
+// underWay counts the tries that are neither won nor lost.
+func (c *setup) underWay() int {
+	n := 0
+	for i := range c.attempts {
+		if c.attempts[i].underWay() {
+			n++
+		}
+	}
+	return n
+}
+
+// hedgeDue reports whether the first try has been silent for so long that a second one should start beside it.
+func (s *session) hedgeDue() bool {
+	c, server := s.setup, s.loop.server
+	if server.HedgeAfter <= 0 || c.hedged || len(c.request.Tried) >= server.Tries {
+		return false
+	}
+	return s.loop.now-c.hedgeFrom() >= int64(server.HedgeAfter)
+}
+
+func (c *setup) hedgeFrom() int64 {
+	if c.attempts[0].underWay() {
+		return c.attempts[0].began
+	}
+	return c.attempts[1].began
+}
+
+// hedge starts a second try where the budget for extra connects allows it.
+func (s *session) hedge() (stage, Cause) {
+	s.setup.hedged = true
+	if !s.loop.server.mayHedge() {
+		return dialing, CauseNone
+	}
+	lease, err := s.loop.server.Pool.Pick(&s.setup.request)
+	if err != nil {
+		return dialing, CauseNone
+	}
+	s.start(lease)
+	return s.dial()
+}
+
+// giveUp is when a has taken too long, by itself or with those before it.
+func (c *setup) giveUp(a *attempt, server *Server) int64 {
+	return min(a.began+int64(server.ConnectTimeout), c.began+server.connectBudget())
+}
+
+// deadline is when the tries under way want to look at the clock.
+func (c *setup) deadline(server *Server) int64 {
+	due := never
+	for i := range c.attempts {
+		if a := &c.attempts[i]; a.underWay() {
+			due = min(due, c.giveUp(a, server))
+		}
+	}
+	if server.HedgeAfter > 0 && !c.hedged {
+		due = min(due, c.hedgeFrom()+int64(server.HedgeAfter))
+	}
+	return due
+}
+
+// outcomeOf says what an error of connect(2) says about the backend.
+func outcomeOf(errno syscall.Errno) pool.Outcome {
+	switch errno {
+	case unix.ECONNREFUSED, unix.ECONNRESET, unix.ENOENT, unix.EAGAIN, unix.EPIPE: // ENOENT: no such UNIX socket; EAGAIN: its backlog is full
+		return pool.Refused
+	case unix.ETIMEDOUT:
+		return pool.TimedOut
+	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ENONET:
+		return pool.Unreachable
+	}
+	return pool.OwnFault // descriptors, ports, memory, a local firewall
+}

@@ -1,0 +1,146 @@
+package l4
+
+import (
+	"math"
+	"time"
+
+	"forebay/pool"
+)
+
+// finish ends s, whatever happened: it writes the Record while the sockets can still be asked, closes both sides, ends the lease and
+// gives the slot back. Nothing else ends a session.
+func (s *session) finish(cause Cause) {
+	l := s.loop
+	report := l.server.Finished != nil
+	if report {
+		s.record(&l.record, cause)
+	}
+	s.close(cause)
+	s.lease.Done(s.outcome(cause))
+	s.up.drop(&l.pipes)
+	s.down.drop(&l.pipes)
+	l.tally(s, cause)
+	l.remove(s)
+	l.retire(s)
+	l.server.release()
+	if report {
+		l.server.Finished(&l.record)
+	}
+}
+
+// close closes the sockets: with FIN after a session that said all it had to say, with RST after any other, so that neither peer takes
+// a part for the whole.
+func (s *session) close(cause Cause) {
+	if c := s.setup; c != nil {
+		for i := range c.attempts {
+			if a := &c.attempts[i]; a.underWay() {
+				a.side.close()
+				a.lease.Done(pool.Abandoned)
+			}
+		}
+		if c.waiter != nil {
+			s.loop.server.Pool.Leave(c.waiter)
+		}
+		s.loop.giveBack(c)
+		s.setup = nil
+	}
+	if cause.Clean() {
+		s.client.close()
+		s.backend.close()
+		return
+	}
+	s.client.reset()
+	s.backend.reset()
+}
+
+// outcome is what the session says about its backend.
+func (s *session) outcome(cause Cause) pool.Outcome {
+	backendEnded := cause == BackendReset || cause == BackendTimeout || cause == BackendClosed
+	if backendEnded && s.down.read == 0 && s.up.read > 0 {
+		return pool.Died
+	}
+	return pool.Served
+}
+
+// record fills r.
+func (s *session) record(r *Record, cause Cause) {
+	l := s.loop
+	now := l.server.clock()
+	*r = Record{
+		ID:          l.server.finished.Add(1),
+		Listener:    s.listener.name,
+		Client:      pool.TCPAddress(s.peer),
+		Start:       l.server.epoch.Add(time.Duration(s.began)),
+		FirstByte:   -1,
+		Total:       durationOf(now - s.began),
+		FromClient:  s.up.read,
+		FromBackend: s.down.read,
+		ToBackend:   s.up.written,
+		ToClient:    s.down.written,
+		Tries:       r.Tries[:0],
+		Cause:       cause,
+	}
+	if !s.peer.IsValid() {
+		r.Client = pool.Address{}
+	}
+	if t := s.trace; t != nil {
+		r.Tries = append(r.Tries, t.tries...)
+		r.Queue, r.Local, r.UniqueID = durationOf(t.queued), t.local, t.uniqueID
+	}
+	if c := s.setup; c != nil && c.waiter != nil {
+		r.Queue = durationOf(now - c.queued)
+	}
+	if b := s.lease.Backend(); b != nil {
+		s.recordBackend(r, b)
+	}
+	s.recordPath(&s.client, s.down.read, s.down.written, &r.ClientTCP)
+	s.recordPath(&s.backend, s.up.read, s.up.written, &r.BackendTCP)
+}
+
+func (s *session) recordBackend(r *Record, b *pool.Backend) {
+	r.Backend, r.Address = b.Name(), b.Addrs()[s.reached]
+	r.Connect = durationOf(s.connected-s.began) - r.Queue
+	r.Tries = append(r.Tries, Try{Backend: r.Backend, Address: r.Address, Result: pool.Served, Took: durationOf(s.connected - s.tried)})
+	if s.answered {
+		r.FirstByte = durationOf(s.firstByte - s.connected)
+	}
+}
+
+// recordPath asks the kernel about one side of which sent bytes were meant for it and of which taken were handed to it.
+func (s *session) recordPath(e *side, sent, taken uint64, p *PathInfo) {
+	if !e.open() {
+		p.Unacked = sent
+		return
+	}
+	p.Unacked = sent - min(sent, taken)
+	info := &s.loop.info
+	if !e.tcp || !tcpInfo(e.fd, info) {
+		return
+	}
+	p.RTT = time.Duration(info.Rtt) * time.Microsecond
+	p.Retransmits = info.Total_retrans
+	if info.Unacked > 0 || info.Notsent_bytes > 0 || e.broken() {
+		p.Unacked += uint64(s.unacknowledgedData(e))
+	}
+}
+
+// unacknowledgedData is what of the written bytes the peer has not acknowledged; a FIN of ours counts as one in the kernel's sum.
+func (s *session) unacknowledgedData(e *side) int {
+	n := e.unacknowledged()
+	if e.shut && n > 0 {
+		n--
+	}
+	return n
+}
+
+// durationOf turns nanoseconds of the server's clock into a Duration that is not negative.
+func durationOf(ns int64) time.Duration { return time.Duration(max(ns, 0)) }
+
+// lifetime is how long the next session may last: the maximum, less a random share of it, so that sessions which began together do not end
+// together. never: without limit.
+func (s *Server) lifetime(random float64) int64 {
+	if s.MaxLifetime <= 0 {
+		return never
+	}
+	return int64(math.Ceil(float64(s.MaxLifetime) * (1 - s.LifetimeJitter*random)))
+}

@@ -1,0 +1,104 @@
+package l4
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"net"
+
+	"github.com/pires/go-proxyproto"
+
+	"forebay/pool"
+)
+
+// greet tells the backend who the client is, in one write with the client's first bytes where they are there already, and alone where
+// the client is silent: the server may be the one who speaks first.
+func (s *session) greet() (stage, Cause) {
+	server := s.loop.server
+	if server.ProxyOut == ProxyOff {
+		return relaying, CauseNone
+	}
+	header, err := s.proxyHeader()
+	if err != nil {
+		return greeting, InternalBug
+	}
+	buf := append(s.loop.buf[:0], header...)
+	if s.client.readable {
+		n, errno := s.client.recv(buf[len(buf) : len(buf)+readSize])
+		if errno == 0 && n == 0 {
+			s.up.ended = true
+		}
+		s.up.read += uint64(max(n, 0))
+		buf = buf[:len(buf)+max(n, 0)]
+	}
+	s.up.header = int32(len(header))
+	n, _ := s.backend.send(buf)
+	s.up.took(n)
+	if n < len(buf) {
+		s.up.keep(buf[n:])
+	}
+	return relaying, CauseNone
+}
+
+// proxyHeader builds the header (PROXY protocol specification, sections 2.1 and 2.2).
+func (s *session) proxyHeader() ([]byte, error) {
+	server, local := s.loop.server, localAddress(s.client.fd)
+	s.traced().local = local
+	h := proxyAddresses(s, local)
+	h.Version = byte(server.ProxyOut)
+	if server.ProxyOut != ProxyV2 {
+		return h.Format()
+	}
+	if tlvs := s.proxyTLVs(); len(tlvs) > 0 {
+		if err := h.SetTLVs(tlvs); err != nil {
+			return nil, err
+		}
+	}
+	b, err := h.Format()
+	if err == nil && server.ProxyTLV&ProxyCRC32C != 0 {
+		sealProxyHeader(b)
+	}
+	return b, err
+}
+
+// proxyAddresses chooses the header's family for the pair: a mixed pair is written as IPv6 with the IPv4 address mapped.
+func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
+	from, to := s.peer, local.TCP()
+	switch {
+	case s.listener.unix:
+		if s.loop.server.ProxyOut == ProxyV1 { // the text header knows no UNIX sockets
+			return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: proxyproto.UNSPEC}
+		}
+		return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: proxyproto.UnixStream,
+			SourceAddr: &net.UnixAddr{Net: "unix"}, DestinationAddr: &net.UnixAddr{Net: "unix", Name: local.Path()}}
+	case !from.IsValid() || !to.IsValid():
+		return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: proxyproto.UNSPEC}
+	}
+	family := proxyproto.TCPv6
+	if from.Addr().Is4() && to.Addr().Is4() {
+		family = proxyproto.TCPv4
+	}
+	return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: family,
+		SourceAddr: net.TCPAddrFromAddrPort(from), DestinationAddr: net.TCPAddrFromAddrPort(to)}
+}
+
+// proxyTLVs returns the optional fields, the checksum last and still zero.
+func (s *session) proxyTLVs() []proxyproto.TLV {
+	var tlvs []proxyproto.TLV
+	server := s.loop.server
+	if server.ProxyTLV&ProxyUniqueID != 0 {
+		id := server.uniqueID()
+		s.traced().uniqueID = hex.EncodeToString(id)
+		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.PP2_TYPE_UNIQUE_ID, Value: id})
+	}
+	if server.ProxyTLV&ProxyCRC32C != 0 {
+		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.PP2_TYPE_CRC32C, Value: make([]byte, crc32.Size)})
+	}
+	return tlvs
+}
+
+// sealProxyHeader writes the checksum over the whole header into its last field (specification, section 2.2.3).
+func sealProxyHeader(b []byte) {
+	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	binary.BigEndian.PutUint32(b[len(b)-crc32.Size:], sum)
+}

@@ -1,0 +1,65 @@
+package l4
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// DescriptorLimit raises the process's soft limit of open descriptors to the hard one and returns it.
+func DescriptorLimit() (uint64, error) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0, fmt.Errorf("read the descriptor limit: %w", err)
+	}
+	if r.Cur < r.Max {
+		raised := unix.Rlimit{Cur: r.Max, Max: r.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err != nil {
+			return r.Cur, fmt.Errorf("raise the descriptor limit from %d to %d: %w", r.Cur, r.Max, err)
+		}
+	}
+	return r.Max, nil
+}
+
+func descriptorLimit() uint64 {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return 1024
+	}
+	return r.Cur
+}
+
+// What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
+const (
+	spareDescriptors = 24
+	mostPipes        = 128
+	mostSessions     = 1 << 20 // where no limit is set
+)
+
+// pipesFor is how many pipes bulk flows may borrow under a limit: a few even under a small one.
+func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
+
+// MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the process itself
+// may need.
+func MaxConnsFor(limit uint64) int {
+	own := uint64(openDescriptors() + spareDescriptors + 2*pipesFor(limit))
+	if limit <= own {
+		return 1
+	}
+	return int(min((limit-own)/2, mostSessions))
+}
+
+// openDescriptors counts what is open now.
+func openDescriptors() int {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return 16
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return 16
+	}
+	return len(names) - 1
+}

@@ -1,0 +1,108 @@
+package l4
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"forebay/pool"
+)
+
+// A setup is what a session needs until a backend is connected. The loop lends it.
+type setup struct {
+	request  pool.Request
+	tried    [maxTries]*pool.Backend // what request.Tried is a part of
+	attempts [2]attempt              // the try under way, and the one that hedges it
+	began    int64                   // when the first backend was picked; 0 until then
+	queued   int64                   // when it joined the queue
+	waiter   *pool.Waiter            // its place there
+	granted  pool.Lease              // what the queue gave it
+	last     pool.Outcome            // how the last failed try ended
+	hedged   bool                    // a second try was made beside the first
+}
+
+// pick chooses the backend of the next try.
+func (s *session) pick() (stage, Cause) {
+	c, server := s.setup, s.loop.server
+	if c.began == 0 {
+		c.began = s.loop.now
+		c.request.Source = s.peer.Addr()
+	}
+	if len(c.request.Tried) >= server.Tries || s.loop.now >= c.began+server.connectBudget() {
+		return picking, s.noneConnected()
+	}
+	lease, err := server.Pool.Pick(&c.request)
+	switch {
+	case err == nil:
+		return s.start(lease)
+	case errors.Is(err, pool.ErrFull):
+		return queueing, CauseNone
+	}
+	return picking, s.noneConnected()
+}
+
+// noneConnected tells why no backend could be had.
+func (s *session) noneConnected() Cause {
+	switch c := s.setup; {
+	case len(c.request.Tried) == 0:
+		return NoBackend
+	case c.last == pool.OwnFault:
+		return OwnFault
+	}
+	return ConnectFailed
+}
+
+// queue waits, first come first served, until a backend has room.
+func (s *session) queue() (stage, Cause) {
+	c, l := s.setup, s.loop
+	if c.waiter == nil {
+		return s.joinQueue()
+	}
+	if lease := c.granted; lease.Backend() != nil {
+		s.traced().queued += l.now - c.queued
+		c.waiter, c.granted = nil, pool.Lease{}
+		return s.start(lease)
+	}
+	cause := CauseNone
+	switch {
+	case s.clientLeft():
+		cause = ClientLeft
+	case l.now >= c.queued+int64(l.server.QueueTimeout):
+		cause = QueueTimeout
+	}
+	if cause != CauseNone && !l.server.Pool.Leave(c.waiter) {
+		cause = CauseNone // a lease is on its way to the loop: use it, it has been waited for
+	}
+	return queueing, cause
+}
+
+// joinQueue takes a place in the pool's queue. Its lease comes back to the loop as a posted function, which has to find the session still
+// waiting: the client may have left meanwhile.
+func (s *session) joinQueue() (stage, Cause) {
+	c, l, age := s.setup, s.loop, s.age
+	waiter, err := l.server.Pool.Wait(&c.request, func(lease pool.Lease) {
+		l.post(func() {
+			if s.age != age || s.stage != queueing {
+				lease.Done(pool.Abandoned)
+				return
+			}
+			c.granted = lease
+			l.step(s)
+		})
+	})
+	if err != nil {
+		return queueing, QueueFull
+	}
+	c.waiter, c.queued = waiter, l.now
+	return queueing, CauseNone
+}
+
+// clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent its request and then FIN
+// still waits for an answer.
+func (s *session) clientLeft() bool {
+	if !s.client.hungUp {
+		return false
+	}
+	n, errno := peek(s.client.fd, s.loop.buf[:1])
+	return n <= 0 && errno != unix.EAGAIN
+}

@@ -1,0 +1,170 @@
+package l4
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A poller is a loop's epoll instance and the two ways to sleep on it.
+//
+// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: one system call a wake-up, and
+// neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is not withheld from other
+// goroutines for long; a stop of the world interrupts it with a signal.
+//
+// Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a
+// socket: then no thread is held and an idle process sleeps entirely. The instance of the sessions is not what the runtime watches, since it
+// would then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance with one member that reports
+// once each time it is armed.
+type poller struct {
+	sessions int32 // the epoll instance that holds every socket of the loop
+	gate     int32 // holds sessions, one-shot
+	file     *os.File
+	raw      syscall.RawConn
+	look1    func(uintptr) bool // lookOnce, bound once: a method value made for each sleep would be an allocation
+	timer    int32              // timerfd(2): when the wheel wants to run
+	wake     int32              // eventfd(2): a function was posted
+	timerAt  int64              // ns on the loop's clock for which timer is set; never while it is not
+	busy     bool               // the last sleep was short
+	ready    int                // what the last look at sessions found
+	events   [256]unix.EpollEvent
+}
+
+// rawSleep is how long a loop sleeps with its processor in hand before it parks. Above it, what parking costs (two more system calls and the scheduler, some 3 µs) is
+// little; below it, it would be paid for nearly every event.
+const rawSleep = time.Millisecond
+
+// The poller's own descriptors, where a session's event has the number of its slot.
+const (
+	slotWake  = -1
+	slotTimer = -2
+	// listeners have -3 and down
+	slotListener = -3
+)
+
+func newPoller() (*poller, error) {
+	p := &poller{sessions: -1, gate: -1, timer: -1, wake: -1, timerAt: never}
+	if err := p.open(); err != nil {
+		p.close()
+		return nil, fmt.Errorf("make an event loop: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) open() error {
+	for _, ep := range []*int32{&p.sessions, &p.gate} {
+		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return os.NewSyscallError("epoll_create1", err)
+		}
+		*ep = int32(fd)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	p.wake = int32(wake)
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	p.timer = int32(timer)
+	return p.connect()
+}
+
+// connect registers the poller's own descriptors and gives the gate to the runtime.
+func (p *poller) connect() error {
+	if e := epollAdd(p.sessions, p.wake, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotWake}); e != 0 {
+		return os.NewSyscallError("epoll_ctl", e)
+	}
+	if e := epollAdd(p.sessions, p.timer, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotTimer}); e != 0 {
+		return os.NewSyscallError("epoll_ctl", e)
+	}
+	if e := epollAdd(p.gate, p.sessions, &unix.EpollEvent{Events: unix.EPOLLONESHOT}); e != 0 {
+		return os.NewSyscallError("epoll_ctl", e)
+	}
+	if err := unix.SetNonblock(int(p.gate), true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	p.file = os.NewFile(uintptr(p.gate), "event loop")
+	raw, err := p.file.SyscallConn()
+	p.raw, p.look1 = raw, p.lookOnce
+	return err
+}
+
+// close closes the poller's descriptors. No wait may be under way.
+func (p *poller) close() {
+	if p.file != nil {
+		p.file.Close()
+		p.gate = -1
+	}
+	for _, fd := range []int32{p.sessions, p.gate, p.timer, p.wake} {
+		if fd >= 0 {
+			closeFD(fd)
+		}
+	}
+}
+
+// look returns what has happened, without sleeping.
+func (p *poller) look() []unix.EpollEvent {
+	n, _ := epollWait(p.sessions, p.events[:], 0)
+	return p.events[:max(n, 0)]
+}
+
+// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing.
+func (p *poller) wait() ([]unix.EpollEvent, error) {
+	if p.busy {
+		n, e := epollWait(p.sessions, p.events[:], int(rawSleep/time.Millisecond))
+		if n > 0 {
+			return p.events[:n], nil
+		}
+		if e == unix.EINTR { // a signal: the runtime wants this processor for a moment, which the caller's next call gives it
+			return nil, nil
+		}
+		p.busy = false
+	}
+	return p.park()
+}
+
+// park waits on the runtime's poller. It looks at the sessions first, so what happened before the gate was armed is not slept through.
+func (p *poller) park() ([]unix.EpollEvent, error) {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
+	if e := epollModify(p.gate, p.sessions, &ev); e != 0 {
+		return nil, os.NewSyscallError("epoll_ctl", e)
+	}
+	began := time.Now()
+	p.ready = 0
+	if err := p.raw.Read(p.look1); err != nil {
+		return nil, fmt.Errorf("wait for events: %w", err)
+	}
+	p.busy = time.Since(began) < rawSleep
+	return p.events[:p.ready], nil
+}
+
+func (p *poller) lookOnce(uintptr) bool {
+	p.ready = len(p.look())
+	return p.ready > 0
+}
+
+// post makes the present or the next wait return.
+func (p *poller) post() {
+	one := uint64(1)
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one)), 8)
+}
+
+// setTimer makes a wait return at due on a clock that shows now, unless the timer is set to an earlier time already.
+func (p *poller) setTimer(now, due int64) {
+	if due >= p.timerAt {
+		return
+	}
+	p.timerAt = due
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(due-now, 1))}
+	syscall.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(p.timer), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+}
+
+// timerFired takes note that the timer has run down.
+func (p *poller) timerFired() { p.timerAt = never }

@@ -1,0 +1,233 @@
+package l4
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced; and what a stalled sink leaves to be kept
+	// is at most this.
+	readSize = 16 << 10
+	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where two splices cost less
+	// than a read and a write of the same bytes.
+	bulkReads = 4
+	// turnBytes is what one direction may move before the loop looks at other sessions: some 60 µs of a processor.
+	turnBytes = 256 << 10
+	// spliceBytes is what one splice asks for, a quarter of a pipe.
+	spliceBytes = 256 << 10
+	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get there, and each option is a
+	// system call.
+	guardAfter = int64(5 * time.Second)
+)
+
+// relay moves bytes both ways and forwards the end of each.
+func (s *session) relay() (stage, Cause) {
+	more := s.pump(&s.up, &s.client, &s.backend)
+	more = s.pump(&s.down, &s.backend, &s.client) || more
+	if !s.answered && s.down.read > 0 {
+		s.answered, s.firstByte = true, s.loop.now
+		s.lease.FirstByte(durationOf(s.firstByte - s.connected))
+	}
+	s.endFlow(&s.up, clientEnd)
+	s.endFlow(&s.down, backendEnd)
+	if s.up.finished && s.down.finished {
+		return relaying, s.closedBy()
+	}
+	s.forwardFIN()
+	if s.client.broken() || s.backend.broken() {
+		s.lost = clientEnd
+		if !s.client.broken() {
+			s.lost = backendEnd
+		}
+		return delivering, CauseNone
+	}
+	if more {
+		s.loop.again(s)
+	}
+	return relaying, s.expired()
+}
+
+// endFlow finishes a flow whose source has ended and whose bytes are all handed over.
+func (s *session) endFlow(f *flow, source end) {
+	if f.finished || !f.ended || f.waiting() {
+		return
+	}
+	f.finished = true
+	if s.first == neither {
+		s.first = source
+	}
+}
+
+// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the sockets says the same with
+// fewer calls, and relay does not come here.
+func (s *session) forwardFIN() {
+	if s.up.finished {
+		s.backend.closeWrite()
+	}
+	if s.down.finished {
+		s.client.closeWrite()
+	}
+}
+
+// closedBy is the cause of a session in which both sides have finished.
+func (s *session) closedBy() Cause {
+	if s.first == clientEnd {
+		return ClientClosed
+	}
+	return BackendClosed
+}
+
+// expired looks at the clock: it ends a session that is over a limit, and has the kernel guard one that has grown old.
+func (s *session) expired() Cause {
+	now := s.loop.now
+	switch {
+	case now >= s.ends:
+		return Lifetime
+	case now < s.stillUntil():
+	case s.up.finished || s.down.finished:
+		return HalfClosed
+	default:
+		return Idle
+	}
+	if !s.guarded && now >= s.connected+guardAfter {
+		s.guarded = true
+		s.loop.server.guard(&s.backend)
+	}
+	return CauseNone
+}
+
+// pump moves bytes from src to dst until src is dry, dst is full, the flow has ended, or its share of the turn is spent. It
+// reports whether there is more to do right away.
+func (s *session) pump(f *flow, src, dst *side) (more bool) {
+	for budget := turnBytes; budget > 0; {
+		if f.waiting() {
+			s.flush(f, dst)
+			if f.waiting() {
+				return false
+			}
+		}
+		if f.ended || !src.readable || !dst.writable {
+			return false
+		}
+		budget -= s.move(f, src, dst)
+	}
+	return true
+}
+
+// move takes what one read gives and passes it on.
+func (s *session) move(f *flow, src, dst *side) int {
+	if f.full >= bulkReads && !src.urgent {
+		if n, ok := s.splice(f, src, dst); ok {
+			return n
+		}
+	}
+	buf := s.loop.buf[:readSize]
+	n, errno := src.recv(buf)
+	switch {
+	case errno == unix.EAGAIN:
+		f.full = 0
+		return 0
+	case errno != 0 || n == 0:
+		f.ended = true
+		return 0
+	case n == len(buf):
+		f.full = min(f.full+1, bulkReads)
+	default:
+		f.full = 0
+	}
+	f.read += uint64(n)
+	s.moved = s.loop.now
+	sent, _ := dst.send(buf[:n])
+	f.took(sent)
+	if sent < n {
+		f.keep(buf[sent:n])
+	}
+	return n
+}
+
+// flush hands dst what was kept for it.
+func (s *session) flush(f *flow, dst *side) {
+	if !dst.writable {
+		return
+	}
+	if len(f.held) > 0 {
+		n, _ := dst.send(f.held)
+		f.took(n)
+		f.held = f.held[n:]
+		if n > 0 {
+			s.moved = s.loop.now
+		}
+	}
+	if len(f.held) > 0 {
+		return
+	}
+	f.held = nil
+	if f.pipe != nil && f.pipe.held > 0 && dst.writable {
+		s.empty(f, dst)
+	}
+}
+
+// splice moves one pipe's fill from src to dst. It reports false where there is no pipe to be had: then the flow is copied for a while.
+func (s *session) splice(f *flow, src, dst *side) (int, bool) {
+	if f.pipe == nil {
+		if f.pipe = s.loop.pipes.borrow(); f.pipe == nil {
+			f.full = 0
+			return 0, false
+		}
+	}
+	n, errno := splice(src.fd, f.pipe.w, spliceBytes)
+	switch {
+	case errno == unix.EAGAIN:
+		// The pipe is empty here, so it is the source that is dry.
+		src.readable = false
+	case errno == unix.EINVAL:
+		s.unsplice(f)
+		f.full = 0
+		return 0, false
+	case errno != 0:
+		src.readable = false
+		src.breakDown(errno)
+		f.ended = true
+	case n == 0:
+		f.ended = true
+	default:
+		f.pipe.held = n
+		f.read += uint64(n)
+		s.moved = s.loop.now
+		s.empty(f, dst)
+		if n < readSize && f.pipe.held == 0 { // no longer bulk
+			f.full = 0
+			s.unsplice(f)
+		}
+		return n, true
+	}
+	s.unsplice(f)
+	return 0, true
+}
+
+// unsplice gives the flow's empty pipe back.
+func (s *session) unsplice(f *flow) {
+	s.loop.pipes.giveBack(f.pipe)
+	f.pipe = nil
+}
+
+// empty moves what the flow's pipe holds to dst.
+func (s *session) empty(f *flow, dst *side) {
+	for f.pipe.held > 0 {
+		n, errno := splice(f.pipe.r, dst.fd, f.pipe.held)
+		if errno == unix.EAGAIN {
+			dst.writable = false
+			return
+		}
+		if errno != 0 {
+			dst.readable, dst.hungUp = true, true
+			dst.breakDown(errno)
+			return
+		}
+		f.pipe.held -= n
+		f.took(n)
+		s.moved = s.loop.now
+	}
+}

@@ -1,0 +1,208 @@
+package l4
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"forebay/pool"
+)
+
+// A session is one client connection and its backend connection. It belongs to one loop, and nothing else touches it; what others want
+// of it they post to the loop.
+type session struct {
+	loop     *loop
+	slot     int32 // where the loop keeps it
+	age      int32 // distinguishes it from those that had the slot before
+	stage    stage
+	first    end   // which side finished first
+	lost     end   // which side broke, once it is delivering
+	queued   bool  // stands in the loop's list of bulk sessions
+	answered bool  // the backend's first byte has been seen
+	guarded  bool  // the kernel was told to notice when a peer has died
+	looks    uint8 // how often delivering has asked whether the last bytes were acknowledged
+	reached  uint8 // which of the backend's addresses is used
+
+	listener *listener
+	peer     netip.AddrPort // the client; zero for a UNIX socket
+	client   side
+	backend  side
+	up       flow // client to backend
+	down     flow // backend to client
+
+	lease pool.Lease
+	setup *setup // while no backend is connected
+	trace *trace // what only some sessions have to tell
+	timer timer
+
+	began     int64 // ns on the server's clock, as all times here
+	tried     int64 // when the try that succeeded began
+	connected int64
+	moved     int64 // when a byte last moved
+	firstByte int64
+	look      int64 // when delivering asks again
+	ends      int64 // when the maximum lifetime is reached; never where there is none
+}
+
+// An end names a side of a session.
+type end uint8
+
+const (
+	neither end = iota
+	clientEnd
+	backendEnd
+)
+
+// A trace is what a session remembers of an eventful start.
+type trace struct {
+	tries    []Try // those that failed
+	queued   int64 // ns spent waiting for a backend with room
+	local    pool.Address
+	uniqueID string
+}
+
+func (s *session) traced() *trace {
+	if s.trace == nil {
+		s.trace = &trace{}
+	}
+	return s.trace
+}
+
+// A stage is how far a session has come.
+type stage uint8
+
+// The stages, in the order of the walk.
+const (
+	picking    stage = iota // choose a backend, or join the queue
+	queueing                // wait for a backend with room
+	dialing                 // connect to it, or to the next one
+	greeting                // send the PROXY header and the client's first bytes
+	relaying                // move bytes both ways until both sides are done
+	delivering              // one side is lost: hand the other what was read from it
+)
+
+// step takes s as far as it can go now. A stage that must wait returns itself, and the loop calls step again when a socket, a clock or a
+// lease has come; so each stage's method may be called any number of times. A cause ends the session.
+func (s *session) step() {
+	for {
+		next, cause := s.run()
+		if cause == CauseNone && next == s.stage {
+			cause = s.wait()
+		} else {
+			s.stage = next
+			if cause == CauseNone {
+				continue
+			}
+		}
+		if cause != CauseNone {
+			s.finish(cause)
+		}
+		return
+	}
+}
+
+func (s *session) run() (stage, Cause) {
+	switch s.stage {
+	case picking:
+		return s.pick()
+	case queueing:
+		return s.queue()
+	case dialing:
+		return s.dial()
+	case greeting:
+		return s.greet()
+	case relaying:
+		return s.relay()
+	default:
+		return s.deliver()
+	}
+}
+
+// wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already there:
+// a registration reports what is ready, and would report it for nothing before.
+func (s *session) wait() Cause {
+	if !s.watch(clientSide, &s.client) {
+		return OwnFault
+	}
+	if s.setup == nil {
+		if !s.watch(backendSide, &s.backend) {
+			return OwnFault
+		}
+	} else {
+		for i := range s.setup.attempts {
+			if a := &s.setup.attempts[i]; a.underWay() && !s.watch(backendSide+int32(i), &a.side) {
+				return OwnFault
+			}
+		}
+	}
+	due := s.deadline()
+	if due != never && (!s.timer.armed() || due < s.timer.due) {
+		s.loop.wheel.arm(&s.timer, due)
+	}
+	return CauseNone
+}
+
+// watch registers a socket with the loop, once, and once more if it asks for room to write.
+func (s *session) watch(which int32, e *side) bool {
+	if e.watched && (e.writable || e.watchesTx || e.broken()) {
+		return true
+	}
+	ev := unix.EpollEvent{Events: watched, Fd: s.slot, Pad: s.age<<sideBits | which}
+	if !e.writable {
+		ev.Events |= unix.EPOLLOUT
+		e.watchesTx = true
+	}
+	if e.watched {
+		return epollModify(s.loop.poller.sessions, e.fd, &ev) == 0
+	}
+	e.watched = true
+	return epollAdd(s.loop.poller.sessions, e.fd, &ev) == 0
+}
+
+// deadline is when the present stage wants to look at the clock. A timer is armed for it and left alone when the deadline moves away: when
+// it fires too early, it is armed again.
+func (s *session) deadline() int64 {
+	switch s.stage {
+	case queueing:
+		return min(s.ends, s.setup.queued+int64(s.loop.server.QueueTimeout))
+	case dialing:
+		return min(s.ends, s.setup.deadline(s.loop.server))
+	case delivering:
+		return min(s.ends, s.nextLook())
+	}
+	due := min(s.ends, s.stillUntil())
+	if !s.guarded {
+		due = min(due, s.connected+guardAfter)
+	}
+	return due
+}
+
+// stillUntil is when a session that moves nothing has stood still for too long.
+func (s *session) stillUntil() int64 {
+	limit := s.loop.server.IdleTimeout
+	if s.up.finished || s.down.finished {
+		limit = s.loop.server.HalfCloseTimeout
+	}
+	if limit <= 0 {
+		return never
+	}
+	return s.moved + int64(limit)
+}
+
+// Which socket of a session an event is for. Two attempts may be under way; the one that is connected becomes the backend, and keeps its number.
+const (
+	clientSide  int32 = 0
+	backendSide int32 = 1
+	sideBits          = 2
+)
+
+// side returns the socket that an event is for.
+func (s *session) side(which int32) *side {
+	switch {
+	case which == clientSide:
+		return &s.client
+	case s.setup == nil:
+		return &s.backend
+	}
+	return &s.setup.attempts[which-backendSide].side
+}

@@ -1,0 +1,138 @@
+package l4
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A side is one end of a session: a stream socket and what is known of it. Its methods are all that the stages use of a socket.
+//
+// Readiness is edge-triggered: a flag is raised by an event and lowered by the system call that found nothing more.
+type side struct {
+	fd        int32
+	readable  bool // a read may find something
+	writable  bool // a write may be taken
+	hungUp    bool // the peer has sent FIN or RST: read on until it is found
+	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
+	watched   bool // registered with the loop
+	watchesTx bool // registered for EPOLLOUT too
+	shut      bool // our FIN has been sent
+	local     bool // a UNIX socket, or TCP over loopback: connects at once
+	tcp       bool
+	fault     syscall.Errno // why the connection is broken, 0 while it is not
+}
+
+// noSide is a side without a socket.
+func noSide() side { return side{fd: -1} }
+
+func (e *side) open() bool { return e.fd >= 0 }
+
+// broken reports whether the connection was reset or lost.
+func (e *side) broken() bool { return e.fault != 0 }
+
+// watched is what a socket is registered for. EPOLLOUT is left out until a write was refused once: most sockets never fill, and asking
+// for it would report each of them writable on registration, which costs a short session a turn of the loop for each side.
+const watched = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+
+// note takes an event in.
+func (e *side) note(events uint32) {
+	if events&unix.EPOLLIN != 0 {
+		e.readable = true
+	}
+	if events&unix.EPOLLOUT != 0 {
+		e.writable = true
+	}
+	if events&unix.EPOLLPRI != 0 {
+		e.urgent = true
+	}
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		e.readable, e.hungUp = true, true
+	}
+	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		e.writable = true // so that the next write finds the error
+	}
+}
+
+// recv reads into p. It returns 0 with no error at the end of the stream, and EAGAIN when there is nothing now.
+func (e *side) recv(p []byte) (int, syscall.Errno) {
+	n, errno := recv(e.fd, p)
+	switch {
+	case errno == unix.EAGAIN:
+		e.readable = false
+	case errno != 0:
+		e.readable = false
+		e.breakDown(errno)
+	case n < len(p) && !e.hungUp && !e.urgent:
+		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A FIN or a reset has
+		// raised hungUp by then or will be that edge. Reads stop short at an urgent mark, too.
+		e.readable = false
+	}
+	return n, errno
+}
+
+// send writes p and returns how much was taken; what was not waits for writable.
+func (e *side) send(p []byte) (int, syscall.Errno) {
+	n, errno := send(e.fd, p)
+	if errno != 0 {
+		n = 0
+	}
+	switch {
+	case errno == unix.EAGAIN:
+		e.writable = false
+		return 0, 0
+	case errno != 0:
+		e.readable, e.hungUp = true, true // what the peer sent before it broke can still be read
+		e.breakDown(errno)
+	case n < len(p):
+		e.writable = false
+	}
+	return n, errno
+}
+
+// breakDown records that the connection is lost. A write that finds the reset takes the error away from the reads (socket(7), SO_ERROR),
+// which then see a clean end: the first word counts.
+func (e *side) breakDown(errno syscall.Errno) {
+	if e.fault == 0 {
+		e.fault = errno
+	}
+	e.writable = false
+}
+
+// timedOut reports whether the kernel gave the peer up (TCP_USER_TIMEOUT, keep-alive, retransmission).
+func (e *side) timedOut() bool { return e.fault == unix.ETIMEDOUT }
+
+// closeWrite sends FIN.
+func (e *side) closeWrite() {
+	if e.shut || e.broken() {
+		return
+	}
+	e.shut = true
+	if errno := shutdownWrite(e.fd); errno != 0 {
+		e.breakDown(errno)
+	}
+}
+
+// close closes the socket: with FIN where it still has to be said, and what is queued is still delivered.
+func (e *side) close() {
+	if e.open() {
+		closeFD(e.fd)
+		e.fd = -1
+	}
+}
+
+// reset closes the socket with RST and drops what is queued.
+func (e *side) reset() {
+	if e.open() {
+		abortOnClose(e.fd)
+		e.close()
+	}
+}
+
+// unacknowledged returns how many bytes the kernel holds for the peer.
+func (e *side) unacknowledged() int {
+	if !e.open() || !e.tcp {
+		return 0
+	}
+	return unacknowledged(e.fd)
+}

@@ -1,0 +1,57 @@
+package l4
+
+// A Snapshot is what a Server has counted since it began.
+type Snapshot struct {
+	Sessions     int    // open now
+	MaxConns     int    // the limit
+	Loops        int    // started
+	Accepted     uint64 // connections taken
+	Empty        uint64 // sessions that ended without a byte either way
+	AcceptPauses uint64 // times accepting paused because this machine lacked something
+	Connects     uint64 // tries begun
+	Hedges       uint64 // of those, beside another
+	Moves        uint64 // sessions handed from one loop to another
+	Panics       uint64 // sessions reset because of a bug
+	FromClient   uint64 // bytes, of ended sessions
+	FromBackend  uint64
+	ToBackend    uint64
+	ToClient     uint64
+	Causes       map[Cause]uint64 // ended sessions; those that never occurred are left out
+}
+
+// Snapshot returns the server's counters. They are read one after the other while it serves.
+func (s *Server) Snapshot() Snapshot {
+	s.prepare()
+	snap := Snapshot{
+		Sessions:     int(s.sessions.Load()),
+		MaxConns:     s.MaxConns,
+		AcceptPauses: s.pauses.Load(),
+		Connects:     s.connects.Load(),
+		Hedges:       s.hedges.Load(),
+		Causes:       map[Cause]uint64{},
+	}
+	s.mu.Lock()
+	loops := s.loops
+	s.mu.Unlock()
+	snap.Loops = len(loops)
+	for _, l := range loops {
+		snap.add(&l.stats)
+	}
+	return snap
+}
+
+func (snap *Snapshot) add(st *loopStats) {
+	snap.Accepted += st.accepted.Load()
+	snap.Empty += st.empty.Load()
+	snap.Moves += st.moves.Load()
+	snap.Panics += st.panics.Load()
+	snap.FromClient += st.fromClient.Load()
+	snap.FromBackend += st.fromBackend.Load()
+	snap.ToBackend += st.toBackend.Load()
+	snap.ToClient += st.toClient.Load()
+	for c := range st.causes {
+		if n := st.causes[c].Load(); n > 0 {
+			snap.Causes[Cause(c)] += n
+		}
+	}
+}
