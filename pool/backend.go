@@ -32,11 +32,14 @@ type Backend struct {
 	// Guarded by the pool's mutex.
 	weight   int
 	maxConns int
-	index    int   // its place in the configuration
+	index    int   // its place among its tier's in the configuration
 	tier     *tier // nil while draining
 	ranked   bool  // whether the tier's ranking holds it
-	at       int   // its place in a heap, or in a tree of weights
+	at       int   // its place in a heap
 	turn     turn
+	failing  bool    // its last news was a failure
+	cost     float64 // to leastTime
+	recent   node[*Backend]
 }
 
 // Name returns the backend's name. It never changes.
@@ -69,6 +72,11 @@ func (b *Backend) lighter(c *Backend) bool { return b.sessions()*c.weight < c.se
 
 // evenWith reports whether b and c carry the same for their weight.
 func (b *Backend) evenWith(c *Backend) bool { return b.sessions()*c.weight == c.sessions()*b.weight }
+
+// dueBefore reports whether b's turn is before c's, the earlier in the configuration first where they are due together.
+func (b *Backend) dueBefore(c *Backend) bool {
+	return b.turn.before(c.turn) || !c.turn.before(b.turn) && b.index < c.index
+}
 
 // smoothing is the share of each new measurement in a smoothed time: with 1/8, as in TCP's round trip time (RFC 6298, section 2), half
 // of the value is from the last five.

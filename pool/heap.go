@@ -7,10 +7,10 @@ type heap struct {
 	before func(b, c *Backend) bool // a strict total order
 }
 
-func (h *heap) reserve(n int) {
-	if n > cap(h.items) {
-		h.items = append(make([]*Backend, 0, n), h.items...)
-	}
+// prepare makes room for the members.
+func (h *heap) prepare(members []member) (install func()) {
+	items := make([]*Backend, 0, len(members))
+	return func() { h.items = items }
 }
 
 func (h *heap) push(b *Backend) {

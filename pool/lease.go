@@ -10,26 +10,30 @@ type Lease struct {
 }
 
 // Backend returns the backend, nil for the zero Lease. It is still there after Done.
-func (l *Lease) Backend() *Backend { return l.backend }
+func (l Lease) Backend() *Backend { return l.backend }
 
 // Connected tells how long the backend took to accept the connection.
-func (l *Lease) Connected(took time.Duration) { l.measured(took, (*Backend).connected) }
+func (l *Lease) Connected(took time.Duration) {
+	l.report(func(b *Backend) {
+		b.connect.add(took)
+		b.failing = false
+	})
+}
 
 // FirstByte tells how long the backend took from the connection to its first byte.
-func (l *Lease) FirstByte(took time.Duration) { l.measured(took, (*Backend).answered) }
+func (l *Lease) FirstByte(took time.Duration) {
+	l.report(func(b *Backend) { b.firstByte.add(took) })
+}
 
-func (b *Backend) connected(took time.Duration) { b.connect.add(took) }
-func (b *Backend) answered(took time.Duration)  { b.firstByte.add(took) }
-
-// measured enters a duration and lets the ranking know.
-func (l *Lease) measured(took time.Duration, enter func(*Backend, time.Duration)) {
+// report enters what was learnt about the backend, and lets the ranking know.
+func (l *Lease) report(enter func(*Backend)) {
 	b := l.backend
 	if b == nil || l.done {
 		return
 	}
 	b.pool.mu.Lock()
 	defer b.pool.mu.Unlock()
-	enter(b, took)
+	enter(b)
 	if b.ranked {
 		b.tier.changed(b)
 	}
@@ -58,6 +62,7 @@ func (p *Pool) endLocked(b *Backend, o Outcome) grants {
 	if o < outcomeCount {
 		b.outcomes[o].Add(1)
 	}
+	b.failing = b.failing || o.Failed()
 	if b.tier == nil {
 		p.forgetLocked(b)
 		return grants{}

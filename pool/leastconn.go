@@ -12,7 +12,7 @@ func newLeastConn() *leastConn {
 		if !b.evenWith(c) {
 			return b.lighter(c)
 		}
-		return b.turn.before(c.turn) || !c.turn.before(b.turn) && b.index < c.index
+		return b.dueBefore(c)
 	}}}
 }
 

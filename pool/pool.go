@@ -58,7 +58,7 @@ type Pool struct {
 	mu      sync.Mutex // guards the rest, and what Backend says it guards
 	primary tier
 	backup  tier
-	queue   queue
+	queue   list[*Waiter]
 }
 
 // New returns a Pool of backends. The error names every fault in o and backends. No backends at all is no fault: Pick then fails
@@ -80,7 +80,7 @@ func New(o Options, backends []Config) (*Pool, error) {
 // A Request is what the pool may know about the session that a backend is picked for.
 type Request struct {
 	Source netip.Addr // the client's address, for the source policy; the zero Addr where it has none
-	Tried  []*Backend // not to be picked again
+	Tried  []*Backend // of the same pool, not to be picked again
 }
 
 // tried reports whether r has had b already. It is a short list, so a search is quicker than a set.

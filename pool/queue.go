@@ -7,11 +7,10 @@ import (
 
 // A Waiter is a client's place in the queue for a backend.
 type Waiter struct {
-	request    Request
-	granted    func(Lease)
-	lease      Lease
-	queued     bool
-	prev, next *Waiter
+	request Request
+	granted func(Lease)
+	lease   Lease         // once it is granted
+	place   node[*Waiter] // in the queue, then among those to be told
 }
 
 // Wait puts r into the queue. As soon as a backend has room for it, after those who came before, granted is called with the lease: once,
@@ -22,6 +21,7 @@ type Waiter struct {
 // called then. If an Update takes away the last backend that r could have waited for, r waits on: another may bring one.
 func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
 	w := &Waiter{granted: granted, request: Request{Source: r.Source, Tried: slices.Clone(r.Tried)}}
+	w.place.of = w
 	served, err := p.enqueue(w)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
 		p.counts.shed.Add(1)
 		return false, ErrQueueFull
 	}
-	p.queue.push(w)
+	p.queue.push(&w.place)
 	p.counts.waiting.Store(int64(p.queue.length))
 	p.counts.waited.Add(1)
 	return false, nil
@@ -57,10 +57,10 @@ func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
 func (p *Pool) Leave(w *Waiter) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !w.queued {
+	if !w.place.linked {
 		return false
 	}
-	p.queue.remove(w)
+	p.queue.remove(&w.place)
 	p.counts.waiting.Store(int64(p.queue.length))
 	p.counts.left.Add(1)
 	return true
@@ -70,14 +70,14 @@ func (p *Pool) Leave(w *Waiter) bool {
 // has come, so that between two critical sections no waiter could be served: that is why a Pick overtakes nobody.
 func (p *Pool) serveLocked() grants {
 	var granted grants
-	for w := p.queue.head; w != nil && p.roomLocked(); {
-		following := w.next
+	for n := p.queue.head; n != nil && p.roomLocked(); {
+		w := n.of
+		n = n.next
 		if lease, err := p.pickLocked(&w.request); err == nil {
 			w.lease = lease
-			p.queue.remove(w)
+			p.queue.remove(&w.place)
 			granted.push(w)
 		}
-		w = following
 	}
 	p.counts.waiting.Store(int64(p.queue.length))
 	return granted
@@ -86,57 +86,25 @@ func (p *Pool) serveLocked() grants {
 // roomLocked reports whether any backend has room.
 func (p *Pool) roomLocked() bool { return p.primary.open > 0 || p.backup.open > 0 }
 
-// A queue is a list of waiters, first come first, threaded through them so that any may leave in O(1).
-type queue struct {
-	head, tail *Waiter
-	length     int
-}
-
-func (q *queue) push(w *Waiter) {
-	w.prev, w.next, w.queued = q.tail, nil, true
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
-	}
-	q.tail = w
-	q.length++
-}
-
-func (q *queue) remove(w *Waiter) {
-	if w.prev == nil {
-		q.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next, w.queued = nil, nil, false
-	q.length--
-}
-
-// grants are waiters that have been given their lease and must yet be told, once the mutex is free.
-type grants struct{ first, last *Waiter }
+// grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node that the queue
+// needs no more.
+type grants struct{ first, last *node[*Waiter] }
 
 func (g *grants) push(w *Waiter) {
 	if g.last == nil {
-		g.first = w
+		g.first = &w.place
 	} else {
-		g.last.next = w
+		g.last.next = &w.place
 	}
-	g.last = w
+	g.last = &w.place
 }
 
 // tell calls granted for each, first come first.
 func (g grants) tell() {
-	for w := g.first; w != nil; {
-		following := w.next
-		w.next = nil
+	for n := g.first; n != nil; {
+		w := n.of
+		n, w.place.next = n.next, nil
 		w.granted(w.lease)
-		w = following
 	}
 }
 

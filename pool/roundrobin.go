@@ -8,9 +8,7 @@ type roundRobin struct {
 }
 
 func newRoundRobin() *roundRobin {
-	return &roundRobin{heap: heap{before: func(b, c *Backend) bool {
-		return b.turn.before(c.turn) || !c.turn.before(b.turn) && b.index < c.index
-	}}}
+	return &roundRobin{heap: heap{before: (*Backend).dueBefore}}
 }
 
 func (p *roundRobin) add(b *Backend) {

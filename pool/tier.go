@@ -8,7 +8,10 @@ type ranking interface {
 	remove(b *Backend)        // b may not: it is full or draining
 	changed(b *Backend)       // b's active sessions or its measured times have changed
 	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. Its turn is then over
-	reserve(backends int)     // so many backends may come: add will not allocate
+
+	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the mutex held, when
+	// the ranking is empty; add, remove, changed and next allocate nothing then.
+	prepare(members []member) (install func())
 }
 
 // newRanking returns the ranking of o.Policy for t.
@@ -16,8 +19,14 @@ func newRanking(o Options, t *tier) ranking {
 	switch o.Policy {
 	case LeastConn:
 		return newLeastConn()
+	case Random:
+		return newRandom()
+	case Source:
+		return newSource(t, o.LoadFactor)
 	case First:
 		return newInOrder()
+	case LeastTime:
+		return newLeastTime()
 	}
 	return newRoundRobin()
 }
@@ -63,7 +72,7 @@ func (t *tier) close(b *Backend) {
 
 // join makes b one of the tier's.
 func (t *tier) join(b *Backend) {
-	b.tier = t
+	b.tier, b.index = t, t.backends
 	t.backends++
 	t.weight += b.weight
 	t.active += b.sessions()

@@ -27,7 +27,10 @@ func (p *Pool) Update(backends []Config) error {
 	}
 	p.updating.Lock()
 	defer p.updating.Unlock()
-	p.replace(p.reconcile(backends)).tell()
+	members := p.reconcile(backends)
+	primaries, backups := split(members)
+	installPrimary, installBackup := p.primary.prepare(primaries), p.backup.prepare(backups)
+	p.replace(members, func() { installPrimary(); installBackup() }).tell()
 	return nil
 }
 
@@ -53,11 +56,25 @@ func (p *Pool) find(present []*Backend, c Config) *Backend {
 			return b
 		}
 	}
-	return &Backend{pool: p, name: c.Name, addrs: c.Addrs}
+	b := &Backend{pool: p, name: c.Name, addrs: c.Addrs}
+	b.recent.of = b
+	return b
 }
 
-// replace puts the members in the place of those there are. It holds the mutex for some ten microseconds per hundred backends.
-func (p *Pool) replace(members []member) grants {
+// split parts members by tier.
+func split(members []member) (primaries, backups []member) {
+	for _, m := range members {
+		if m.config.Backup {
+			backups = append(backups, m)
+		} else {
+			primaries = append(primaries, m)
+		}
+	}
+	return primaries, backups
+}
+
+// replace puts members in the place of those there are, and calls install between.
+func (p *Pool) replace(members []member, install func()) grants {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := *p.members.Load()
@@ -66,10 +83,9 @@ func (p *Pool) replace(members []member) grants {
 			m.tier.leave(m.Backend)
 		}
 	}
-	p.primary.reserve(len(members))
-	p.backup.reserve(len(members))
-	for i, m := range members {
-		m.weight, m.maxConns, m.index = int(m.config.Weight), m.config.MaxConns, i
+	install()
+	for _, m := range members {
+		m.weight, m.maxConns = int(m.config.Weight), m.config.MaxConns
 		p.tierOf(m).join(m.Backend)
 	}
 	members = append(members, draining(old)...)

@@ -1,0 +1,85 @@
+package pool
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// boundFloor is the number of sessions that a backend may have whatever its fair share is.
+const boundFloor = 64
+
+// sourceAttempts is how many slots are looked at before the least loaded backend is taken. Only where most backends are full or tried
+// does it come to that.
+const sourceAttempts = 16
+
+// source sends a client to the backend that its address belongs to, by weighted rendezvous hashing: each backend has a score for each
+// slot of a table, the highest has the slot, and a client's address chooses a slot. Rendezvous was preferred to Maglev's table because
+// removing a backend moves exactly its own clients and bringing it back restores them, where Maglev moves some others as well. The scores
+// come from the backends' names alone, so that every machine, and the same one after a restart, agrees. Tabulated, a pick is O(1).
+//
+// A client whose backend cannot serve it, being full, tried or over the load bound, goes on to another slot, always the same for that
+// client. A client without an address (of a UNIX socket) goes to the least loaded backend.
+//
+// An IPv6 client is known by its whole address. By its /64 it would keep its backend when it takes a new temporary address (RFC 8981), once
+// a day, but a whole rack or office would hang on one backend.
+type source struct {
+	heap           // those that have room, the least loaded first
+	tier   *tier   // for its totals
+	factor float64 // Options.LoadFactor
+	table  *table
+}
+
+func newSource(t *tier, factor float64) *source {
+	return &source{tier: t, factor: factor, table: new(table), heap: heap{before: func(b, c *Backend) bool {
+		return b.lighter(c) || b.evenWith(c) && b.index < c.index
+	}}}
+}
+
+// prepare computes the new table. Only Update replaces p.table, one at a time, so it may be read here without the mutex.
+func (p *source) prepare(members []member) (install func()) {
+	installHeap := p.heap.prepare(members)
+	next := p.table.with(members)
+	return func() {
+		installHeap()
+		p.table = next
+	}
+}
+
+func (p *source) add(b *Backend)     { p.push(b) }
+func (p *source) changed(b *Backend) { p.fix(b) }
+
+func (p *source) next(r *Request) *Backend {
+	if len(p.items) == 0 {
+		return nil
+	}
+	if !r.Source.IsValid() {
+		return p.first(r)
+	}
+	key := addrKey(r.Source)
+	for attempt := range uint64(sourceAttempts) {
+		if b := p.table.owner(key, attempt); p.mayServe(b, r) {
+			return b
+		}
+	}
+	return p.first(r)
+}
+
+func (p *source) mayServe(b *Backend, r *Request) bool {
+	return b.ranked && !r.tried(b) && !p.overBound(b)
+}
+
+// overBound reports whether one more session would put b over its bound.
+func (p *source) overBound(b *Backend) bool {
+	if p.factor == 0 || b.sessions() < boundFloor {
+		return false
+	}
+	share := float64(p.tier.active+1) * float64(b.weight) / float64(p.tier.weight)
+	return float64(b.sessions()) >= p.factor*share
+}
+
+// addrKey hashes an address, the same on every machine. An IPv4 address that is mapped into IPv6 counts as plain IPv4; a zone counts not.
+func addrKey(a netip.Addr) uint64 {
+	b := a.As16()
+	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	return mix(mix(high) ^ low)
+}
