@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	backendListeners = 4
+	backendBacklog   = 4096
+	bulkWrite        = 256 << 10
+)
+
+// backendMain is the process behind every proxy: four listeners on ports of the kernel's choice, which it writes to stdout as
+// a JSON list of addresses. It ends when stdin does.
+func backendMain(stdin io.Reader, stdout io.Writer) error {
+	b, err := newBackend()
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(stdout).Encode(b.addrs); err != nil {
+		return fmt.Errorf("tell the addresses: %w", err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- b.run() }()
+	go func() {
+		io.Copy(io.Discard, stdin)
+		failed <- nil
+	}()
+	return <-failed
+}
+
+// A backend answers requests on one loop. A connection that asks for bulk leaves the loop for a goroutine, so that small
+// answers need not wait for large ones.
+type backend struct {
+	poller *poller
+	addrs  []string
+	conns  map[int]*backendConn
+	answer [answerSize]byte
+}
+
+// backendConn is one connection on the loop: how much of its next request has come.
+type backendConn struct {
+	request [requestSize]byte
+	got     int
+}
+
+func newBackend() (*backend, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	b := &backend{poller: p, conns: make(map[int]*backendConn)}
+	for range backendListeners {
+		if err := b.listen(); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+	}
+	return b, nil
+}
+
+// listen adds one listener. What is set on it, its connections inherit.
+func (b *backend) listen() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return err
+	}
+	if err := unix.Listen(fd, backendBacklog); err != nil {
+		return err
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	b.addrs = append(b.addrs, fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port))
+	return b.poller.add(fd, fd)
+}
+
+func (b *backend) run() error {
+	for {
+		events, err := b.poller.wait()
+		if err != nil {
+			return fmt.Errorf("wait for events: %w", err)
+		}
+		for i := range events {
+			b.handle(int(events[i].Fd))
+		}
+	}
+}
+
+func (b *backend) handle(fd int) {
+	if c := b.conns[fd]; c != nil {
+		b.serve(fd, c)
+		return
+	}
+	for b.accept(fd) {
+	}
+}
+
+// accept takes one connection from listener and reports whether there may be more.
+func (b *backend) accept(listener int) bool {
+	fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		return err == unix.ECONNABORTED || err == unix.EINTR
+	}
+	c := &backendConn{}
+	if err := b.poller.add(fd, fd); err != nil {
+		unix.Close(fd)
+		return true
+	}
+	b.conns[fd] = c
+	b.serve(fd, c)
+	return true
+}
+
+// serve answers what has come on fd, until it is drained or at its end.
+func (b *backend) serve(fd int, c *backendConn) {
+	for {
+		n, err := unix.Read(fd, c.request[c.got:])
+		if err == unix.EAGAIN {
+			return
+		}
+		if n <= 0 {
+			b.drop(fd)
+			return
+		}
+		if c.got += n; c.got < requestSize {
+			continue
+		}
+		c.got = 0
+		k, number := parseRequest(c.request[:])
+		if k == bulkKind {
+			b.handOver(fd, c.request)
+			return
+		}
+		putAnswer(b.answer[:], number)
+		// The load asks again only after the whole answer, so 512 bytes always fit.
+		if n, err := unix.Write(fd, b.answer[:]); err != nil || n < answerSize {
+			b.drop(fd)
+			return
+		}
+	}
+}
+
+func (b *backend) drop(fd int) {
+	delete(b.conns, fd)
+	unix.Close(fd)
+}
+
+// handOver gives fd, whose first request is for bulk, to a goroutine for the rest of its life.
+func (b *backend) handOver(fd int, request [requestSize]byte) {
+	delete(b.conns, fd)
+	if err := b.poller.remove(fd); err != nil {
+		unix.Close(fd)
+		return
+	}
+	go serveBulk(fd, request)
+}
+
+// serveBulk answers request and those that follow it on fd, and closes fd.
+func serveBulk(fd int, request [requestSize]byte) {
+	file := os.NewFile(uintptr(fd), "bulk")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	block := bytes.Repeat([]byte("forebay."), bulkWrite/8)
+	for {
+		k, size := parseRequest(request[:])
+		if k != bulkKind || writeBulk(conn, block, int64(size)) != nil {
+			return
+		}
+		if _, err := io.ReadFull(conn, request[:]); err != nil {
+			return
+		}
+	}
+}
+
+func writeBulk(w io.Writer, block []byte, size int64) error {
+	for size > 0 {
+		n, err := w.Write(block[:min(size, int64(len(block)))])
+		if err != nil {
+			return err
+		}
+		size -= int64(n)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+// A metricID names one number that is measured.
+type metricID string
+
+const (
+	exchangeCPU      metricID = "exchange-cpu"
+	exchangeP50      metricID = "exchange-p50"
+	exchangeP99      metricID = "exchange-p99"
+	exchangeSpeed    metricID = "exchange-speed"
+	connCPU          metricID = "conn-cpu"
+	connP50          metricID = "conn-p50"
+	connP99          metricID = "conn-p99"
+	connSpeed        metricID = "conn-speed"
+	bulkCPU          metricID = "bulk-cpu"
+	bulkP50          metricID = "bulk-p50"
+	bulkP99          metricID = "bulk-p99"
+	bulkSpeed        metricID = "bulk-speed"
+	pacedExchangeCPU metricID = "paced-exchange-cpu"
+	pacedExchangeP50 metricID = "paced-exchange-p50"
+	pacedExchangeP99 metricID = "paced-exchange-p99"
+	pacedConnCPU     metricID = "paced-conn-cpu"
+	pacedConnP50     metricID = "paced-conn-p50"
+	pacedConnP99     metricID = "paced-conn-p99"
+	besideP50        metricID = "beside-bulk-p50"
+	besideP99        metricID = "beside-bulk-p99"
+	besideSpeed      metricID = "beside-bulk-speed"
+	startMemory      metricID = "start-memory"
+	idleMemory       metricID = "idle-memory"
+	idleFiles        metricID = "idle-files"
+	idleCPU          metricID = "idle-cpu"
+	idleHeld         metricID = "idle-held"
+	limitHeld        metricID = "limit-held"
+)
+
+// A unit is how a metric's values are shown.
+type unit struct {
+	name  string
+	scale float64 // shown = value × scale
+}
+
+var (
+	micros  = unit{"µs", 1e6}
+	millis  = unit{"ms", 1e3}
+	kibs    = unit{"KiB", 1.0 / (1 << 10)}
+	mibs    = unit{"MiB", 1.0 / (1 << 20)}
+	gibs    = unit{"GiB/s", 1.0 / (1 << 30)}
+	percent = unit{"%", 100}
+	count   = unit{"", 1}
+	rate    = unit{"1/s", 1}
+)
+
+// A metric is one row of the tables.
+type metric struct {
+	id     metricID
+	title  string
+	unit   unit
+	more   bool     // more is better
+	rivals []string // whom the ratio is to: the better of these
+	// The targets: with equal threads, and with each program's default. The zero value is no target.
+	equal, defaults target
+}
+
+// A target is what Forebay is to reach in a row.
+type target struct {
+	bound    bound
+	least    float64 // this must be reached
+	aim      float64 // this is hoped for
+	decimals int
+}
+
+// bound says what a target's numbers are limits on.
+type bound int
+
+const (
+	noTarget bound = iota
+	onRatio        // Forebay's value divided by the best rival's
+	onValue        // Forebay's value as shown, in the row's unit
+)
+
+// allMetrics returns the rows in their order.
+func allMetrics() []metric {
+	same := func(t target) (target, target) { return t, t }
+	bulkEqual, bulkDefault := same(target{bound: onRatio, least: 0.55, aim: 0.40, decimals: 2})
+	tailEqual, tailDefault := same(target{bound: onRatio, least: 1.0, aim: 0.7, decimals: 2})
+	perDefault := target{bound: onRatio, least: 0.85, aim: 0.70, decimals: 2}
+	memory := target{bound: onValue, least: 1, aim: 0.4, decimals: 1}
+	files := target{bound: onValue, least: 2, aim: 2}
+	nothing := target{bound: onValue, least: 0, aim: 0}
+	return []metric{
+		{id: exchangeCPU, title: "CPU per exchange, 64 kept connections", unit: micros, rivals: peerNames,
+			equal: target{bound: onRatio, least: 0.95, aim: 0.80, decimals: 2}, defaults: perDefault},
+		{id: exchangeP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
+		{id: exchangeP99, title: "– its latency, p99", unit: micros, rivals: peerNames},
+		{id: exchangeSpeed, title: "– exchanges", unit: rate, more: true, rivals: peerNames},
+		{id: connCPU, title: "CPU per connection with one exchange", unit: micros, rivals: peerNames,
+			equal: target{bound: onRatio, least: 1.0, aim: 0.85, decimals: 2}, defaults: perDefault},
+		{id: connP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
+		{id: connP99, title: "– its latency, p99", unit: micros, rivals: peerNames},
+		{id: connSpeed, title: "– connections", unit: rate, more: true, rivals: peerNames},
+		{id: bulkCPU, title: "CPU per GiB, 4 streams", unit: millis, rivals: []string{haproxyName},
+			equal: bulkEqual, defaults: bulkDefault},
+		{id: bulkP50, title: "– 32 MiB on one stream, p50", unit: millis, rivals: peerNames},
+		{id: bulkP99, title: "– 32 MiB on one stream, p99", unit: millis, rivals: peerNames},
+		{id: bulkSpeed, title: "– throughput", unit: gibs, more: true, rivals: peerNames},
+		{id: pacedExchangeCPU, title: "CPU per exchange at half load", unit: micros, rivals: peerNames},
+		{id: pacedExchangeP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
+		{id: pacedExchangeP99, title: "– its latency, p99", unit: micros, rivals: peerNames,
+			equal: tailEqual, defaults: tailDefault},
+		{id: pacedConnCPU, title: "CPU per connection at half load", unit: micros, rivals: peerNames},
+		{id: pacedConnP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
+		{id: pacedConnP99, title: "– its latency, p99", unit: micros, rivals: peerNames},
+		{id: besideP50, title: "Small exchange beside 4 bulk streams, p50", unit: micros, rivals: peerNames},
+		{id: besideP99, title: "– p99", unit: micros, rivals: peerNames,
+			equal: tailEqual, defaults: tailDefault},
+		{id: besideSpeed, title: "– throughput of the streams", unit: gibs, more: true, rivals: peerNames},
+		{id: idleMemory, title: "Memory per idle session", unit: kibs, rivals: peerNames, equal: memory, defaults: memory},
+		{id: idleFiles, title: "Descriptors per idle session", unit: count, rivals: peerNames, equal: files, defaults: files},
+		{id: startMemory, title: "Memory before, all processes", unit: mibs, rivals: peerNames},
+		{id: idleHeld, title: "Sessions held of 9,000 asked for", unit: count, more: true, rivals: peerNames},
+		{id: idleCPU, title: "– CPU while they are idle", unit: percent, rivals: peerNames, equal: nothing, defaults: nothing},
+		{id: limitHeld, title: "Sessions held with 2,048 descriptors", unit: count, more: true, rivals: peerNames},
+	}
+}

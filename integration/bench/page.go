@@ -1,0 +1,37 @@
+package main
+
+const pageHead = `# Benchmarks
+
+Forebay beside HAProxy, nginx and the textbook Go proxy, measured in one run by ` + "`make bench`" + `, which writes this page. Cells are the
+median of the rounds and, in brackets, the least and the most. The ratio is Forebay's number divided by that of the peer with the
+better median, round by round; peers are HAProxy and nginx, and for bulk HAProxy, which splices. What the machine does besides
+moves single numbers more than ratios.
+
+`
+
+const pageHow = `## How it is measured
+
+Client, proxy and backends are processes of their own on one machine, and talk over 127.0.0.1. All programs stand before the same four
+backends and are asked by the same load. They take turns at each step of each round, and every round begins with another one.
+
+- **CPU** is user and system time of the proxy's processes, all threads, from their CPU clocks (clock_getcpuclockid(3)), from when the
+  load is connected and warm until the proxy has come to rest after it.
+- **Exchange**: 64 bytes there, 512 back, on 64 kept connections, each asking again as soon as it is answered.
+- **Connection**: connect, one exchange, close; 64 at once. Its latency is from connect to the whole answer.
+- **Bulk**: four connections fetch blocks of 32 MiB as fast as they come.
+- **Half load**: exchanges, or connections, start at a fixed rate whatever the answers do: half of what the slowest of the programs can do,
+  the same for all. Latency counts from when the exchange was to start. This is the p99 that is judged.
+- **Beside bulk**: 1,000 small exchanges a second on 16 connections while four streams run unlimited, asked by another process.
+- **Idle**: in a fresh process, 2,000 sessions that have had one exchange; growth of resident memory (smaps_rollup) and of open
+  descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing happens, and how many still answer.
+- **Limit**: in a fresh process under ` + "`ulimit -n 2048`" + `, how many sessions of 2,048 asked for are answered, and again once all are held.
+
+Configurations: Forebay has its defaults, and writes its access log as JSON to /dev/null. HAProxy has ` + "`mode tcp`, `option splice-auto`" + `
+and timeouts; nginx a ` + "`stream`" + ` server and ` + "`worker_connections`" + ` as high as the descriptor limit; neither logs. Equal threads are
+` + "`--loops`, `nbthread` and `worker_processes`" + `; the defaults are Forebay's ` + "`auto`" + `, HAProxy's one thread per CPU, and
+` + "`worker_processes auto`" + `, which Debian's nginx.conf has. io.Copy is two goroutines per session with io.Copy in each
+(integration/bench/reference.go), in both tables as it is.
+
+Allocations per exchange and per pick are what ` + "`go test -bench`" + ` reports in l4 and pool.
+
+`

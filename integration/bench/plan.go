@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A plan is how much of what is measured.
+type plan struct {
+	Programs []string
+	Threads  []threads // one table each
+	Only     []string  // names of steps; none: all
+	Rounds   int       // of the steps that measure work
+	Idles    int       // rounds of the steps that count sessions
+
+	Exchanges   int           // a round, on kept connections
+	Connections int           // a round
+	Blocks      int           // of blockSize, a round
+	Paced       time.Duration // of work at a fixed rate
+	IdleFor     time.Duration // that idle CPU is measured over
+}
+
+const (
+	loadConns      = 64 // connections or exchanges at once
+	bulkStreams    = 4
+	blockSize      = 32 << 20
+	besideConns    = 16
+	besideRate     = 1000 // exchanges per second beside bulk
+	memorySessions = 2000
+	idleSessions   = 9000
+	limitedFiles   = 2048
+	mostFiles      = 20000 // descriptor limit of all programs, where the machine allows it
+)
+
+// fullPlan is what docs/benchmarks.md shows.
+func fullPlan() plan {
+	return plan{
+		Programs: []string{forebayName, haproxyName, nginxName, referenceName},
+		Threads:  []threads{1, 0},
+		Rounds:   5, Idles: 2,
+		Exchanges: 30_000, Connections: 5_000, Blocks: 64,
+		Paced: time.Second, IdleFor: 2 * time.Second,
+	}
+}
+
+// quickPlan says in which direction things go.
+func quickPlan() plan {
+	p := fullPlan()
+	p.Rounds, p.Idles = 2, 1
+	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
+	p.Paced, p.IdleFor = 500*time.Millisecond, 500*time.Millisecond
+	return p
+}
+
+// steps returns the steps of the plan.
+func (p plan) steps() []step {
+	return slices.DeleteFunc(allSteps(), func(s step) bool { return len(p.Only) > 0 && !slices.Contains(p.Only, s.name) })
+}
+
+// rounds returns how often the plan does s.
+func (p plan) rounds(s step) int {
+	if s.alone {
+		return min(p.Idles, p.Rounds)
+	}
+	return p.Rounds
+}
+
+// measurements returns how many measurements the plan is.
+func (p plan) measurements() int {
+	n := 0
+	for _, s := range p.steps() {
+		n += p.rounds(s)
+	}
+	return n * len(p.Programs) * len(p.Threads)
+}
+
+// validate returns what is wrong with names that were typed.
+func (p plan) validate() error {
+	var known []string
+	for _, s := range allSteps() {
+		known = append(known, s.name)
+	}
+	for _, name := range p.Only {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("-only %q: want some of %s", name, strings.Join(known, ","))
+		}
+	}
+	if p.Rounds < 1 {
+		return fmt.Errorf("-rounds %d: want at least 1", p.Rounds)
+	}
+	return nil
+}

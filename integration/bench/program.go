@@ -1,0 +1,222 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// The programs that are compared, by name.
+const (
+	forebayName   = "forebay"
+	haproxyName   = "haproxy"
+	nginxName     = "nginx"
+	referenceName = "io.Copy"
+)
+
+// peerNames are the programs that Forebay is measured against.
+var peerNames = []string{haproxyName, nginxName}
+
+// A program can be started as a proxy in front of backends.
+type program struct {
+	name    string
+	path    string
+	version string
+	// command writes what configuration the program needs into s.dir and returns its command line.
+	command func(p *program, s setup) ([]string, error)
+}
+
+// setup is what a program is configured with.
+type setup struct {
+	dir         string // of its own, for configuration and the like
+	listen      string
+	backends    []string
+	threads     threads
+	descriptors int // limit on open files
+}
+
+// threads is how many threads, workers or loops a program gets. The zero value is each program's own default.
+type threads int
+
+func (t threads) String() string {
+	if t == 0 {
+		return "default"
+	}
+	return fmt.Sprint(int(t))
+}
+
+// findPrograms returns the programs of the given names, and an error that names all that are missing and how to come by them.
+func findPrograms(names []string, forebay string) ([]*program, error) {
+	var found []*program
+	var missing []error
+	for _, name := range names {
+		p, err := findProgram(name, forebay)
+		found, missing = append(found, p), append(missing, err)
+	}
+	return found, errors.Join(missing...)
+}
+
+func findProgram(name, forebay string) (*program, error) {
+	switch name {
+	case forebayName:
+		return findForebay(forebay)
+	case haproxyName:
+		return findHAProxy()
+	case nginxName:
+		return findNginx()
+	case referenceName:
+		path, err := os.Executable()
+		return &program{name: name, path: path, version: runtime.Version(), command: referenceCommand}, err
+	}
+	return nil, fmt.Errorf("program %q: want %s, %s, %s or %s", name, forebayName, haproxyName, nginxName, referenceName)
+}
+
+func findForebay(path string) (*program, error) {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("forebay: %w; build it with: make build", err)
+	}
+	return &program{name: forebayName, path: path, version: versionOf(path, "version"), command: forebayCommand}, nil
+}
+
+func findHAProxy() (*program, error) {
+	path, err := lookPath("haproxy")
+	if err != nil {
+		return nil, fmt.Errorf("haproxy: %w; install it with: apt-get install haproxy", err)
+	}
+	return &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: haproxyCommand}, nil
+}
+
+func findNginx() (*program, error) {
+	const install = "install it with: apt-get install nginx libnginx-mod-stream"
+	path, err := lookPath("nginx")
+	if err != nil {
+		return nil, fmt.Errorf("nginx: %w; %s", err, install)
+	}
+	if streamModule() == "" && !streamBuiltIn(path) {
+		return nil, fmt.Errorf("nginx: its stream module is missing; %s", install)
+	}
+	return &program{name: nginxName, path: path, version: versionOf(path, "-v"), command: nginxCommand}, nil
+}
+
+// lookPath is exec.LookPath that also looks where Debian keeps daemons, which is not in everybody's PATH.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}
+
+// streamModule returns the path of nginx's stream module where Debian puts it, or "".
+func streamModule() string {
+	const path = "/usr/lib/nginx/modules/ngx_stream_module.so"
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+func streamBuiltIn(nginx string) bool {
+	out, _ := exec.Command(nginx, "-V").CombinedOutput()
+	return slices.Contains(strings.Fields(string(out)), "--with-stream")
+}
+
+// versionOf returns the first version number that a program prints when it is run with arg, or "unknown".
+func versionOf(path, arg string) string {
+	out, _ := exec.Command(path, arg).CombinedOutput()
+	return findVersion(string(out))
+}
+
+// findVersion returns the first thing in text that looks like a version: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (devel).
+func findVersion(text string) string {
+	version := regexp.MustCompile(`\(devel\)|v?\d+\.\d+[\w.+~-]*`).FindString(text)
+	if version == "" {
+		return "unknown"
+	}
+	return version
+}
+
+// forebayCommand leaves everything at its default, the access log included: JSON lines to stdout.
+func forebayCommand(p *program, s setup) ([]string, error) {
+	command := []string{p.path, "serve", "--listen", s.listen}
+	if s.threads > 0 {
+		command = append(command, "--loops", s.threads.String())
+	}
+	return append(command, s.backends...), nil
+}
+
+func referenceCommand(p *program, s setup) ([]string, error) {
+	return append([]string{p.path, "reference", s.listen}, s.backends...), nil
+}
+
+func haproxyCommand(p *program, s setup) ([]string, error) {
+	var b strings.Builder
+	b.WriteString("global\n")
+	if s.threads > 0 {
+		fmt.Fprintf(&b, "    nbthread %d\n", s.threads)
+	}
+	fmt.Fprintf(&b, `
+defaults
+    mode tcp
+    option splice-auto
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+
+listen bench
+    bind %s
+`, s.listen)
+	for i, addr := range s.backends {
+		fmt.Fprintf(&b, "    server backend%d %s\n", i+1, addr)
+	}
+	path := filepath.Join(s.dir, "haproxy.cfg")
+	return []string{p.path, "-db", "-f", path}, os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func nginxCommand(p *program, s setup) ([]string, error) {
+	var b strings.Builder
+	if module := streamModule(); module != "" {
+		fmt.Fprintf(&b, "load_module %s;\n", module)
+	}
+	workers := s.threads.String()
+	if s.threads == 0 {
+		workers = "auto" // as Debian's nginx.conf has it; nginx itself would start one
+	}
+	fmt.Fprintf(&b, `daemon off;
+pid %s;
+error_log stderr crit;
+worker_processes %s;
+events {
+    worker_connections %d;
+}
+stream {
+    upstream bench {
+`, filepath.Join(s.dir, "nginx.pid"), workers, s.descriptors)
+	for _, addr := range s.backends {
+		fmt.Fprintf(&b, "        server %s;\n", addr)
+	}
+	fmt.Fprintf(&b, `    }
+    server {
+        listen %s;
+        proxy_pass bench;
+    }
+}
+`, s.listen)
+	path := filepath.Join(s.dir, "nginx.conf")
+	return []string{p.path, "-p", s.dir, "-e", "stderr", "-c", path}, os.WriteFile(path, []byte(b.String()), 0o644)
+}

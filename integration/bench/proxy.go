@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+)
+
+const (
+	readyLimit = 5 * time.Second
+	readyTick  = 10 * time.Millisecond
+	probeLimit = 500 * time.Millisecond
+	// settleTick and settleLimit: a proxy has settled when its CPU clock stood still for a tick. One that never does is
+	// measured as it is.
+	settleTick  = 10 * time.Millisecond
+	settleLimit = 300 * time.Millisecond
+)
+
+// A proxy is a program that runs in front of the backends.
+type proxy struct {
+	program *program
+	process *process
+	addr    string
+	dir     string
+	pids    []int
+}
+
+// startProxy starts p and waits until it answers. The caller stops it.
+func startProxy(ctx context.Context, p *program, s setup) (*proxy, error) {
+	dir, err := os.MkdirTemp("", "forebay-bench-")
+	if err != nil {
+		return nil, err
+	}
+	started, err := startIn(dir, p, s)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if err := started.ready(ctx); err != nil {
+		started.stop()
+		return nil, err
+	}
+	started.pids = started.process.pids()
+	return started, nil
+}
+
+func startIn(dir string, p *program, s setup) (*proxy, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s.dir, s.listen = dir, addr
+	command, err := p.command(p, s)
+	if err != nil {
+		return nil, fmt.Errorf("configure %s: %w", p.name, err)
+	}
+	command = limitDescriptors(s.descriptors, command)
+	process, err := startProcess(p.name, exec.Command(command[0], command[1:]...))
+	if err != nil {
+		return nil, err
+	}
+	return &proxy{program: p, process: process, addr: addr, dir: dir}, nil
+}
+
+// freeAddr returns an address on 127.0.0.1 that nobody listens on now.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// ready returns when an exchange has gone through p.
+func (p *proxy) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	tick := time.NewTicker(readyTick)
+	defer tick.Stop()
+	for {
+		err := probe(p.addr)
+		if err == nil {
+			return nil
+		}
+		if ended := p.process.ended(); ended != nil {
+			return ended
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer on %s: %w: %s", p.program.name, p.addr, err, p.process.stderr)
+		}
+	}
+}
+
+// probe does one exchange with addr.
+func probe(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, probeLimit)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(probeLimit))
+	var request [requestSize]byte
+	putRequest(request[:], exchangeKind, 1)
+	if _, err := conn.Write(request[:]); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(conn, make([]byte, answerSize))
+	return err
+}
+
+// settled returns p's CPU time when it has stopped growing: until then p still closes what the load has left.
+func (p *proxy) settled(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	tick := time.NewTicker(settleTick)
+	defer tick.Stop()
+	last := time.Duration(-1)
+	for {
+		now, err := cpuTime(p.pids)
+		if err != nil || now == last {
+			return now, err
+		}
+		last = now
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return now, nil
+		}
+	}
+}
+
+func (p *proxy) stop() {
+	p.process.stop()
+	os.RemoveAll(p.dir)
+}
+
+// usage returns what p holds once it has settled.
+func (p *proxy) usage(ctx context.Context) (usage, error) {
+	if _, err := p.settled(ctx); err != nil {
+		return usage{}, err
+	}
+	return usageOf(p.pids)
+}
+
+// idleShare returns the share of one processor that p takes during d, in which nobody asks it for anything.
+func (p *proxy) idleShare(ctx context.Context, d time.Duration) (float64, error) {
+	before, err := p.settled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	after, err := cpuTime(p.pids)
+	return float64(after-before) / float64(d), err
+}

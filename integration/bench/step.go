@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A step measures one proxy once.
+type step struct {
+	name    string
+	alone   bool // in a process started for it, and fewer rounds
+	files   int  // descriptor limit of that process
+	measure func(context.Context, *bench, *proxy) (values, error)
+}
+
+// values are numbers by metric, in seconds, bytes or just numbers.
+type values map[metricID]float64
+
+// allSteps returns the steps in the order they are done in.
+func allSteps() []step {
+	return []step{
+		{name: "exchange", measure: measureExchange},
+		{name: "conn", measure: measureConn},
+		{name: "bulk", measure: measureBulk},
+		{name: "paced-exchange", measure: measurePacedExchange},
+		{name: "paced-conn", measure: measurePacedConn},
+		{name: "beside-bulk", measure: measureBesideBulk},
+		{name: "idle", alone: true, files: mostFiles, measure: measureIdle},
+		{name: "limit", alone: true, files: limitedFiles, measure: measureLimit},
+	}
+}
+
+func measureExchange(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, cpu, err := b.work(ctx, b.load, p, exchangeJob(b.plan.Exchanges))
+	return values{
+		exchangeCPU:   per(cpu, r.Done),
+		exchangeP50:   r.P50.Seconds(),
+		exchangeP99:   r.P99.Seconds(),
+		exchangeSpeed: float64(r.Done) / r.Took.Seconds(),
+	}, err
+}
+
+func measureConn(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, cpu, err := b.work(ctx, b.load, p, connJob(b.plan.Connections))
+	return values{
+		connCPU:   per(cpu, r.Done),
+		connP50:   r.P50.Seconds(),
+		connP99:   r.P99.Seconds(),
+		connSpeed: float64(r.Done) / r.Took.Seconds(),
+	}, err
+}
+
+func measureBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, cpu, err := b.work(ctx, b.bulk, p, job{Kind: "bulk", Conns: bulkStreams, Count: b.plan.Blocks, Size: blockSize})
+	return values{
+		bulkCPU:   cpu.Seconds() / (float64(r.Bytes) / (1 << 30)),
+		bulkP50:   r.P50.Seconds(),
+		bulkP99:   r.P99.Seconds(),
+		bulkSpeed: float64(r.Bytes) / r.Took.Seconds(),
+	}, err
+}
+
+func measurePacedExchange(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, cpu, err := b.work(ctx, b.load, p, paced(exchangeJob(0), b.rates.exchange, b.plan.Paced))
+	return values{
+		pacedExchangeCPU: per(cpu, r.Done),
+		pacedExchangeP50: r.P50.Seconds(),
+		pacedExchangeP99: r.P99.Seconds(),
+	}, err
+}
+
+func measurePacedConn(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, cpu, err := b.work(ctx, b.load, p, paced(connJob(0), b.rates.conn, b.plan.Paced))
+	return values{
+		pacedConnCPU: per(cpu, r.Done),
+		pacedConnP50: r.P50.Seconds(),
+		pacedConnP99: r.P99.Seconds(),
+	}, err
+}
+
+// measureBesideBulk paces few small exchanges while four streams take all the bandwidth they get.
+func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
+	streams := job{Verb: "prepare", Kind: "bulk", Addr: p.addr, Conns: bulkStreams, Size: blockSize}
+	if _, err := b.bulk.must(ctx, streams); err != nil {
+		return nil, err
+	}
+	defer b.bulk.do(ctx, job{Verb: "close"})
+	if _, err := b.bulk.must(ctx, job{Verb: "start"}); err != nil {
+		return nil, err
+	}
+	small := exchangeJob(0)
+	small.Conns = besideConns
+	r, _, err := b.work(ctx, b.load, p, paced(small, besideRate, 2*b.plan.Paced))
+	if _, err := b.bulk.must(ctx, job{Verb: "stop"}); err != nil {
+		return nil, err
+	}
+	bulk, failed := b.bulk.must(ctx, job{Verb: "wait"})
+	if err == nil {
+		err = failed
+	}
+	return values{
+		besideP50:   r.P50.Seconds(),
+		besideP99:   r.P99.Seconds(),
+		besideSpeed: float64(bulk.Bytes) / bulk.Took.Seconds(),
+	}, err
+}
+
+// measureIdle holds sessions that have been answered once: what each costs in memory and files, and what many cost in time.
+func measureIdle(ctx context.Context, b *bench, p *proxy) (values, error) {
+	if err := b.warm(ctx, p); err != nil {
+		return nil, err
+	}
+	before, err := p.usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := b.hold(ctx, p, memorySessions)
+	if err != nil {
+		return nil, err
+	}
+	after, err := p.usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := values{
+		startMemory: float64(before.memory),
+		idleMemory:  float64(after.memory-before.memory) / float64(r.Held),
+		idleFiles:   float64(after.files-before.files) / float64(r.Held),
+	}
+	if _, err := b.hold(ctx, p, idleSessions); err != nil {
+		return v, err
+	}
+	if v[idleCPU], err = p.idleShare(ctx, b.plan.IdleFor); err != nil {
+		return v, err
+	}
+	v[idleHeld], err = b.answered(ctx)
+	return v, err
+}
+
+// measureLimit counts the sessions that a program can hold, all of which must still be answered.
+func measureLimit(ctx context.Context, b *bench, p *proxy) (values, error) {
+	if _, err := b.hold(ctx, p, limitedFiles); err != nil {
+		return nil, err
+	}
+	n, err := b.answered(ctx)
+	return values{limitHeld: n}, err
+}
+
+func exchangeJob(count int) job {
+	return job{Kind: "exchange", Conns: loadConns, Count: count, Warm: 20 * loadConns}
+}
+
+func connJob(count int) job {
+	return job{Kind: "exchange", Conns: loadConns, Count: count, Warm: 4 * loadConns, Fresh: true}
+}
+
+// paced makes j last for d at rate.
+func paced(j job, rate float64, d time.Duration) job {
+	j.Rate, j.Count = rate, max(1, int(rate*d.Seconds()))
+	return j
+}
+
+// per returns the seconds of cpu that each of n took.
+func per(cpu time.Duration, n int) float64 { return cpu.Seconds() / float64(n) }
+
+// work does j against p and returns the CPU time that it cost p, connecting and warming up not included.
+func (b *bench) work(ctx context.Context, a *agent, p *proxy, j job) (result, time.Duration, error) {
+	j.Verb, j.Addr = "prepare", p.addr
+	if _, err := a.must(ctx, j); err != nil {
+		return result{}, 0, err
+	}
+	before, err := p.settled(ctx)
+	if err != nil {
+		return result{}, 0, err
+	}
+	if _, err := a.must(ctx, job{Verb: "start"}); err != nil {
+		return result{}, 0, err
+	}
+	r, err := a.must(ctx, job{Verb: "wait"})
+	if err != nil {
+		return r, 0, err
+	}
+	after, err := p.settled(ctx)
+	if err != nil {
+		return r, 0, err
+	}
+	_, err = a.do(ctx, job{Verb: "close"})
+	return r, after - before, err
+}
+
+// warm brings p to the state that it has after some work.
+func (b *bench) warm(ctx context.Context, p *proxy) error {
+	j := connJob(1)
+	j.Verb, j.Addr = "prepare", p.addr
+	if _, err := b.load.must(ctx, j); err != nil {
+		return err
+	}
+	_, err := b.load.do(ctx, job{Verb: "close"})
+	return err
+}
+
+// hold opens n sessions through p, or as many as p can, and keeps them.
+func (b *bench) hold(ctx context.Context, p *proxy, n int) (result, error) {
+	r, err := b.load.do(ctx, job{Verb: "prepare", Kind: "hold", Addr: p.addr, Conns: n})
+	if err == nil && r.Held == 0 {
+		err = &failure{fmt.Sprintf("no session could be held: %s", r.LastError)}
+	}
+	return r, err
+}
+
+// answered asks on all held sessions, returns how many answered, and closes them.
+func (b *bench) answered(ctx context.Context) (float64, error) {
+	if _, err := b.load.must(ctx, job{Verb: "start"}); err != nil {
+		return 0, err
+	}
+	r, err := b.load.do(ctx, job{Verb: "wait"})
+	if err != nil {
+		return 0, err
+	}
+	_, err = b.load.do(ctx, job{Verb: "close"})
+	return float64(r.Held), err
+}
