@@ -86,8 +86,8 @@ type Request struct {
 // tried reports whether r has had b already. It is a short list, so a search is quicker than a set.
 func (r *Request) tried(b *Backend) bool { return slices.Contains(r.Tried, b) }
 
-// Pick chooses a backend for r and counts the session on it. The caller ends the lease with Done. Pick allocates nothing. The error is
-// ErrNone where no backend is left for r, and ErrFull where those that are left are full: then Wait.
+// Pick chooses a backend for r and counts the session on it. The caller ends the lease with Done. The error is ErrNone where no backend
+// is left for r, and ErrFull where those that are left are full: then Wait. Pick allocates nothing, but r escapes: keep it in the session.
 func (p *Pool) Pick(r *Request) (Lease, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

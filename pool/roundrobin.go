@@ -4,7 +4,8 @@ package pool
 // goroutines pick. Those due at the same moment go in the order of the configuration.
 type roundRobin struct {
 	heap
-	now turn // the earliest turn that was due at the last pick
+	now   turn // the earliest turn that was due at the last pick
+	index int  // of the backend that was due; those before it had theirs, if they were due then
 }
 
 func newRoundRobin() *roundRobin {
@@ -13,6 +14,9 @@ func newRoundRobin() *roundRobin {
 
 func (p *roundRobin) add(b *Backend) {
 	b.turn = b.turn.since(p.now, b.weight)
+	if !p.now.before(b.turn) && b.index < p.index {
+		b.turn = b.turn.following()
+	}
 	p.push(b)
 }
 
@@ -23,7 +27,8 @@ func (p *roundRobin) next(r *Request) *Backend {
 	if b == nil {
 		return nil
 	}
-	p.now = p.items[0].turn // b itself, unless r has tried that one, whose turn then comes next
+	due := p.items[0] // b itself, unless r has tried that one, whose turn then comes next
+	p.now, p.index = due.turn, due.index
 	b.turn = b.turn.following()
 	p.fix(b)
 	return b
