@@ -5,18 +5,19 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // TestMain fails the run if a test has left a goroutine behind.
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
-	for range 1000 { // one that has just been waited for may not be gone yet
-		if runtime.NumGoroutine() <= before {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		if runtime.NumGoroutine() <= before { // one that has been waited for may take a moment to be gone
 			os.Exit(code)
 		}
-		runtime.Gosched()
 	}
-	fmt.Fprintf(os.Stderr, "%d goroutines before, %d after\n", before, runtime.NumGoroutine())
+	stacks := make([]byte, 1<<20)
+	fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", stacks[:runtime.Stack(stacks, true)])
 	os.Exit(1)
 }
