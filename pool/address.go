@@ -61,18 +61,36 @@ func (a Address) MarshalText() ([]byte, error) { return a.AppendTo(nil), nil }
 
 // UnmarshalText reads what String writes. It resolves no names.
 func (a *Address) UnmarshalText(text []byte) error {
-	s := string(text)
+	read, err := parseAddress(string(text))
+	if err != nil {
+		return err
+	}
+	*a = read
+	return nil
+}
+
+func parseAddress(s string) (Address, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		if path == "" {
-			return fmt.Errorf("%q names no path after unix:", s)
+		if err := checkPath(path); err != nil {
+			return Address{}, fmt.Errorf("address %q: %w", s, err)
 		}
-		*a = UNIXAddress(path)
-		return nil
+		return UNIXAddress(path), nil
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return fmt.Errorf("%q is neither IP:PORT nor unix:PATH", s)
+		return Address{}, addressFault(s)
 	}
-	*a = TCPAddress(ap)
-	return nil
+	return TCPAddress(ap), nil
+}
+
+// addressFault says why s is no TCP address.
+func addressFault(s string) error {
+	_, ports, err := splitPlace(s)
+	if err == nil {
+		_, err = readPort(ports)
+	}
+	if err == nil || s == "" {
+		return fmt.Errorf("%q is no address: write IP:PORT, [IPv6]:PORT or unix:PATH; names are not looked up here", s)
+	}
+	return fmt.Errorf("address %q: %w", s, err)
 }

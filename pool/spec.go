@@ -167,11 +167,11 @@ func noPort(place string) error {
 }
 
 func bareIPv6(place, host, ports string) error {
+	if _, err := netip.ParseAddr(host); err == nil && ports != "" {
+		return fmt.Errorf("an IPv6 address stands in brackets: write [%s]:%s", host, ports)
+	}
 	if _, err := netip.ParseAddr(place); err == nil {
 		return fmt.Errorf("an IPv6 address stands in brackets and has a port: write [%s]:PORT", place)
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return fmt.Errorf("an IPv6 address stands in brackets: write [%s]:%s", host, ports)
 	}
 	return fmt.Errorf("%q has too many colons: write HOST:PORT", place)
 }
