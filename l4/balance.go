@@ -1,6 +1,206 @@
 package l4
 
-// load is how busy a loop has been.
-type load struct{}
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
 
-func (l *loop) balance() {}
+	"golang.org/x/sys/unix"
+)
+
+// A second loop that is not needed costs every message a wake-up of another thread, so work stays on the first loop until that is nearly
+// all a processor can do. Then half of its lively sessions move to the loop that does least, which is started if there may be more; a loop
+// that all could spare hands its sessions back and rests.
+//
+// Each loop judges by itself, once a window in which it turned at all: an idle process does not wake up for this.
+const (
+	loadWindow  = int64(100 * time.Millisecond)
+	busyShare   = 850 // ‰ of a processor from which a loop gives sessions away
+	spareShare  = 500 // ‰ below which a loop may be given some
+	restShare   = 400 // ‰ of two loops together below which the later one rests
+	busyWindows = 2   // how many windows in a row must say so
+	restWindows = 20
+)
+
+// A load is how busy a loop is.
+type load struct {
+	began  int64       // of the window, on the server's clock
+	cpu    int64       // of the thread at that time, ns
+	thread int32       // which the loop ran on then
+	over   int         // windows in a row above busyShare
+	under  int         // windows in a row in which it could rest
+	rests  atomic.Bool // it accepts nothing and has given its sessions back
+
+	share atomic.Int64 // ‰ of a processor in the last window
+	at    atomic.Int64 // when that was found
+}
+
+// now returns the share that is true at that time: a loop that has not turned for some windows does nothing.
+func (d *load) now(at int64) int64 {
+	if at-d.at.Load() > 3*loadWindow {
+		return 0
+	}
+	return d.share.Load()
+}
+
+// measure ends a window. It reports false where the loop has changed threads, and nothing is known.
+func (d *load) measure(now int64) bool {
+	thread, cpu := threadTime()
+	known := thread == d.thread && now > d.began
+	if known {
+		d.share.Store(1000 * (cpu - d.cpu) / (now - d.began))
+		d.at.Store(now)
+	}
+	d.began, d.cpu, d.thread = now, cpu, thread
+	return known
+}
+
+// threadTime returns the present thread and the processor time it has used (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID).
+func threadTime() (thread int32, ns int64) {
+	var ts unix.Timespec
+	syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_THREAD_CPUTIME_ID, uintptr(unsafe.Pointer(&ts)), 0)
+	id, _, _ := syscall.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
+	return int32(id), ts.Nano()
+}
+
+// balance looks at the loop's load at the end of each window.
+func (l *loop) balance() {
+	if l.server.mostLoops < 2 || l.now-l.load.began < loadWindow {
+		return
+	}
+	began := l.load.began
+	if !l.load.measure(l.now) {
+		return
+	}
+	switch share := l.load.share.Load(); {
+	case share >= busyShare:
+		l.load.over, l.load.under = l.load.over+1, 0
+		if l.load.over >= busyWindows {
+			l.load.over = 0
+			l.spill(began)
+		}
+	case l.mayRest(share):
+		l.load.over, l.load.under = 0, l.load.under+1
+		if l.load.under >= restWindows {
+			l.takeRest()
+		}
+	default:
+		l.load.over, l.load.under = 0, 0
+	}
+}
+
+// spill gives half of the sessions that moved something since then to the loop that does least.
+func (l *loop) spill(since int64) {
+	to := l.server.idlest(l)
+	if to == nil {
+		return
+	}
+	lively := 0
+	for _, at := range l.slots {
+		s := at.session
+		if s == nil || s.moved < since || !s.movable() {
+			continue
+		}
+		if lively++; lively%2 == 0 {
+			l.hand(s, to)
+		}
+	}
+}
+
+// idlest returns the loop that may be given sessions of l's: one that has started and does little, or a new one; nil where all are busy.
+func (s *Server) idlest(l *loop) *loop {
+	s.mu.Lock()
+	var best *loop
+	for _, other := range s.loops {
+		if other != l && other.load.now(l.now) < spareShare && (best == nil || other.load.now(l.now) < best.load.now(l.now)) {
+			best = other
+		}
+	}
+	started := len(s.loops)
+	s.mu.Unlock()
+	if best != nil {
+		best.post(best.wakeUp)
+		return best
+	}
+	if started >= s.mostLoops {
+		return nil
+	}
+	best, err := s.startLoop()
+	if err != nil {
+		return nil
+	}
+	return best
+}
+
+// movable reports whether s is in a state that another loop can take over: nothing else points to it or is lent to it.
+func (s *session) movable() bool {
+	return s.stage == relaying && !s.queued && s.up.pipe == nil && s.down.pipe == nil
+}
+
+// hand gives s to another loop. Between the two it belongs to the function that is posted.
+func (l *loop) hand(s *session, to *loop) {
+	for _, e := range [...]*side{&s.client, &s.backend} {
+		if e.watched {
+			epollRemove(l.poller.sessions, e.fd)
+			e.watched, e.watchesTx = false, false
+		}
+	}
+	l.remove(s)
+	l.stats.moves.Add(1)
+	to.post(func() { to.adopt(s) })
+}
+
+// adopt takes over a session of another loop. Registering its sockets reports what has happened to them meanwhile.
+func (l *loop) adopt(s *session) {
+	l.add(s)
+	if l.server.cutting.Load() {
+		s.finish(Stopped)
+		return
+	}
+	l.step(s)
+}
+
+// mayRest reports whether the loop before l could do l's work as well. With a fixed number of loops none rests.
+func (l *loop) mayRest(share int64) bool {
+	if l.server.Loops != 0 || l.number == 0 || l.load.rests.Load() {
+		return false
+	}
+	return share+l.before().load.now(l.now) < restShare
+}
+
+// before returns the nearest earlier loop that does not rest; the first never does.
+func (l *loop) before() *loop {
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	n := l.number - 1
+	for n > 0 && l.server.loops[n].load.rests.Load() {
+		n--
+	}
+	return l.server.loops[n]
+}
+
+// takeRest gives every session to the loop before and stops accepting. A session that is not relaying yet stays until it has ended.
+func (l *loop) takeRest() {
+	l.load.under = 0
+	l.load.rests.Store(true)
+	l.deafen(true)
+	to := l.before()
+	to.post(to.wakeUp)
+	for _, at := range l.slots {
+		if s := at.session; s != nil && s.movable() {
+			l.hand(s, to)
+		}
+	}
+}
+
+// wakeUp ends a rest.
+func (l *loop) wakeUp() {
+	if !l.load.rests.Load() || l.server.draining.Load() {
+		return
+	}
+	l.load.rests.Store(false)
+	if err := l.listen(l.server.listeners); err != nil {
+		l.server.log().Error("an event loop cannot accept", "error", err)
+	}
+}

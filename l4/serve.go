@@ -231,13 +231,13 @@ func (s *Server) stopAccepting() {
 
 // cut resets the sessions that are left.
 func (s *Server) cut(why Cause) error {
+	n := int(s.sessions.Load())
 	s.cutting.Store(true)
-	var n atomic.Int64
-	s.onLoops(func(l *loop) { n.Add(int64(l.cut(why))) })
-	if n.Load() == 0 {
+	s.onLoops(func(l *loop) { l.cut(why) })
+	if n == 0 {
 		return nil
 	}
-	return &CutError{Sessions: int(n.Load())}
+	return &CutError{Sessions: n}
 }
 
 // onLoops runs f on every loop and waits for all.
@@ -257,14 +257,12 @@ func (s *Server) onLoops(f func(*loop)) {
 }
 
 // cut ends every session of the loop.
-func (l *loop) cut(why Cause) int {
-	n := l.count
+func (l *loop) cut(why Cause) {
 	for i := 0; i < len(l.slots); i++ {
 		if s := l.slots[i].session; s != nil {
 			s.finish(why)
 		}
 	}
-	return n
 }
 
 // reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops when there is.
