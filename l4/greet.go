@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/pires/go-proxyproto"
+	"golang.org/x/sys/unix"
 
 	"forebay/pool"
 )
@@ -25,18 +26,13 @@ func (s *session) greet() (stage, Cause) {
 	buf := append(s.loop.buf[:0], header...)
 	if s.client.readable {
 		n, errno := s.client.recv(buf[len(buf) : len(buf)+readSize])
-		if errno == 0 && n == 0 {
-			s.up.ended = true
-		}
-		s.up.read += uint64(max(n, 0))
-		buf = buf[:len(buf)+max(n, 0)]
+		n = max(n, 0)
+		s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN
+		s.up.read += uint64(n)
+		buf = buf[:len(buf)+n]
 	}
 	s.up.header = int32(len(header))
-	n, _ := s.backend.send(buf)
-	s.up.took(n)
-	if n < len(buf) {
-		s.up.keep(buf[n:])
-	}
+	s.pass(&s.up, &s.backend, buf)
 	return relaying, CauseNone
 }
 

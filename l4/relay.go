@@ -138,13 +138,23 @@ func (s *session) move(f *flow, src, dst *side) int {
 		f.full = 0
 	}
 	f.read += uint64(n)
+	f.ended = src.ended
 	s.moved = s.loop.now
-	sent, _ := dst.send(buf[:n])
-	f.took(sent)
-	if sent < n {
-		f.keep(buf[sent:n])
-	}
+	s.pass(f, dst, buf[:n])
 	return n
+}
+
+// pass hands p to dst and keeps what dst does not take.
+func (s *session) pass(f *flow, dst *side, p []byte) {
+	send := dst.send
+	if f.ended {
+		send = dst.sendLast
+	}
+	n, _ := send(p)
+	f.took(n)
+	if n < len(p) {
+		f.keep(p[n:])
+	}
 }
 
 // flush hands dst what was kept for it.
@@ -152,10 +162,10 @@ func (s *session) flush(f *flow, dst *side) {
 	if !dst.writable {
 		return
 	}
-	if len(f.held) > 0 {
-		n, _ := dst.send(f.held)
+	if p := f.held; len(p) > 0 {
+		n, _ := dst.send(p)
 		f.took(n)
-		f.held = f.held[n:]
+		f.held = p[n:]
 		if n > 0 {
 			s.moved = s.loop.now
 		}

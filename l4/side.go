@@ -14,6 +14,8 @@ type side struct {
 	readable  bool // a read may find something
 	writable  bool // a write may be taken
 	hungUp    bool // the peer has sent FIN or RST: read on until it is found
+	fin       bool // FIN, and no RST, stands behind what can be read
+	ended     bool // the end of the stream has been read
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
 	watched   bool // registered with the loop
 	watchesTx bool // registered for EPOLLOUT too
@@ -48,13 +50,14 @@ func (e *side) note(events uint32) {
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.readable, e.hungUp = true, true
+		e.fin = events&(unix.EPOLLHUP|unix.EPOLLERR) == 0
 	}
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.writable = true // so that the next write finds the error
 	}
 }
 
-// recv reads into p. It returns 0 with no error at the end of the stream, and EAGAIN when there is nothing now.
+// recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with none.
 func (e *side) recv(p []byte) (int, syscall.Errno) {
 	n, errno := recv(e.fd, p)
 	switch {
@@ -63,31 +66,40 @@ func (e *side) recv(p []byte) (int, syscall.Errno) {
 	case errno != 0:
 		e.readable = false
 		e.breakDown(errno)
-	case n < len(p) && !e.hungUp && !e.urgent:
+	case n == 0:
+		e.readable, e.ended = false, true
+	case n == len(p) || e.urgent:
+		// There may be more: reads stop short at an urgent mark, too.
+	case e.fin:
+		e.readable, e.ended = false, true // what was short of the buffer was all, and FIN comes next
+	case !e.hungUp:
 		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A FIN or a reset has
-		// raised hungUp by then or will be that edge. Reads stop short at an urgent mark, too.
+		// raised hungUp by then or will be that edge.
 		e.readable = false
 	}
 	return n, errno
 }
 
 // send writes p and returns how much was taken; what was not waits for writable.
-func (e *side) send(p []byte) (int, syscall.Errno) {
-	n, errno := send(e.fd, p)
-	if errno != 0 {
-		n = 0
-	}
+func (e *side) send(p []byte) (int, syscall.Errno) { return e.transmit(p, 0) }
+
+// sendLast writes the last bytes of a stream: closeWrite or close must follow, and FIN goes out in the same segment.
+func (e *side) sendLast(p []byte) (int, syscall.Errno) { return e.transmit(p, unix.MSG_MORE) }
+
+func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
+	n, errno := send(e.fd, p, flags)
 	switch {
 	case errno == unix.EAGAIN:
 		e.writable = false
 		return 0, 0
 	case errno != 0:
-		e.readable, e.hungUp = true, true // what the peer sent before it broke can still be read
+		e.readable, e.hungUp, e.fin = true, true, false // what the peer sent before it broke can still be read
 		e.breakDown(errno)
+		return 0, errno
 	case n < len(p):
 		e.writable = false
 	}
-	return n, errno
+	return n, 0
 }
 
 // breakDown records that the connection is lost. A write that finds the reset takes the error away from the reads (socket(7), SO_ERROR),
