@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"forebay/pool"
 )
 
 // A Spec is a listen address as an operator writes it:
@@ -152,6 +154,26 @@ func (s Spec) String() string {
 		return net.JoinHostPort(s.addr.String(), port)
 	}
 	return ":" + port
+}
+
+// Port returns the port, 0 for any free one and for a UNIX socket.
+func (s Spec) Port() uint16 { return s.port }
+
+// Accepts reports whether a connection to a from this machine would surely end at a listener of s: it is the very address, or s is
+// every address and a is of the loopback interface.
+func (s Spec) Accepts(a pool.Address) bool {
+	to := a.TCP()
+	switch {
+	case a.IsUNIX() || s.path != "":
+		return a.Path() == s.path
+	case s.port == 0 || s.port != to.Port():
+		return false
+	case !s.addr.IsValid():
+		return to.Addr().IsLoopback() || to.Addr().IsUnspecified()
+	case s.addr.IsUnspecified():
+		return s.addr.Is4() == to.Addr().Is4() && (to.Addr().IsLoopback() || to.Addr().IsUnspecified())
+	}
+	return s.addr == to.Addr()
 }
 
 // MarshalText returns what String returns.

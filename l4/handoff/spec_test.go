@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"forebay/pool"
 )
 
 func TestSpecReads(t *testing.T) {
@@ -103,6 +105,36 @@ func TestSpecDoesNotResolveAddresses(t *testing.T) {
 	}
 	if _, err := spec(t, "gone.example:80").Resolve(t.Context(), r); err == nil || !strings.Contains(err.Error(), "gone.example:80") {
 		t.Errorf("got %v, want an error that names gone.example:80", err)
+	}
+}
+
+func TestSpecAccepts(t *testing.T) {
+	for _, c := range []struct {
+		listen, to string
+		want       bool
+	}{
+		{":80", "127.0.0.1:80", true},
+		{":80", "[::1]:80", true},
+		{":80", "192.0.2.1:80", false},
+		{":80", "127.0.0.1:81", false},
+		{":0", "127.0.0.1:0", false},
+		{"0.0.0.0:80", "127.0.0.9:80", true},
+		{"0.0.0.0:80", "[::1]:80", false},
+		{"[::]:80", "127.0.0.1:80", false},
+		{"192.0.2.1:80", "192.0.2.1:80", true},
+		{"192.0.2.1:80", "192.0.2.2:80", false},
+		{"unix:/a", "unix:/a", true},
+		{"unix:/a", "unix:/b", false},
+		{":80", "unix:/a", false},
+		{"unix:/a", "127.0.0.1:80", false},
+	} {
+		var to pool.Address
+		if err := to.UnmarshalText([]byte(c.to)); err != nil {
+			t.Fatal(err)
+		}
+		if got := spec(t, c.listen).Accepts(to); got != c.want {
+			t.Errorf("%s accepts %s: got %v, want %v", c.listen, c.to, got, c.want)
+		}
 	}
 }
 
