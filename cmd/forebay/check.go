@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"forebay/l4"
+)
+
+// resolveTime bounds how long names in a command line are looked up.
+const resolveTime = 10 * time.Second
+
+// check reports every fault of a command line, or shows what it means.
+func check(e *env, c *commandLine, _ []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+	defer cancel()
+	p, err := c.settle(ctx, e)
+	if err == nil {
+		c.probe(p)
+		err = c.faults.err()
+	}
+	if err != nil {
+		return err
+	}
+	c.show(e, p)
+	return nil
+}
+
+// show prints the effective settings, where each came from, and a command line that says the same.
+func (c *commandLine) show(e *env, p *plan) {
+	table := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
+	for _, s := range c.settings {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.name, s.effective(p), s.origin)
+	}
+	table.Flush()
+	fmt.Fprintf(e.stdout, "\n%s\n", p.describe())
+	fmt.Fprintf(e.stdout, "\n%s\n", c.paste())
+}
+
+// effective is the value in force: what was written, or what stands for it.
+func (s *setting) effective(p *plan) string {
+	if s.name == "max-conns" {
+		return fmt.Sprint(p.sessions)
+	}
+	if !s.given() && s.shown != "" {
+		return s.shown
+	}
+	return s.String()
+}
+
+// describe lists the backends as resolved and the sessions that fit.
+func (p *plan) describe() string {
+	var b strings.Builder
+	for _, backend := range p.backends {
+		fmt.Fprintf(&b, "backend %s is", backend.Name)
+		for _, at := range backend.Addrs {
+			b.WriteString(" " + at.String())
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "sessions: at most %d, %s", p.sessions, p.reason())
+	return b.String()
+}
+
+// reason says where the number of sessions comes from.
+func (p *plan) reason() string {
+	if p.MaxConns > 0 {
+		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit, l4.MaxConnsFor(p.limit))
+	}
+	return fmt.Sprintf("from the limit of %d file descriptors", p.limit)
+}
+
+// paste returns a command line with everything that is not a default.
+func (c *commandLine) paste() string {
+	quoted := []string{programName}
+	for _, word := range c.words() {
+		quoted = append(quoted, quote(word))
+	}
+	return strings.Join(quoted, " ")
+}
+
+// words are the arguments that say what c says.
+func (c *commandLine) words() []string {
+	words := []string{serveName}
+	for _, s := range c.settings {
+		if !s.given() || s.name == "backend" {
+			continue
+		}
+		for _, text := range s.value.texts() {
+			words = append(words, "--"+s.name+"="+text)
+		}
+	}
+	return append(words, c.named("backend").value.texts()...)
+}
+
+// quote makes text one word for a shell.
+func quote(text string) string {
+	special := func(r rune) bool {
+		word := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !word && !strings.ContainsRune("-_./:,@%+=", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, special) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

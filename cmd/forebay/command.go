@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/urfave/cli/v2"
+
+	"forebay/l4"
+)
+
+const (
+	programName = "forebay"
+	serveName   = "serve"
+)
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1 // at work; sessions that were cut count
+	exitUsage  = 2 // wrong usage or configuration; nothing was started
+)
+
+// A command is one verb or noun. The first in the table is what a command line without one means.
+type command struct {
+	name     string
+	usage    string
+	settings bool // takes the flags and BACKENDs
+	run      func(e *env, c *commandLine, operands []string) error
+}
+
+func commands() []command {
+	return []command{
+		{serveName, "balance; forebay [flags] BACKEND ... means the same", true, serve},
+		{"check", "say all that is wrong, or show the effective settings; touches no traffic", true, check},
+		{"demo", "four sample backends and a balancer before them, nothing to install", true, demo},
+		{"completion", "print a script for the shell: bash, zsh or fish", false, complete},
+		{"version", "what was built from what, and where it runs", false, version},
+		{"help", "this text", false, help},
+	}
+}
+
+func commandNames() []string {
+	var all []string
+	for _, c := range commands() {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+func isCommand(name string) bool {
+	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == name })
+}
+
+func takesSettings(name string) bool {
+	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == name && c.settings })
+}
+
+// run runs one command line and returns the exit status.
+func run(e *env) int {
+	c := newCommandLine()
+	args := c.sort(e.args)
+	if c.asked != "" {
+		args = []string{programName, c.asked}
+	}
+	return e.exit(e.app(c).Run(args))
+}
+
+// app returns the command line's parser. It prints nothing and ends no process: what is wrong comes back from Run.
+func (e *env) app(c *commandLine) *cli.App {
+	app := &cli.App{
+		Name:            programName,
+		Writer:          e.stdout,
+		ErrWriter:       e.stderr,
+		HideHelp:        true,
+		HideVersion:     true,
+		HideHelpCommand: true,
+		ExitErrHandler:  func(*cli.Context, error) {},
+		OnUsageError:    wrongUsage,
+	}
+	for _, cmd := range commands() {
+		app.Commands = append(app.Commands, e.command(c, cmd))
+	}
+	return app
+}
+
+func (e *env) command(c *commandLine, cmd command) *cli.Command {
+	parsed := &cli.Command{
+		Name:            cmd.name,
+		HideHelp:        true,
+		HideHelpCommand: true,
+		OnUsageError:    wrongUsage,
+		Action: func(ctx *cli.Context) error {
+			operands := ctx.Args().Slice()
+			if cmd.settings {
+				c.complete(operands, e.lookup)
+			} else if err := c.faults.err(); err != nil {
+				return err
+			}
+			return cmd.run(e, c, operands)
+		},
+	}
+	if cmd.settings {
+		parsed.Flags = c.flags()
+	}
+	return parsed
+}
+
+// wrongUsage is asked about what the parser refused. That is a flag of serve with a command that has none: all else was sorted out.
+func wrongUsage(ctx *cli.Context, _ error, _ bool) error {
+	var f faults
+	f.addf("", "%s takes no flags", ctx.Command.Name)
+	return f.err()
+}
+
+// exit reports err and returns the status that it ends the process with.
+func (e *env) exit(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if _, ok := errors.AsType[*l4.CutError](err); ok {
+		return exitFailed // told when it happened
+	}
+	fmt.Fprint(e.stderr, lines(err))
+	if _, ok := errors.AsType[*multierror.Error](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// settle checks everything that can be checked before a socket is opened. The error holds every fault.
+func (c *commandLine) settle(ctx context.Context, e *env) (*plan, error) {
+	c.validate()
+	p := c.plan(ctx, e.resolver)
+	if c.faults.err() != nil {
+		c.probe(p)
+	}
+	return p, c.faults.err()
+}
+
+// noOperands refuses what a command has no use for.
+func noOperands(name string, operands []string) error {
+	var f faults
+	for _, o := range operands {
+		f.addf("", "%s takes no argument, and %q is one", name, o)
+	}
+	return f.err()
+}

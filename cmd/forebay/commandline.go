@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// A commandLine is what the operator wrote, taken apart.
+type commandLine struct {
+	config   *config
+	settings []*setting
+	faults   faults
+	asked    string // the command that --help or --version stand for; "" without them
+	implied  bool   // no command was written
+}
+
+func newCommandLine() *commandLine {
+	c := &commandLine{config: defaultConfig()}
+	c.settings = settingsOf(c.config)
+	for _, s := range c.settings {
+		s.initial = s.value.texts()
+		s.faults = &c.faults
+	}
+	return c
+}
+
+// sort brings args into the order that the parser wants: the command, then the flags as --name=value, then the rest after "--". So flags
+// may stand anywhere before a "--", all that are unknown are found, and a command line without a command serves. Listen addresses
+// that stand first, as in "forebay :8080 127.0.0.1:8000-8003", become flags.
+func (c *commandLine) sort(args []string) []string {
+	var flags, operands []string
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		switch {
+		case arg == "--":
+			operands = append(operands, args...)
+			args = nil
+		case asks(arg) != "":
+			c.asked = asks(arg)
+		case strings.HasPrefix(arg, "-") && arg != "-":
+			var flag string
+			flag, args = c.sortFlag(arg, args)
+			flags = append(flags, flag)
+		default:
+			operands = append(operands, arg)
+		}
+	}
+	command := serveName
+	c.implied = len(operands) == 0 || !isCommand(operands[0])
+	if !c.implied {
+		command, operands = operands[0], operands[1:]
+	}
+	if takesSettings(command) {
+		flags, operands = sortListen(flags, operands)
+	}
+	flags = slices.DeleteFunc(flags, func(f string) bool { return f == "" })
+	return slices.Concat([]string{programName, command}, flags, []string{"--"}, operands)
+}
+
+// asks returns the command that arg stands for if it is one of the flags that every program has.
+func asks(arg string) string {
+	switch arg {
+	case "-h", "-help", "--help":
+		return "help"
+	case "-v", "-version", "--version":
+		return "version"
+	}
+	return ""
+}
+
+// sortFlag returns the flag arg as --name=value and what is left of the arguments after it; "" for a faulty one.
+func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []string) {
+	name, text, hasText := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	s := c.named(name)
+	switch {
+	case s == nil:
+		c.faults.addf(unknown(arg), "there is no such flag; %s", c.nearest(name))
+		return "", skipValue(hasText, after)
+	case hasText:
+	case s.arg == "":
+		text = "true"
+	case len(after) == 0 || c.isFlag(after[0]):
+		c.faults.addf("--"+s.name, "the value is missing; write --%s %s", s.name, s.arg)
+		return "", after
+	default:
+		text, after = after[0], after[1:]
+	}
+	return "--" + s.name + "=" + text, after
+}
+
+// unknown is how an unknown flag is named: as written, without its value.
+func unknown(arg string) string {
+	name, _, _ := strings.Cut(arg, "=")
+	return name
+}
+
+// skipValue drops the value of an unknown flag, which would be taken for a command or a BACKEND.
+func skipValue(hasText bool, after []string) []string {
+	if hasText || len(after) == 0 || strings.HasPrefix(after[0], "-") || strings.Contains(after[0], ":") {
+		return after
+	}
+	return after[1:]
+}
+
+// isFlag reports whether arg is a flag that there is, and so no value.
+func (c *commandLine) isFlag(arg string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	return strings.HasPrefix(arg, "-") && (arg == "--" || c.named(name) != nil)
+}
+
+// named returns the setting with this name or letter, or nil.
+func (c *commandLine) named(name string) *setting {
+	for _, s := range c.settings {
+		if name != "" && (name == s.name || name == s.short) {
+			return s
+		}
+	}
+	return nil
+}
+
+// nearest says which flag was most likely meant by name.
+func (c *commandLine) nearest(name string) string {
+	var known []string
+	for _, s := range c.settings {
+		known = append(known, s.name)
+	}
+	if near := nearest(name, known); near != "" {
+		return "did you mean --" + near + "?"
+	}
+	return "forebay --help lists all"
+}
+
+func (c *commandLine) flags() []cli.Flag {
+	all := make([]cli.Flag, len(c.settings))
+	for i, s := range c.settings {
+		all[i] = s.flag()
+	}
+	return all
+}
+
+// sortListen makes flags of the operands that stand first and have no host.
+func sortListen(flags, operands []string) ([]string, []string) {
+	for len(operands) > 0 && strings.HasPrefix(operands[0], ":") {
+		flags = append(flags, "--listen="+operands[0])
+		operands = operands[1:]
+	}
+	return flags, operands
+}
+
+// complete enters the operands, as backends, and then the environment's word on whatever no flag has spoken of.
+func (c *commandLine) complete(operands []string, lookup func(string) (string, bool)) {
+	for i, operand := range operands {
+		c.enterOperand(operand, i == 0 && c.implied)
+	}
+	for _, s := range c.settings {
+		if text, found := lookup(s.variable()); found && text != "" && !s.given() {
+			s.enterVariable(text)
+		}
+	}
+}
+
+// enterOperand enters one operand as a backend, unless it was meant to be something else. first is true for one where a command could have
+// stood.
+func (c *commandLine) enterOperand(operand string, first bool) {
+	backend := c.named("backend")
+	switch {
+	case first && !strings.Contains(operand, ":"):
+		c.faults.add("", noCommand(operand))
+	case strings.HasPrefix(operand, ":"):
+		c.faults.addf("", "%q is no BACKEND, for it has no host; to listen there write --listen %s", operand, operand)
+	default:
+		backend.enter(operand, fromArgument)
+		return
+	}
+	backend.rejected = true
+}
+
+// enterVariable reads an environment variable; a list has spaces between its elements.
+func (s *setting) enterVariable(text string) {
+	if !s.value.repeatable() {
+		s.enter(text, fromEnvironment)
+		return
+	}
+	for element := range strings.FieldsSeq(text) {
+		s.enter(element, fromEnvironment)
+	}
+}
+
+// noCommand says what is wrong with a first operand that is neither a command nor an address.
+func noCommand(operand string) error {
+	meant := ""
+	if near := nearest(operand, commandNames()); near != "" {
+		meant = "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("%q is neither a command nor a BACKEND such as 127.0.0.1:8000%s", operand, meant)
+}

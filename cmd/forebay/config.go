@@ -1,0 +1,106 @@
+package main
+
+import (
+	"time"
+
+	"forebay/l4"
+	"forebay/l4/handoff"
+	"forebay/pool"
+)
+
+// A config is everything that a command line can say.
+type config struct {
+	Listen  []handoff.Spec
+	Backlog autoCount // auto: net.core.somaxconn
+
+	Backends   []pool.Spec
+	Policy     pool.Policy
+	LoadFactor factor // of the policy source; 0: no bound
+
+	ConnectTimeout duration
+	Tries          count
+	ConnectBudget  duration // 0: Tries × ConnectTimeout
+	HedgeAfter     duration // 0: never
+	Sources        []localIP
+
+	MaxConns         autoCount // auto: what the descriptor limit allows
+	Queue            count
+	QueueTimeout     duration
+	IdleTimeout      duration // 0: no limit, here and in the next two
+	HalfCloseTimeout duration
+	MaxLifetime      duration
+	LifetimeJitter   share
+	UserTimeout      duration // 0: the kernel's rule
+	KeepAlive        duration // 0: never
+
+	ProxyOut proxyVersion
+	ProxyTLV proxyTLV
+
+	Log      logFormat
+	LogFile  text // "": standard output
+	LogEmpty toggle
+
+	Loops        autoCount
+	DrainTimeout duration
+}
+
+// defaultConfig returns what a careful operator would choose. It has no backends.
+func defaultConfig() *config {
+	s := l4.DefaultServer(nil)
+	return &config{
+		Listen:           []handoff.Spec{mustListen(":8080")},
+		LoadFactor:       1.25,
+		ConnectTimeout:   duration(s.ConnectTimeout),
+		Tries:            count(s.Tries),
+		Queue:            1024,
+		QueueTimeout:     duration(s.QueueTimeout),
+		IdleTimeout:      duration(s.IdleTimeout),
+		HalfCloseTimeout: duration(s.HalfCloseTimeout),
+		LifetimeJitter:   share(s.LifetimeJitter),
+		UserTimeout:      duration(s.UserTimeout),
+		KeepAlive:        duration(s.KeepAlive),
+		DrainTimeout:     duration(30 * time.Second),
+	}
+}
+
+// mustListen reads a listen address of this program's own.
+func mustListen(text string) handoff.Spec {
+	var s handoff.Spec
+	if err := s.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// poolOptions says how the pool picks.
+func (c *config) poolOptions() pool.Options {
+	o := pool.Options{Policy: c.Policy, Queue: int(c.Queue)}
+	if c.Policy == pool.Source {
+		o.LoadFactor = float64(c.LoadFactor)
+	}
+	return o
+}
+
+// server returns a Server for p that does what c says.
+func (c *config) server(p *pool.Pool) *l4.Server {
+	s := l4.DefaultServer(p)
+	s.Loops = int(c.Loops)
+	s.MaxConns = int(c.MaxConns)
+	s.ConnectTimeout = time.Duration(c.ConnectTimeout)
+	s.ConnectBudget = time.Duration(c.ConnectBudget)
+	s.Tries = int(c.Tries)
+	s.HedgeAfter = time.Duration(c.HedgeAfter)
+	s.QueueTimeout = time.Duration(c.QueueTimeout)
+	for _, ip := range c.Sources {
+		s.Sources = append(s.Sources, ip.Addr)
+	}
+	s.IdleTimeout = time.Duration(c.IdleTimeout)
+	s.HalfCloseTimeout = time.Duration(c.HalfCloseTimeout)
+	s.MaxLifetime = time.Duration(c.MaxLifetime)
+	s.LifetimeJitter = float64(c.LifetimeJitter)
+	s.UserTimeout = time.Duration(c.UserTimeout)
+	s.KeepAlive = time.Duration(c.KeepAlive)
+	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
+	s.ProxyTLV = l4.ProxyTLV(c.ProxyTLV)
+	return s
+}

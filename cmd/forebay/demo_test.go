@@ -1,0 +1,33 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestSampleAnswersWithWhereItIs(t *testing.T) {
+	for accept, want := range map[string][]string{
+		"*/*":                 {"backend 127.0.0.1:8001\n"},
+		"text/html,*/*;q=0.8": {"<h1>8001</h1>", "127.0.0.1:8001", "#123456", `rel="icon" href="data:,"`},
+	} {
+		request := httptest.NewRequest(http.MethodGet, "/", nil)
+		request.Header.Set("Accept", accept)
+		answer := httptest.NewRecorder()
+		sampleHandler("127.0.0.1:8001", "#123456").ServeHTTP(answer, request)
+		for _, w := range want {
+			if !strings.Contains(answer.Body.String(), w) {
+				t.Errorf("Accept %s: got %s, want it to have %q", accept, answer.Body, w)
+			}
+		}
+	}
+}
+
+func TestSampleClosesItsConnections(t *testing.T) {
+	s, err := startSample("127.0.0.1:0", "#000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopSamples([]*sample{s})
+}

@@ -1,0 +1,56 @@
+// Forebay balances TCP connections over a set of backends. See forebay --help.
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	os.Exit(run(&env{
+		args:     os.Args[1:],
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		lookup:   os.LookupEnv,
+		notify:   signal.Notify,
+		resolver: net.DefaultResolver,
+		stdoutIs: kindOf(os.Stdout),
+		stderrIs: kindOf(os.Stderr),
+	}))
+}
+
+// An env is what a command meets of the world outside, so that tests can run commands in their own process.
+type env struct {
+	args           []string // without the program's name
+	stdout, stderr io.Writer
+	lookup         func(name string) (value string, found bool) // of the environment
+	notify         func(c chan<- os.Signal, which ...os.Signal) // as signal.Notify
+	resolver       resolver
+	stdoutIs       output
+	stderrIs       output
+}
+
+// A resolver finds the addresses of a name, as *net.Resolver does.
+type resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// An output is what stands behind a stream. The zero output is a file or a pipe.
+type output uint8
+
+const (
+	toFile output = iota
+	toTerminal
+)
+
+func kindOf(f *os.File) output {
+	info, err := f.Stat()
+	if err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return toTerminal
+	}
+	return toFile
+}

@@ -1,0 +1,36 @@
+package main
+
+// nearest returns the one of known that word was most likely meant to be, or "" if none is near.
+func nearest(word string, known []string) string {
+	found, best := "", (len(word)+2)/3+1
+	for _, k := range known {
+		if d := distance(word, k); d < best {
+			found, best = k, d
+		}
+	}
+	return found
+}
+
+// distance is how many bytes must be inserted, removed or replaced to make b of a (Levenshtein, 1965).
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a) // nothing that long is near anything known
+	}
+	row := make([]int, len(b)+1) // the distances of what was read of a to each beginning of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

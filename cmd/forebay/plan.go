@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"forebay/l4"
+	"forebay/l4/handoff"
+	"forebay/pool"
+	"forebay/pool/discover"
+)
+
+// somaxconnPath is where the kernel says how long a backlog may be (listen(2)).
+const somaxconnPath = "/proc/sys/net/core/somaxconn"
+
+// A plan is a config that has met the machine: its names are resolved, its numbers fit.
+type plan struct {
+	*config
+	listen   []handoff.Spec // one for each socket
+	backends []pool.Config
+	pool     *pool.Pool
+	limit    uint64 // of file descriptors
+	sessions int    // at once
+}
+
+// plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the limit of file
+// descriptors, and opens no socket.
+func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
+	p := &plan{config: c.config}
+	c.planListen(ctx, r, p)
+	c.planBackends(ctx, r, p)
+	c.planSources()
+	c.planSessions(p)
+	c.planBacklog()
+	c.planLogFile()
+	c.refuseCircles(p)
+	return p
+}
+
+func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
+	for _, spec := range c.config.Listen {
+		resolved, err := spec.Resolve(ctx, r)
+		if err != nil {
+			c.faults.add("", err)
+		}
+		p.listen = append(p.listen, resolved...)
+	}
+}
+
+func (c *commandLine) planBackends(ctx context.Context, r resolver, p *plan) {
+	var err error
+	if p.backends, err = discover.Static(ctx, r, c.config.Backends); err != nil {
+		c.faults.add("", err)
+		return
+	}
+	if p.pool, err = pool.New(c.config.poolOptions(), p.backends); err != nil {
+		c.faults.add("", err)
+	}
+}
+
+// planSources finds addresses that this machine does not have by binding to each.
+func (c *commandLine) planSources() {
+	for _, ip := range c.config.Sources {
+		err := handoff.Probe(mustListen(net.JoinHostPort(ip.String(), "0")))
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			c.refuse("source", "no interface of this machine has %s", ip)
+		}
+	}
+}
+
+// planSessions settles how many sessions fit into the limit of file descriptors.
+func (c *commandLine) planSessions(p *plan) {
+	limit, err := l4.DescriptorLimit()
+	if err != nil {
+		c.faults.add("", err)
+		return
+	}
+	p.limit = limit
+	most := l4.MaxConnsFor(limit - min(limit, uint64(len(p.listen))))
+	p.sessions = int(c.config.MaxConns)
+	if p.sessions == 0 {
+		p.sessions = most
+	}
+	if p.sessions > most {
+		c.refuse("max-conns", "%d sessions do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
+			"(ulimit -Hn, LimitNOFILE= in systemd) to %d", p.sessions, limit, most, limit+2*uint64(p.sessions-most))
+	}
+}
+
+// planBacklog refuses what the kernel would shorten without a word.
+func (c *commandLine) planBacklog() {
+	text, err := os.ReadFile(somaxconnPath)
+	most, convErr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil && convErr == nil && int(c.config.Backlog) > most {
+		c.refuse("backlog", "%d is more than the kernel allows; write at most %d, or raise it with sysctl net.core.somaxconn=%d",
+			c.config.Backlog, most, c.config.Backlog)
+	}
+}
+
+// planLogFile finds a log file that could not be opened, without making one.
+func (c *commandLine) planLogFile() {
+	path := string(c.config.LogFile)
+	if path == "" {
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		c.refuseUnwritable(filepath.Dir(path))
+	case err != nil:
+		c.refuse("log-file", "%w", err)
+	case info.IsDir():
+		c.refuse("log-file", "%s is a directory; name a file in it", path)
+	default:
+		c.refuseUnwritable(path)
+	}
+}
+
+func (c *commandLine) refuseUnwritable(path string) {
+	const writable = 2 // W_OK of access(2)
+	if err := syscall.Access(path, writable); err != nil {
+		c.refuse("log-file", "write to %s: %w", path, err)
+	}
+}
+
+// refuseCircles finds backends that are this process's own listeners: a session there would open another, without end.
+func (c *commandLine) refuseCircles(p *plan) {
+	for _, b := range p.backends {
+		for _, at := range b.Addrs {
+			for _, l := range p.listen {
+				if l.Accepts(at) {
+					c.faults.addf("", "backend %s is where this process would listen itself (%s); sessions would go round in circles", b.Name, l)
+				}
+			}
+		}
+	}
+}
+
+// probe adds the listeners that could not be opened.
+func (c *commandLine) probe(p *plan) {
+	for _, l := range p.listen {
+		if err := handoff.Probe(l); err != nil {
+			c.faults.add("", err)
+		}
+	}
+}
+
+// bind opens all listeners, or none: then the error names every one that could not be.
+func (p *plan) bind() ([]*l4.Listener, error) {
+	var open []*l4.Listener
+	var refused faults
+	for _, s := range p.listen {
+		l, err := handoff.Listen(s, handoff.Options{Backlog: int(p.Backlog)})
+		if err != nil {
+			refused.add("", err)
+			continue
+		}
+		open = append(open, l)
+	}
+	if refused.err() != nil {
+		unbind(open)
+		return nil, refused.err()
+	}
+	return open, nil
+}
+
+// unbind closes listeners that no Server has had.
+func unbind(open []*l4.Listener) {
+	for _, l := range open {
+		l.File.Close()
+	}
+	handoff.Remove(open...)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"forebay/l4"
+	"forebay/l4/accesslog"
+	"forebay/l4/handoff"
+)
+
+// progressEvery is how often a drain says how many sessions are left.
+const progressEvery = 5 * time.Second
+
+// serve balances until it is told to stop.
+func serve(e *env, c *commandLine, _ []string) error {
+	return balance(e, c, nil)
+}
+
+// balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are accepted.
+func balance(e *env, c *commandLine, ready func(*process)) error {
+	signals := make(chan os.Signal, 4)
+	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
+		syscall.SIGPIPE) // a log's reader that went away must not end the process
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+	defer cancel()
+	plan, err := c.settle(ctx, e)
+	if err != nil {
+		return err
+	}
+	p := &process{plan: plan, signals: signals, logger: e.logger()}
+	if err := p.open(e); err != nil {
+		return err
+	}
+	defer p.close()
+	return p.run(e, ready)
+}
+
+// A process is a balancer at work: what it has open, from open to close.
+type process struct {
+	*plan
+	signals   <-chan os.Signal
+	logger    *slog.Logger
+	file      *accesslog.File // nil where the log goes to standard output
+	log       *accesslog.Log
+	listeners []*l4.Listener
+	server    *l4.Server
+}
+
+// open opens the log file and every listener, or nothing. The error holds every fault.
+func (p *process) open(e *env) error {
+	var refused faults
+	var err error
+	if p.listeners, err = p.bind(); err != nil {
+		refused.add("", err)
+	}
+	out := e.stdout
+	if p.LogFile != "" {
+		if p.file, err = accesslog.OpenFile(string(p.LogFile)); err != nil {
+			refused.add("--log-file", err)
+		} else {
+			out = p.file
+		}
+	}
+	if err := refused.err(); err != nil {
+		unbind(p.listeners)
+		p.closeFile()
+		return err
+	}
+	p.log = accesslog.New(out, p.logOptions(e))
+	p.server = p.config.server(p.pool)
+	p.server.MaxConns = p.sessions
+	p.server.Logger = p.logger
+	p.server.Finished = p.log.Finished
+	return nil
+}
+
+func (p *process) logOptions(e *env) accesslog.Options {
+	o := accesslog.Options{
+		Format:   p.Log.format,
+		LogEmpty: bool(p.LogEmpty),
+		Failed:   func(err error) { p.logger.Error("sessions are not logged", "error", err) },
+	}
+	if !p.Log.chosen {
+		o.Format = accesslog.JSON
+		if p.file == nil && e.stdoutIs == toTerminal {
+			o.Format = accesslog.Text
+		}
+	}
+	return o
+}
+
+// close writes what the log still holds and takes away what open made. The Server has closed its listeners.
+func (p *process) close() {
+	if err := p.log.Close(); err != nil {
+		p.logger.Error("sessions are missing from the access log", "error", err)
+	}
+	if n := p.log.Dropped(); n > 0 {
+		p.logger.Warn("the access log lost lines", "lines", n)
+	}
+	p.closeFile()
+	if err := handoff.Remove(p.listeners...); err != nil {
+		p.logger.Warn("a socket's file stays", "error", err)
+	}
+}
+
+func (p *process) closeFile() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+// run serves until a signal ends it. The error is a *l4.CutError if sessions were cut.
+func (p *process) run(e *env, ready func(*process)) error {
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve(p.listeners...) }()
+	select {
+	case <-p.server.Started():
+	case err := <-served:
+		return err
+	}
+	p.announce(e)
+	if ready != nil {
+		ready(p)
+	}
+	for {
+		select {
+		case err := <-served:
+			return err
+		case sig := <-p.signals:
+			if !p.stops(sig) {
+				continue
+			}
+			return errors.Join(p.drain(sig), <-served)
+		}
+	}
+}
+
+// stops does what sig asks for, and reports whether that is to stop.
+func (p *process) stops(sig os.Signal) bool {
+	switch sig {
+	case syscall.SIGHUP:
+		p.reopen()
+	case syscall.SIGTERM, syscall.SIGINT:
+		return true
+	}
+	return false
+}
+
+func (p *process) reopen() {
+	if p.file == nil {
+		p.logger.Info("SIGHUP: there is no log file to open anew")
+		return
+	}
+	if err := p.file.Reopen(); err != nil {
+		p.logger.Error("the old log file stays in use", "error", err)
+		return
+	}
+	p.logger.Info("opened the log file anew", "file", p.LogFile.String())
+}
+
+// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once.
+func (p *process) drain(sig os.Signal) error {
+	p.logger.Info("draining", "signal", sig.String(), "sessions", p.server.Snapshot().Sessions, "timeout", p.DrainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.DrainTimeout))
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- p.server.Shutdown(ctx) }()
+	progress := time.NewTicker(progressEvery)
+	defer progress.Stop()
+	var stopped error
+	for {
+		select {
+		case err := <-drained:
+			return p.told(errors.Join(stopped, err))
+		case <-progress.C:
+			p.logger.Info("draining", "sessions", p.server.Snapshot().Sessions)
+		case again := <-p.signals:
+			if p.stops(again) {
+				stopped = p.server.Stop()
+			}
+		}
+	}
+}
+
+// told logs how a drain ended.
+func (p *process) told(err error) error {
+	if cut, ok := errors.AsType[*l4.CutError](err); ok {
+		p.logger.Warn("stopped before every session had ended", "cut", cut.Sessions)
+		return err
+	}
+	p.logger.Info("stopped")
+	return err
+}
+
+// logger returns where messages about the process go.
+func (e *env) logger() *slog.Logger {
+	if e.stderrIs == toTerminal {
+		return slog.New(slog.NewTextHandler(e.stderr, nil))
+	}
+	return slog.New(slog.NewJSONHandler(e.stderr, nil))
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A running is a balancer in this process, before one backend that echoes.
+type running struct {
+	t        testing.TB
+	signals  chan<- os.Signal
+	messages chan map[string]any // of the process, as they come
+	stdout   *bytes.Buffer       // to be read when it has ended
+	status   chan int
+	address  string // of the first listener
+}
+
+// start runs a command line, less the backend, and waits until it serves.
+func start(t testing.TB, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, messages: make(chan map[string]any, 64), stdout: &bytes.Buffer{}, status: make(chan int, 1)}
+	stderr, lines := io.Pipe()
+	e := testEnv(r.stdout, nil, append(args, echo(t))...)
+	e.stderr = lines
+	e.notify = func(c chan<- os.Signal, _ ...os.Signal) { r.signals = c }
+	go func() {
+		decoder := json.NewDecoder(stderr)
+		for {
+			var message map[string]any
+			if err := decoder.Decode(&message); err != nil {
+				stderr.CloseWithError(err)
+				close(r.messages)
+				return
+			}
+			r.messages <- message
+		}
+	}()
+	go func() {
+		r.status <- run(e)
+		lines.Close()
+	}()
+	serving := r.wait("serving")
+	r.address = serving["listeners"].([]any)[0].(string)
+	return r
+}
+
+// wait returns the next message that begins with text.
+func (r *running) wait(text string) map[string]any {
+	r.t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case m, ok := <-r.messages:
+			if !ok {
+				r.t.Fatalf("ended without the message %q", text)
+			}
+			if strings.HasPrefix(m["msg"].(string), text) {
+				return m
+			}
+		case <-deadline:
+			r.t.Fatalf("no message %q", text)
+		}
+	}
+}
+
+// ends checks the exit status.
+func (r *running) ends(want int) {
+	r.t.Helper()
+	select {
+	case got := <-r.status:
+		if got != want {
+			r.t.Errorf("got exit status %d, want %d", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("still running")
+	}
+}
+
+// dial opens a session that has carried text both ways.
+func (r *running) dial(text string) net.Conn {
+	r.t.Helper()
+	network := "tcp"
+	address, isPath := strings.CutPrefix(r.address, "unix:")
+	if isPath {
+		network = "unix"
+	}
+	c, err := net.Dial(network, address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	exchange(r.t, c, text)
+	return c
+}
+
+func exchange(t testing.TB, c net.Conn, text string) {
+	t.Helper()
+	got := make([]byte, len(text))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+		t.Fatalf("got %q, %v; want %q", got, err, text)
+	}
+}
+
+// echo returns the address of a backend that sends back what it gets.
+func echo(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(c, c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestServesAndDrains(t *testing.T) {
+	r := start(t, "--listen", "127.0.0.1:0")
+	c := r.dial("before")
+	r.signals <- syscall.SIGTERM
+	if m := r.wait("draining"); m["sessions"] != 1.0 {
+		t.Errorf("got %v, want 1 session", m)
+	}
+	exchange(t, c, "while it drains")
+	c.Close()
+	r.wait("stopped")
+	r.ends(exitDone)
+	var line struct {
+		Cause      string
+		FromClient int `json:"from_client"`
+	}
+	if err := json.Unmarshal(r.stdout.Bytes(), &line); err != nil || line.Cause != "client-closed" || line.FromClient != len("before"+"while it drains") {
+		t.Errorf("access log: got %s (%v)", r.stdout, err)
+	}
+}
+
+func TestDrainTimeoutCuts(t *testing.T) {
+	r := start(t, "--listen", "127.0.0.1:0", "--drain-timeout", "10ms")
+	c := r.dial("x")
+	r.signals <- syscall.SIGINT
+	if m := r.wait("stopped before"); m["cut"] != 1.0 {
+		t.Errorf("got %v, want 1 cut", m)
+	}
+	r.ends(exitFailed)
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want a reset", err)
+	}
+	if !strings.Contains(r.stdout.String(), `"cause":"drain-cut"`) {
+		t.Errorf("access log: got %s", r.stdout)
+	}
+}
+
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	r := start(t, "--listen", "127.0.0.1:0", "--drain-timeout", "1h")
+	r.dial("x")
+	r.signals <- syscall.SIGTERM
+	r.wait("draining")
+	r.signals <- syscall.SIGHUP // no stop
+	r.wait("SIGHUP")
+	r.signals <- syscall.SIGTERM
+	r.wait("stopped before")
+	r.ends(exitFailed)
+	if !strings.Contains(r.stdout.String(), `"cause":"stopped"`) {
+		t.Errorf("access log: got %s", r.stdout)
+	}
+}
+
+func TestHangupOpensTheLogFileAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	r := start(t, "--listen", "127.0.0.1:0", "--log-file", path, "--log", "text")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	r.signals <- syscall.SIGPIPE // says nothing
+	r.signals <- syscall.SIGHUP
+	r.wait("opened the log file anew")
+	r.dial("x").Close()
+	r.signals <- syscall.SIGTERM
+	r.ends(exitDone)
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), "cause=client-closed") {
+		t.Errorf("got %q, %v; want a session", text, err)
+	}
+	if old, err := os.ReadFile(path + ".1"); err != nil || len(old) != 0 {
+		t.Errorf("the old file: got %q, %v; want nothing", old, err)
+	}
+}
+
+func TestSocketFileIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	r := start(t, "--listen", "unix:"+path)
+	r.dial("x").Close()
+	r.signals <- syscall.SIGTERM
+	r.ends(exitDone)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want it gone", err)
+	}
+}
+
+func TestTakenPortStartsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	logFile := filepath.Join(t.TempDir(), "access.log")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	want := fmt.Sprintf("forebay: listen on %s: address already in use by this process itself\n", taken.Addr())
+	for _, command := range []string{"serve", "check"} {
+		_, stderr, status := invoke(nil, command, "-l", "unix:"+path, "-l", taken.Addr().String(), "--log-file", logFile, "127.0.0.1:1")
+		if stderr != want || status != exitUsage {
+			t.Errorf("%s: got %q and %d, want %q and %d", command, stderr, status, want, exitUsage)
+		}
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket: got %v, want none", err)
+	}
+}
+
+func TestBannerOnATerminal(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "-l", ":0", "--max-conns", "5", "10.0.0.1:1-9")
+	e.stdoutIs, e.stderrIs = toTerminal, toTerminal
+	e.notify = func(c chan<- os.Signal, _ ...os.Signal) { c <- syscall.SIGTERM }
+	if status := run(e); status != exitDone {
+		t.Errorf("got exit status %d", status)
+	}
+	for _, want := range []string{"listening  127.0.0.1:", ", :", "10.0.0.1:1, 10.0.0.1:2 … 10.0.0.1:9, 9 in all (round-robin)", "at most 5, as --max-conns says", "Ctrl-C"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("got %s, want it to have %q", &stderr, want)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// An origin is where a setting's value came from.
+type origin uint8
+
+const (
+	fromDefault origin = iota
+	fromEnvironment
+	fromFlag
+	fromArgument
+)
+
+func (o origin) String() string { return [...]string{"default", "environment", "flag", "argument"}[o] }
+
+// A setting is one flag and its environment variable.
+type setting struct {
+	group   string // under which --help shows it
+	name    string
+	short   string // a letter, or ""
+	arg     string // what --help calls the value; "" for a flag that needs none
+	meaning string
+	shown   string // the default in words; "": as it would be written
+	value   value
+
+	origin   origin
+	rejected bool     // a value was faulty
+	faults   *faults  // get what is wrong with a value
+	initial  []string // the default as it would be written
+}
+
+// The groups, in the order of --help.
+const (
+	groupListening  = "Listening"
+	groupBackends   = "Backends"
+	groupConnecting = "Connecting"
+	groupLimits     = "Limits"
+	groupProxying   = "PROXY protocol"
+	groupLogging    = "Logging"
+	groupProcess    = "Process"
+)
+
+// settingsOf lists everything that can be said about c, in the order of --help.
+func settingsOf(c *config) []*setting {
+	return []*setting{
+		{group: groupListening, name: "listen", short: "l", arg: "ADDR", value: many(&c.Listen),
+			meaning: "where to accept: :PORT, HOST:PORT or unix:PATH; repeatable"},
+		{group: groupListening, name: "backlog", arg: "N", value: one(&c.Backlog),
+			meaning: "connections that may wait to be accepted; auto: as many as net.core.somaxconn allows"},
+
+		{group: groupBackends, name: "backend", short: "b", arg: "BACKEND", value: many(&c.Backends), shown: "none",
+			meaning: "same as a BACKEND argument; repeatable"},
+		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy),
+			meaning: "round-robin, least-conn, random, source, first or least-time"},
+		{group: groupBackends, name: "hash-load-factor", arg: "N", value: one(&c.LoadFactor),
+			meaning: "with policy source, the most a backend carries, as a multiple of its fair share; 0: no bound"},
+
+		{group: groupConnecting, name: "connect-timeout", arg: "TIME", value: one(&c.ConnectTimeout),
+			meaning: "of one try"},
+		{group: groupConnecting, name: "tries", arg: "N", value: one(&c.Tries),
+			meaning: "different backends tried for one client"},
+		{group: groupConnecting, name: "connect-budget", arg: "TIME", value: one(&c.ConnectBudget), shown: "tries × connect-timeout",
+			meaning: "all tries of one client together"},
+		{group: groupConnecting, name: "hedge-after", arg: "TIME", value: one(&c.HedgeAfter), shown: "off",
+			meaning: "try a second backend when the first has not answered by then; the first to answer wins"},
+		{group: groupConnecting, name: "source", arg: "IP", value: many(&c.Sources), shown: "the kernel's choice",
+			meaning: "connect from this address; repeatable, used in turn"},
+
+		{group: groupLimits, name: "max-conns", arg: "N", value: one(&c.MaxConns), shown: "from the file limit",
+			meaning: "sessions at once; more wait in the kernel's queue"},
+		{group: groupLimits, name: "queue", arg: "N", value: one(&c.Queue),
+			meaning: "clients that may wait while all backends are full"},
+		{group: groupLimits, name: "queue-timeout", arg: "TIME", value: one(&c.QueueTimeout),
+			meaning: "how long one of them waits"},
+		{group: groupLimits, name: "idle-timeout", arg: "TIME", value: one(&c.IdleTimeout),
+			meaning: "end a session when no byte has moved; 0: never"},
+		{group: groupLimits, name: "half-close-timeout", arg: "TIME", value: one(&c.HalfCloseTimeout),
+			meaning: "the same, once one side has finished; 0: never"},
+		{group: groupLimits, name: "max-lifetime", arg: "TIME", value: one(&c.MaxLifetime), shown: "none",
+			meaning: "end a session after so long, idle or not"},
+		{group: groupLimits, name: "lifetime-jitter", arg: "SHARE", value: one(&c.LifetimeJitter),
+			meaning: "shorten max-lifetime by a random part of it, up to"},
+		{group: groupLimits, name: "user-timeout", arg: "TIME", value: one(&c.UserTimeout),
+			meaning: "give up a peer that acknowledges nothing; 0: when the kernel does"},
+		{group: groupLimits, name: "keep-alive", arg: "TIME", value: one(&c.KeepAlive),
+			meaning: "probe a peer that is silent; 0: never"},
+
+		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),
+			meaning: "header that tells backends who the client is: v1, v2 or off"},
+		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: one(&c.ProxyTLV), shown: "none",
+			meaning: "fields to add to a v2 header: crc32c,unique-id"},
+
+		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log),
+			meaning: "of the access log: text, json or off; auto: text on a terminal, else json"},
+		{group: groupLogging, name: "log-file", arg: "PATH", value: one(&c.LogFile), shown: "standard output",
+			meaning: "append the access log here; SIGHUP opens it anew"},
+		{group: groupLogging, name: "log-empty", value: one(&c.LogEmpty),
+			meaning: "log also what the client ended without a byte"},
+
+		{group: groupProcess, name: "loops", arg: "N", value: one(&c.Loops),
+			meaning: "event loops; auto: one, and more under load"},
+		{group: groupProcess, name: "drain-timeout", arg: "TIME", value: one(&c.DrainTimeout),
+			meaning: "how long SIGTERM waits for sessions"},
+	}
+}
+
+// Set makes a setting the value of a cli.GenericFlag. It takes a faulty text without an error, since the parser would stop at the first
+// one: the fault is among those that are reported together.
+func (s *setting) Set(text string) error {
+	s.enter(text, fromFlag)
+	return nil
+}
+
+// String returns the value as it would be written.
+func (s *setting) String() string { return strings.Join(s.value.texts(), " ") }
+
+func (s *setting) enter(text string, from origin) {
+	s.origin = from
+	if err := s.value.set(text); err != nil {
+		s.rejected = true
+		s.faults.add(s.called(), err)
+	}
+}
+
+// called is what the operator knows the setting by, given where its value came from.
+func (s *setting) called() string {
+	switch s.origin {
+	case fromEnvironment:
+		return s.variable()
+	case fromArgument:
+		return ""
+	}
+	return "--" + s.name
+}
+
+// variable is the name of the environment variable.
+func (s *setting) variable() string {
+	return "FOREBAY_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// given reports whether the operator said something about it.
+func (s *setting) given() bool { return s.origin != fromDefault }
+
+// fallback is the default as --help shows it.
+func (s *setting) fallback() string {
+	if s.shown != "" {
+		return s.shown
+	}
+	return strings.Join(s.initial, " ")
+}
+
+// flag is the setting as the command line's parser sees it. It has no short name there: see sort.
+func (s *setting) flag() cli.Flag {
+	return &cli.GenericFlag{Name: s.name, Category: s.group, Usage: s.meaning, Value: s}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"net/netip"
+
+	"forebay/l4"
+	"forebay/l4/accesslog"
+	"forebay/l4/handoff"
+	"forebay/pool"
+)
+
+// maxTries is the most that a Server takes.
+const maxTries = 16
+
+// maxLoops is far more than any machine has use for.
+const maxLoops = 256
+
+// validate adds what is wrong with the settings as a whole, each of them being well-formed. It asks nothing of the machine.
+func (c *commandLine) validate() {
+	c.validateBackends()
+	c.validateListen()
+	c.validateConnecting()
+	c.validateLimits()
+	c.validateProxy()
+	c.validateLog()
+}
+
+// refuse adds a fault of the setting called name, unless its value is faulty in itself.
+func (c *commandLine) refuse(name, format string, args ...any) {
+	if s := c.named(name); !s.rejected {
+		c.faults.addf(s.called(), format, args...)
+	}
+}
+
+// given reports whether the operator said something about the setting called name.
+func (c *commandLine) given(name string) bool { return c.named(name).given() }
+
+func (c *commandLine) validateBackends() {
+	if len(c.config.Backends) == 0 && !c.named("backend").rejected {
+		c.faults.addf("", "no backends; name at least one, as in forebay 127.0.0.1:8000-8003")
+	}
+	if c.given("hash-load-factor") && c.config.Policy != pool.Source {
+		c.refuse("hash-load-factor", "it only speaks of --policy source, and the policy is %s", c.config.Policy)
+	}
+}
+
+func (c *commandLine) validateListen() {
+	seen := map[handoff.Spec]bool{}
+	for _, s := range c.config.Listen {
+		if seen[s] && s.Port() != 0 {
+			c.refuse("listen", "%s is there twice", s)
+		}
+		seen[s] = true
+	}
+}
+
+func (c *commandLine) validateConnecting() {
+	cfg := c.config
+	if cfg.ConnectTimeout == 0 {
+		c.refuse("connect-timeout", "0 leaves no time to connect; write 5s")
+	}
+	if cfg.Tries < 1 || cfg.Tries > maxTries {
+		c.refuse("tries", "%d is out of range; write a number from 1 to %d", cfg.Tries, maxTries)
+	}
+	if cfg.ConnectBudget != 0 && cfg.ConnectBudget < cfg.ConnectTimeout {
+		c.refuse("connect-budget", "%v for all tries is less than --connect-timeout %v for one", cfg.ConnectBudget, cfg.ConnectTimeout)
+	}
+	if cfg.HedgeAfter != 0 && cfg.HedgeAfter >= cfg.ConnectTimeout {
+		c.refuse("hedge-after", "%v comes no sooner than --connect-timeout %v; write less, such as 150ms", cfg.HedgeAfter, cfg.ConnectTimeout)
+	}
+	if cfg.HedgeAfter != 0 && cfg.Tries == 1 {
+		c.refuse("hedge-after", "a second backend beside the first needs --tries 2 or more")
+	}
+	seen := map[netip.Addr]bool{}
+	for _, ip := range cfg.Sources {
+		if seen[ip.Addr] {
+			c.refuse("source", "%s is there twice", ip)
+		}
+		seen[ip.Addr] = true
+	}
+}
+
+func (c *commandLine) validateLimits() {
+	cfg := c.config
+	if c.given("queue-timeout") && cfg.Queue == 0 {
+		c.refuse("queue-timeout", "with --queue 0 nobody waits")
+	}
+	if cfg.Queue > 0 && cfg.QueueTimeout == 0 {
+		c.refuse("queue-timeout", "0 leaves no time to wait; for no queue write --queue 0")
+	}
+	if c.given("lifetime-jitter") && cfg.MaxLifetime == 0 {
+		c.refuse("lifetime-jitter", "there is no --max-lifetime to shorten")
+	}
+	if cfg.Loops > maxLoops {
+		c.refuse("loops", "%d is out of range; write a number from 1 to %d, or auto", cfg.Loops, maxLoops)
+	}
+}
+
+func (c *commandLine) validateProxy() {
+	if c.config.ProxyTLV != 0 && l4.ProxyVersion(c.config.ProxyOut) != l4.ProxyV2 {
+		c.refuse("proxy-tlv", "only a version 2 header has such fields; add --proxy-out v2")
+	}
+}
+
+func (c *commandLine) validateLog() {
+	if c.config.Log != (logFormat{accesslog.Off, true}) {
+		return
+	}
+	if c.given("log-file") {
+		c.refuse("log-file", "nothing is written there with --log off")
+	}
+	if c.config.LogEmpty {
+		c.refuse("log-empty", "nothing is logged with --log off")
+	}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"forebay/l4"
+	"forebay/l4/accesslog"
+)
+
+// A value is where a setting's text goes.
+type value interface {
+	set(text string) error
+	texts() []string // what set would read back; one element, or any number for a list
+	repeatable() bool
+}
+
+// A single is one value that parses itself.
+type single[T fmt.Stringer, P interface {
+	*T
+	encoding.TextUnmarshaler
+}] struct{ at *T }
+
+func one[T fmt.Stringer, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](at *T) value {
+	return single[T, P]{at}
+}
+
+func (v single[T, P]) set(text string) error { return P(v.at).UnmarshalText([]byte(text)) }
+func (v single[T, P]) texts() []string       { return []string{(*v.at).String()} }
+func (v single[T, P]) repeatable() bool      { return false }
+
+// A list is a setting that may be given several times. The first one given replaces the default.
+type list[T fmt.Stringer, P interface {
+	*T
+	encoding.TextUnmarshaler
+}] struct {
+	at    *[]T
+	given bool
+}
+
+func many[T fmt.Stringer, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](at *[]T) value {
+	return &list[T, P]{at: at}
+}
+
+func (v *list[T, P]) set(text string) error {
+	var element T
+	if err := P(&element).UnmarshalText([]byte(text)); err != nil {
+		return err
+	}
+	if !v.given {
+		*v.at, v.given = nil, true
+	}
+	*v.at = append(*v.at, element)
+	return nil
+}
+
+func (v *list[T, P]) texts() []string {
+	all := make([]string, len(*v.at))
+	for i := range all {
+		all[i] = (*v.at)[i].String()
+	}
+	return all
+}
+
+func (v *list[T, P]) repeatable() bool { return true }
+
+// A duration is a time.Duration that is never negative and never without a unit.
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	parsed, err := time.ParseDuration(s)
+	switch _, bare := strconv.ParseFloat(s, 64); {
+	case bare == nil && s != "0":
+		return fmt.Errorf("%q has no unit; write %ss or %sm", s, strings.TrimPrefix(s, "-"), strings.TrimPrefix(s, "-"))
+	case err != nil:
+		return fmt.Errorf("%q is no duration; write it like 500ms, 5s, 1m30s or 1h", s)
+	case parsed < 0:
+		return fmt.Errorf("%q is negative; write %v, or 0 for none", s, duration(-parsed))
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+// String writes 1h and not 1h0m0s.
+func (d duration) String() string {
+	s := time.Duration(d).String()
+	if d == 0 {
+		return "0"
+	}
+	if short, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = short + "m"
+	}
+	if short, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = short + "h"
+	}
+	return s
+}
+
+// A count is a number that is never negative.
+type count int
+
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 32)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is no number from 0 to %d", text, 1<<31-1)
+	}
+	*c = count(n)
+	return nil
+}
+
+func (c count) String() string { return strconv.Itoa(int(c)) }
+
+// An autoCount is a number from 1, or 0 where this program chooses.
+type autoCount int
+
+func (c *autoCount) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*c = 0
+		return nil
+	}
+	n, err := strconv.ParseInt(string(text), 10, 32)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is neither auto nor a number from 1", text)
+	}
+	*c = autoCount(n)
+	return nil
+}
+
+func (c autoCount) String() string {
+	if c == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(int(c))
+}
+
+// A share is a part of a whole, from 0 to 1, written in percent.
+type share float64
+
+func (s *share) UnmarshalText(text []byte) error {
+	number, percent := strings.CutSuffix(string(text), "%")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !percent || !(n >= 0 && n <= 100) {
+		return fmt.Errorf("%q is no share; write it from 0%% to 100%%", text)
+	}
+	*s = share(n / 100)
+	return nil
+}
+
+func (s share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" }
+
+// A factor is a number from 1, or 0 for none.
+type factor float64
+
+func (f *factor) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(n >= 1 && n <= 1000 || n == 0) {
+		return fmt.Errorf("%q is no factor; write a number from 1 to 1000, or 0 for no bound", text)
+	}
+	*f = factor(n)
+	return nil
+}
+
+func (f factor) String() string { return strconv.FormatFloat(float64(f), 'g', -1, 64) }
+
+// A localIP is an address that this machine may connect from.
+type localIP struct{ netip.Addr }
+
+func (l *localIP) UnmarshalText(text []byte) error {
+	ip, err := netip.ParseAddr(string(text))
+	if err != nil || ip.IsUnspecified() || ip.IsMulticast() {
+		return fmt.Errorf("%q is no IP address of this machine; write one like 192.0.2.7 or 2001:db8::7", text)
+	}
+	l.Addr = ip.Unmap()
+	return nil
+}
+
+// A text is any text.
+type text string
+
+func (t *text) UnmarshalText(from []byte) error {
+	if len(from) == 0 {
+		return errors.New("nothing is written")
+	}
+	*t = text(from)
+	return nil
+}
+
+func (t text) String() string { return string(t) }
+
+// A toggle is on or off.
+type toggle bool
+
+func (t *toggle) UnmarshalText(text []byte) error {
+	on, err := strconv.ParseBool(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	*t = toggle(on)
+	return nil
+}
+
+func (t toggle) String() string { return strconv.FormatBool(bool(t)) }
+
+// A logFormat is an accesslog.Format, or that which suits the output.
+type logFormat struct {
+	format accesslog.Format
+	chosen toggle // false: text on a terminal, else JSON
+}
+
+func (l *logFormat) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*l = logFormat{}
+		return nil
+	}
+	if err := l.format.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%q is no log format; there are auto, text, json and off", text)
+	}
+	l.chosen = true
+	return nil
+}
+
+func (l logFormat) String() string {
+	if !l.chosen {
+		return "auto"
+	}
+	return l.format.String()
+}
+
+// A proxyVersion is an l4.ProxyVersion with a name.
+type proxyVersion l4.ProxyVersion
+
+func proxyNames() map[string]l4.ProxyVersion {
+	return map[string]l4.ProxyVersion{"off": l4.ProxyOff, "v1": l4.ProxyV1, "v2": l4.ProxyV2}
+}
+
+func (p *proxyVersion) UnmarshalText(text []byte) error {
+	v, ok := proxyNames()[string(text)]
+	if !ok {
+		return fmt.Errorf("%q is no version of the PROXY protocol; there are v1, v2 and off", text)
+	}
+	*p = proxyVersion(v)
+	return nil
+}
+
+func (p proxyVersion) String() string {
+	for name, v := range proxyNames() {
+		if v == l4.ProxyVersion(p) {
+			return name
+		}
+	}
+	return "unknown"
+}
+
+// A proxyTLV is an l4.ProxyTLV written as names with commas between them.
+type proxyTLV l4.ProxyTLV
+
+func (p *proxyTLV) UnmarshalText(text []byte) error {
+	var all proxyTLV
+	for name := range strings.SplitSeq(string(text), ",") {
+		switch name {
+		case "crc32c":
+			all |= proxyTLV(l4.ProxyCRC32C)
+		case "unique-id":
+			all |= proxyTLV(l4.ProxyUniqueID)
+		default:
+			return fmt.Errorf("%q is no field of a version 2 header that can be asked for; there are crc32c and unique-id", name)
+		}
+	}
+	*p = all
+	return nil
+}
+
+func (p proxyTLV) String() string {
+	var names []string
+	if l4.ProxyTLV(p)&l4.ProxyCRC32C != 0 {
+		names = append(names, "crc32c")
+	}
+	if l4.ProxyTLV(p)&l4.ProxyUniqueID != 0 {
+		names = append(names, "unique-id")
+	}
+	return strings.Join(names, ",")
+}

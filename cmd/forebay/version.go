@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// version prints what was built from what, and the kernel it runs on.
+func version(e *env, _ *commandLine, operands []string) error {
+	if err := noOperands("version", operands); err != nil {
+		return err
+	}
+	b := readBuild()
+	fmt.Fprintf(e.stdout, "forebay %s\n", b.version)
+	fmt.Fprintf(e.stdout, "commit  %s\n", b.commit)
+	fmt.Fprintf(e.stdout, "built   with %s for %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(e.stdout, "kernel  %s\n", kernel())
+	return nil
+}
+
+// A build is where the binary came from.
+type build struct{ version, commit string }
+
+// readBuild returns what the go command noted, "unknown" for what it did not.
+func readBuild() build {
+	b := build{version: "unknown", commit: "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		b.version = strings.TrimPrefix(v, "v")
+	}
+	changed := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			b.commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = ", changed since"
+		}
+	}
+	b.commit += changed
+	return b
+}
+
+// kernel returns the release of the running kernel.
+func kernel() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown"
+	}
+	return "Linux " + strings.TrimSpace(string(release))
+}
