@@ -17,6 +17,18 @@ func TestFirstFillsInOrder(t *testing.T) {
 	}
 }
 
+func TestFirstIsExactUnderConcurrency(t *testing.T) {
+	backends := equal(3)
+	backends[0].MaxConns, backends[1].MaxConns = 1000, 500
+	p := newPool(t, Options{Policy: First}, backends)
+	holdMany(t, p, 8, 200)
+	for i, want := range []int{1000, 500, 100} {
+		if got := p.Snapshot().Backends[i].Active; got != want {
+			t.Errorf("backend %d: got %d sessions, want %d", i, got, want)
+		}
+	}
+}
+
 func TestFirstFollowsANewOrder(t *testing.T) {
 	backends := equal(2)
 	p := newPool(t, Options{Policy: First}, backends)

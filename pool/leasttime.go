@@ -28,6 +28,14 @@ func newLeastTime() *leastTime {
 	}}}
 }
 
+func (p *leastTime) prepare(members []member) (install func()) {
+	installHeap := p.heap.prepare(members)
+	return func() {
+		installHeap()
+		p.recent = list[*Backend]{}
+	}
+}
+
 func (p *leastTime) add(b *Backend) {
 	b.cost = b.connectCost()
 	b.turn = b.turn.since(p.now, b.weight)

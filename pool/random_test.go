@@ -30,6 +30,16 @@ func TestRandomSharesAnIdlePoolByWeight(t *testing.T) {
 	}
 }
 
+func TestRandomSharesUnderConcurrency(t *testing.T) {
+	p := newPool(t, Options{Policy: Random}, configs(1, 3))
+	holdMany(t, p, 8, 500)
+	for i, want := range []int{1000, 3000} { // with two backends, always the lighter
+		if got := p.Snapshot().Backends[i].Active; got < want-3 || got > want+3 {
+			t.Errorf("backend %d: got %d sessions, want %d ± 3", i, got, want)
+		}
+	}
+}
+
 // With two choices the fullest of n backends stays within log log n of the mean; with one it would be some 30 over it here.
 func TestRandomKeepsTheFullestNearTheMean(t *testing.T) {
 	p := seeded(t, equal(100))

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -20,7 +21,8 @@ func homes(t testing.TB, p *Pool, n int) []string {
 	for i := range names {
 		l, err := p.Pick(&Request{Source: client(i)})
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("client %d: %v", i, err)
+			break
 		}
 		names[i] = l.Backend().Name()
 		l.Done(Served)
@@ -75,11 +77,11 @@ func TestSourceMovesOnlyTheClientsOfARemovedBackend(t *testing.T) {
 	for _, weights := range [][]Weight{make([]Weight, 10), {1, 2, 3, 4, 5, 5, 4, 3, 2, 1}} {
 		all := configs(weights...)
 		p := newPool(t, Options{Policy: Source}, all)
-		before := homes(t, p, 20000)
+		before := homes(t, p, 3000)
 		for gone := range all {
 			update(t, p, slices.Delete(slices.Clone(all), gone, gone+1))
 			moved := 0
-			for i, now := range homes(t, p, 20000) {
+			for i, now := range homes(t, p, 3000) {
 				if (now != before[i]) != (before[i] == all[gone].Name) {
 					t.Fatalf("without %s, client %d of %s is at %s", all[gone].Name, i, before[i], now)
 				}
@@ -91,7 +93,7 @@ func TestSourceMovesOnlyTheClientsOfARemovedBackend(t *testing.T) {
 				t.Errorf("%s had no clients", all[gone].Name)
 			}
 			update(t, p, all)
-			if !slices.Equal(homes(t, p, 20000), before) {
+			if !slices.Equal(homes(t, p, 3000), before) {
 				t.Fatalf("with %s back, not all clients are where they were", all[gone].Name)
 			}
 		}
@@ -116,6 +118,20 @@ func TestTableDoesNotDependOnItsPast(t *testing.T) {
 			t.Fatalf("the table of %d backends differs from one made afresh", len(backends))
 		}
 	}
+}
+
+func TestSourceIsFaithfulUnderConcurrency(t *testing.T) {
+	p := newPool(t, Options{Policy: Source}, equal(8))
+	want := homes(t, p, 500)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if got := homes(t, p, 500); !slices.Equal(got, want) {
+				t.Error("clients went elsewhere while others picked")
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A client whose backend fails goes on to another, always the same, and its fellows spread over all the others.

@@ -9,8 +9,8 @@ type ranking interface {
 	changed(b *Backend)       // b's active sessions or its measured times have changed
 	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. Its turn is then over
 
-	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the mutex held, when
-	// the ranking is empty; add, remove, changed and next allocate nothing then.
+	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the mutex held: it
+	// empties the ranking and puts what was made ready in place, so that add, remove, changed and next allocate nothing.
 	prepare(members []member) (install func())
 }
 
@@ -55,19 +55,14 @@ func (t *tier) settle(b *Backend) {
 	case b.ranked && b.room():
 		t.changed(b)
 	case b.ranked:
-		t.close(b)
+		t.remove(b)
+		b.ranked = false
+		t.open--
 	case b.room():
 		t.add(b)
 		b.ranked = true
 		t.open++
 	}
-}
-
-// close takes b out of the ranking.
-func (t *tier) close(b *Backend) {
-	t.remove(b)
-	b.ranked = false
-	t.open--
 }
 
 // join makes b one of the tier's.
@@ -79,16 +74,8 @@ func (t *tier) join(b *Backend) {
 	t.settle(b)
 }
 
-// leave makes b none of the tier's; its sessions go on.
-func (t *tier) leave(b *Backend) {
-	if b.ranked {
-		t.close(b)
-	}
-	t.active -= b.sessions()
-	t.weight -= b.weight
-	t.backends--
-	b.tier = nil
-}
+// empty makes t that of no backends, for install to be called.
+func (t *tier) empty() { t.backends, t.weight, t.active, t.open = 0, 0, 0, 0 }
 
 // untried counts the backends of t, full ones included, that r has not tried.
 func (t *tier) untried(r *Request) int {

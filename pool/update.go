@@ -20,7 +20,7 @@ type member struct {
 // Update makes backends the configuration. One that has the name and addresses of a backend that is there is that backend: it keeps its
 // sessions and counters, and takes the new weight and limits. The others that are there drain: they get no more sessions, and are
 // forgotten when their last one ends; if they are configured again before that, they go on. Clients that wait have what room there is
-// now before Update returns. The error names every fault; nothing has changed then.
+// now before Update returns. One that changes nothing disturbs nothing. The error names every fault; nothing has changed then.
 func (p *Pool) Update(backends []Config) error {
 	if err := validateConfigs(backends); err != nil {
 		return err
@@ -28,10 +28,27 @@ func (p *Pool) Update(backends []Config) error {
 	p.updating.Lock()
 	defer p.updating.Unlock()
 	members := p.reconcile(backends)
+	if slices.EqualFunc(members, configured(*p.members.Load()), member.same) {
+		return nil
+	}
 	primaries, backups := split(members)
 	installPrimary, installBackup := p.primary.prepare(primaries), p.backup.prepare(backups)
 	p.replace(members, func() { installPrimary(); installBackup() }).tell()
 	return nil
+}
+
+// configured returns those of members that do not drain: they come first.
+func configured(members []member) []member {
+	n := slices.IndexFunc(members, func(m member) bool { return m.draining })
+	if n < 0 {
+		n = len(members)
+	}
+	return members[:n]
+}
+
+// same reports whether m and n are the same backend with the same weight, limit and tier.
+func (m member) same(n member) bool {
+	return m.Backend == n.Backend && m.config.Weight == n.config.Weight && m.config.MaxConns == n.config.MaxConns && m.config.Backup == n.config.Backup
 }
 
 // reconcile finds or makes the backend of each Config.
@@ -79,10 +96,10 @@ func (p *Pool) replace(members []member, install func()) grants {
 	defer p.mu.Unlock()
 	old := *p.members.Load()
 	for _, m := range old {
-		if m.tier != nil {
-			m.tier.leave(m.Backend)
-		}
+		m.tier, m.ranked = nil, false
 	}
+	p.primary.empty()
+	p.backup.empty()
 	install()
 	for _, m := range members {
 		m.weight, m.maxConns = int(m.config.Weight), m.config.MaxConns

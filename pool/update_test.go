@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -80,17 +81,29 @@ func TestMovedBackendIsNew(t *testing.T) {
 	}
 }
 
-// An Update that changes nothing for a backend does not disturb the order.
+// An Update that changes something else does not disturb the order.
 func TestUpdateKeepsRoundRobinsPlace(t *testing.T) {
 	p := newPool(t, Options{}, configs(3, 1))
 	var got string
 	for range 8 {
 		got += picks(t, p, 1)
-		update(t, p, configs(3, 1))
+		update(t, p, append(configs(3, 1), Config{Name: fmt.Sprint("spare", len(got)), Addrs: []Address{address(1)}, Backup: true}))
 	}
 	if want := "aabaaaba"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+func TestUpdateWithoutChangeDisturbsNothing(t *testing.T) {
+	p := newPool(t, Options{}, equal(2))
+	drains := pick(t, p)
+	update(t, p, equal(2)[1:])
+	before := p.members.Load()
+	update(t, p, equal(2)[1:])
+	if p.members.Load() != before {
+		t.Error("the same configuration was put in place again")
+	}
+	drains.Done(Served)
 }
 
 // A backend that was full for a while comes back with its share, without what it missed.
