@@ -4,7 +4,7 @@ package pool
 // O(log n). A backend is in one heap at most.
 type heap struct {
 	items  []*Backend
-	before func(b, c *Backend) bool // a strict total order
+	before func(b, c *Backend) bool // a strict weak order
 }
 
 // prepare makes room for the members.

@@ -75,6 +75,18 @@ func TestLeastTimeStandsBackFromAFailure(t *testing.T) {
 	}
 }
 
+func TestLeastTimeComesBackToWhatWorksAgain(t *testing.T) {
+	p := newPool(t, Options{Policy: LeastTime}, equal(2))
+	times := map[string]time.Duration{"a": time.Millisecond, "b": 2 * time.Millisecond}
+	connectedNames(t, p, 2, times)
+	l := pick(t, p)
+	l.Done(TimedOut)
+	connectedNames(t, p, refreshEvery, times)
+	if names := connectedNames(t, p, 5, times); names != "aaaaa" {
+		t.Errorf("after a refresh found a well: got %s, want aaaaa", names)
+	}
+}
+
 func TestLeastTimeKeepsEqualsEvenUnderConcurrency(t *testing.T) {
 	p := newPool(t, Options{Policy: LeastTime}, equal(4))
 	connectedNames(t, p, 4, nil)

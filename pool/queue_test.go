@@ -302,7 +302,7 @@ func (w *world) check() {
 	for _, l := range w.leases {
 		active[l.Backend()]++
 	}
-	open := make(map[*tier]int)
+	want := make(map[*tier]tier)
 	for _, m := range *w.pool.members.Load() {
 		if m.sessions() != active[m.Backend] {
 			w.t.Fatalf("%s counts %d sessions and has %d", m, m.sessions(), active[m.Backend])
@@ -310,8 +310,11 @@ func (w *world) check() {
 		if m.ranked != (m.tier != nil && m.room()) {
 			w.t.Fatalf("%s: ranked %v, draining %v, room %v", m, m.ranked, m.tier == nil, m.room())
 		}
-		if m.ranked {
-			open[m.tier]++
+		if m.draining && m.sessions() == 0 {
+			w.t.Fatalf("%s drains without a session", m)
+		}
+		if m.tier != nil {
+			want[m.tier] = with(want[m.tier], m.Backend)
 		}
 		delete(active, m.Backend)
 	}
@@ -319,11 +322,24 @@ func (w *world) check() {
 		w.t.Fatalf("backends with sessions were forgotten: %v", active)
 	}
 	for _, tier := range []*tier{&w.pool.primary, &w.pool.backup} {
-		if tier.open != open[tier] {
-			w.t.Fatalf("a tier counts %d with room and has %d", tier.open, open[tier])
+		got := *tier
+		got.ranking = nil
+		if got != want[tier] {
+			w.t.Fatalf("a tier counts %+v and has %+v", got, want[tier])
 		}
 	}
 	w.checkQueue()
+}
+
+// with returns t with b counted in.
+func with(t tier, b *Backend) tier {
+	t.backends++
+	t.weight += b.weight
+	t.active += b.sessions()
+	if b.ranked {
+		t.open++
+	}
+	return t
 }
 
 func (w *world) checkQueue() {

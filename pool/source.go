@@ -30,9 +30,7 @@ type source struct {
 }
 
 func newSource(t *tier, factor float64) *source {
-	return &source{tier: t, factor: factor, table: new(table), heap: heap{before: func(b, c *Backend) bool {
-		return b.lighter(c) || b.evenWith(c) && b.index < c.index
-	}}}
+	return &source{tier: t, factor: factor, table: new(table), heap: heap{before: (*Backend).lighter}}
 }
 
 // prepare computes the new table. Only Update replaces p.table, one at a time, so it may be read here without the mutex.
