@@ -122,7 +122,7 @@ func splitPlace(place string) (host, ports string, err error) {
 		return "", "", fmt.Errorf("a backend has no scheme %s://: write %s", scheme, orHostPort(strings.TrimRight(rest, "/")))
 	}
 	if inside, ok := strings.CutPrefix(place, "["); ok {
-		return splitBrackets(place, inside)
+		return splitBrackets(inside)
 	}
 	colon := strings.LastIndexByte(place, ':')
 	if colon < 0 {
@@ -142,11 +142,11 @@ func orHostPort(place string) string {
 	return place
 }
 
-// splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports.
-func splitBrackets(place, inside string) (host, ports string, err error) {
+// splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports, given what is behind the first bracket.
+func splitBrackets(inside string) (host, ports string, err error) {
 	host, after, ok := strings.Cut(inside, "]")
 	if !ok {
-		return "", "", fmt.Errorf("the bracket in %q is not closed: write [ADDRESS]:PORT", place)
+		return "", "", errors.New("the bracket is not closed: write [ADDRESS]:PORT")
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || ip.Is4() {
@@ -154,16 +154,16 @@ func splitBrackets(place, inside string) (host, ports string, err error) {
 	}
 	ports, ok = strings.CutPrefix(after, ":")
 	if !ok || ports == "" {
-		return "", "", fmt.Errorf("%q has no port: write [%s]:PORT", place, host)
+		return "", "", fmt.Errorf("no port: write [%s]:PORT", host)
 	}
 	return ip.String(), ports, nil
 }
 
 func noPort(place string) error {
 	if _, err := strconv.ParseUint(strings.ReplaceAll(place, "-", ""), 10, 64); err == nil {
-		return fmt.Errorf("%q has no host: write 127.0.0.1:%s", place, place)
+		return fmt.Errorf("no host before the port: write 127.0.0.1:%s", place)
 	}
-	return fmt.Errorf("%q has no port: write %s:PORT", place, place)
+	return fmt.Errorf("no port: write %s:PORT", place)
 }
 
 func bareIPv6(place, host, ports string) error {

@@ -48,7 +48,8 @@ func configured(members []member) []member {
 
 // same reports whether m and n are the same backend with the same weight, limit and tier.
 func (m member) same(n member) bool {
-	return m.Backend == n.Backend && m.config.Weight == n.config.Weight && m.config.MaxConns == n.config.MaxConns && m.config.Backup == n.config.Backup
+	a, b := m.config, n.config
+	return m.Backend == n.Backend && a.Weight == b.Weight && a.MaxConns == b.MaxConns && a.Backup == b.Backup
 }
 
 // reconcile finds or makes the backend of each Config.
