@@ -22,7 +22,7 @@ type agent struct {
 
 // startAgent starts a load process on at most processors processors (0: all). The caller stops it.
 func startAgent(processors int) (*agent, error) {
-	cmd, err := self("load")
+	cmd, err := self(loadCommand)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (a *agent) do(ctx context.Context, j job) (result, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return r, fmt.Errorf("the load's %s: %w", j.Verb, ctx.Err())
+		return r, fmt.Errorf("the load's %s: %w", j.Verb, context.Cause(ctx))
 	case err != nil:
 		return r, fmt.Errorf("the load's %s: %w: %s", j.Verb, err, a.process.stderr)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,22 +28,21 @@ func backendMain(stdin io.Reader, stdout io.Writer) error {
 	if err := json.NewEncoder(stdout).Encode(b.addrs); err != nil {
 		return fmt.Errorf("tell the addresses: %w", err)
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- b.run() }()
 	go func() {
 		io.Copy(io.Discard, stdin)
-		failed <- nil
+		b.stop()
 	}()
-	return <-failed
+	return b.run()
 }
 
 // A backend answers requests on one loop. A connection that asks for bulk leaves the loop for a goroutine, so that small
 // answers need not wait for large ones.
 type backend struct {
-	poller *poller
-	addrs  []string
-	conns  map[int]*backendConn
-	answer [answerSize]byte
+	poller    *poller
+	listeners []int
+	addrs     []string
+	conns     map[int]*backendConn
+	answer    [answerSize]byte
 }
 
 // backendConn is one connection on the loop: how much of its next request has come.
@@ -84,19 +84,38 @@ func (b *backend) listen() error {
 	if err != nil {
 		return err
 	}
+	b.listeners = append(b.listeners, fd)
 	b.addrs = append(b.addrs, fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port))
 	return b.poller.add(fd, fd)
 }
 
+// run serves until stop is called, which is no error, and closes everything but the connections that are in bulk.
 func (b *backend) run() error {
+	defer b.close()
 	for {
 		events, err := b.poller.wait()
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("wait for events: %w", err)
 		}
 		for i := range events {
 			b.handle(int(events[i].Fd))
 		}
+	}
+}
+
+// stop makes run return. It may be called from another goroutine.
+func (b *backend) stop() { b.poller.close() }
+
+func (b *backend) close() {
+	b.poller.close()
+	for fd := range b.conns {
+		unix.Close(fd)
+	}
+	for _, fd := range b.listeners {
+		unix.Close(fd)
 	}
 }
 

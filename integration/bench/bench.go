@@ -55,7 +55,7 @@ func startBench(p plan, programs []*program, files int, progress *progress) (*be
 
 // startBackends starts the process behind the proxies and returns where it listens.
 func startBackends() (*process, []string, error) {
-	cmd, err := self("backend")
+	cmd, err := self(backendCommand)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -217,27 +217,36 @@ func (e *engine) handle(key int) {
 	}
 }
 
-// receive reads the answer as far as it has come.
+// receive reads the answer as far as it has come. One event may stand for bytes and the end after them, so it reads until
+// the exchange is over or nothing is left.
 func (e *engine) receive(i int) {
+	for e.receiveSome(i) {
+	}
+}
+
+// receiveSome reads once and reports whether to go on.
+func (e *engine) receiveSome(i int) bool {
 	c := &e.conns[i]
 	var answer [answerSize + 1]byte
 	n, err := unix.Read(c.fd, answer[:])
 	switch {
 	case err == unix.EAGAIN:
-		return
+		return false
 	case err != nil:
 		e.fail(i, fmt.Errorf("read the answer: %w", err))
-		return
+		return false
 	case n == 0:
 		e.fail(i, fmt.Errorf("read the answer: the connection ended after %d of %d bytes", c.got, answerSize))
-		return
+		return false
 	case c.got == 0 && n >= 16 && !answers(answer[:], c.number), c.got+n > answerSize:
 		e.fail(i, fmt.Errorf("read the answer: got %d bytes that do not answer request %d", c.got+n, c.number))
-		return
+		return false
 	}
-	if c.got += n; c.got == answerSize {
-		e.finish(i)
+	if c.got += n; c.got < answerSize {
+		return true
 	}
+	e.finish(i)
+	return false
 }
 
 // finish counts an answered exchange and starts the next at once, as a client with more to ask would.

@@ -20,14 +20,22 @@ import (
 	"time"
 )
 
+// The subcommands, each a process of its own.
+const (
+	backendCommand   = "backend"
+	loadCommand      = "load"
+	referenceCommand = "reference"
+)
+
 // runLimit bounds a whole run, whatever happens.
 const runLimit = 20 * time.Minute
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	err := run(os.Args[1:])
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(status(err))
 	}
+	os.Exit(status(err))
 }
 
 // usageError is what makes the exit status 2.
@@ -36,7 +44,7 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func status(err error) int {
-	if errors.Is(err, flag.ErrHelp) {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -49,11 +57,11 @@ func status(err error) int {
 func run(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
-		case "backend":
+		case backendCommand:
 			return backendMain(os.Stdin, os.Stdout)
-		case "load":
+		case loadCommand:
 			return loadMain(os.Stdin, os.Stdout)
-		case "reference":
+		case referenceCommand:
 			return referenceMain(args[1], args[2:])
 		}
 	}
@@ -74,16 +82,20 @@ type options struct {
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // one line for a mistake, and help for who asks
 	quick := flags.Bool("quick", false, "measure less, in under 90 s")
 	only := flags.String("only", "", "measure these `steps` alone: exchange,conn,bulk,paced-exchange,paced-conn,beside-bulk,idle,limit")
-	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, with -quick 2)")
+	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, with -quick 1)")
 	programs := flags.String("programs", "", "measure these `programs` (default forebay,haproxy,nginx,io.Copy)")
 	threads := flags.String("threads", "1,default", "a table for each of these `numbers` of threads; default is each program's own")
 	forebay := flags.String("forebay", "bin/forebay", "`path` of the forebay binary")
 	page := flags.String("page", "", "write the page to `file` (default docs/benchmarks.md for a whole run, else none)")
 	samples := flags.String("json", "", "write all samples to `file`")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(stderr)
+			flags.PrintDefaults()
+		}
 		return options{}, err
 	}
 	if flags.NArg() > 0 {
@@ -148,19 +160,34 @@ func benchMain(o options) error {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
-	progress := newProgress(os.Stderr, o.plan.measurements())
-	b, err := startBench(o.plan, programs, files, progress)
+	r, err := measureAll(ctx, o.plan, programs, files)
+	if r != nil {
+		r.writeTables(os.Stdout)
+		fmt.Printf("Other programs took %.0f %% of the machine meanwhile.\n", r.Others*100)
+	}
 	if err != nil {
 		return err
 	}
-	defer b.stop()
+	return o.write(r)
+}
+
+// measureAll does the plan. An error comes with what was measured before it, if anything was.
+func measureAll(ctx context.Context, p plan, programs []*program, files int) (*report, error) {
+	before, err := readMachine()
+	if err != nil {
+		return nil, err
+	}
+	progress := newProgress(os.Stderr, p.measurements())
+	b, err := startBench(p, programs, files, progress)
+	if err != nil {
+		return nil, err
+	}
 	err = b.run(ctx)
 	progress.end()
-	b.report.writeTables(os.Stdout)
-	if err != nil {
-		return err
-	}
-	return o.write(b.report)
+	b.stop() // before the second reading, which counts children only once they have ended
+	after, errAfter := readMachine()
+	b.report.Others = after.othersSince(before)
+	return b.report, errors.Join(err, errAfter)
 }
 
 // write writes the files that were asked for. Measurements that failed make an error too.

@@ -21,10 +21,11 @@ backends and are asked by the same load. They take turns at each step of each ro
 - **Bulk**: four connections fetch blocks of 32 MiB as fast as they come.
 - **Half load**: exchanges, or connections, start at a fixed rate whatever the answers do: half of what the slowest of the programs can do,
   the same for all. Latency counts from when the exchange was to start. This is the p99 that is judged.
-- **Beside bulk**: 1,000 small exchanges a second on 16 connections while four streams run unlimited, asked by another process.
+- **Beside bulk**: 300 small exchanges a second on 64 connections while four streams run unlimited, asked by another process.
 - **Idle**: in a fresh process, 2,000 sessions that have had one exchange; growth of resident memory (smaps_rollup) and of open
   descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing happens, and how many still answer.
 - **Limit**: in a fresh process under ` + "`ulimit -n 2048`" + `, how many sessions of 2,048 asked for are answered, and again once all are held.
+  The limit is per process: nginx's workers have one each.
 
 Configurations: Forebay has its defaults, and writes its access log as JSON to /dev/null. HAProxy has ` + "`mode tcp`, `option splice-auto`" + `
 and timeouts; nginx a ` + "`stream`" + ` server and ` + "`worker_connections`" + ` as high as the descriptor limit; neither logs. Equal threads are

@@ -18,7 +18,8 @@ type plan struct {
 	Exchanges   int           // a round, on kept connections
 	Connections int           // a round
 	Blocks      int           // of blockSize, a round
-	Paced       time.Duration // of work at a fixed rate
+	Paced       time.Duration // of work at half load
+	Beside      time.Duration // of small exchanges beside bulk
 	IdleFor     time.Duration // that idle CPU is measured over
 }
 
@@ -26,8 +27,7 @@ const (
 	loadConns      = 64 // connections or exchanges at once
 	bulkStreams    = 4
 	blockSize      = 32 << 20
-	besideConns    = 16
-	besideRate     = 1000 // exchanges per second beside bulk
+	besideRate     = 300 // exchanges per second beside bulk: few enough that no program falls behind
 	memorySessions = 2000
 	idleSessions   = 9000
 	limitedFiles   = 2048
@@ -40,17 +40,17 @@ func fullPlan() plan {
 		Programs: []string{forebayName, haproxyName, nginxName, referenceName},
 		Threads:  []threads{1, 0},
 		Rounds:   5, Idles: 2,
-		Exchanges: 30_000, Connections: 5_000, Blocks: 64,
-		Paced: time.Second, IdleFor: 2 * time.Second,
+		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
+		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 2 * time.Second,
 	}
 }
 
 // quickPlan says in which direction things go.
 func quickPlan() plan {
 	p := fullPlan()
-	p.Rounds, p.Idles = 2, 1
+	p.Rounds, p.Idles = 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
-	p.Paced, p.IdleFor = 500*time.Millisecond, 500*time.Millisecond
+	p.Paced, p.Beside, p.IdleFor = 500*time.Millisecond, time.Second, 500*time.Millisecond
 	return p
 }
 

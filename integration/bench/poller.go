@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,8 +17,9 @@ type poller struct {
 	file   *os.File
 	raw    syscall.RawConn
 	events [512]unix.EpollEvent
-	n      int                // events that the last poll found
-	err    error              // of the last poll
+	n      int   // events that the last poll found
+	err    error // of the last poll
+	closed atomic.Bool
 	poll   func(uintptr) bool // made once, so that waiting allocates nothing
 }
 
@@ -65,15 +67,23 @@ func (p *poller) control(operation, fd int, event *unix.EpollEvent) (err error) 
 	return err
 }
 
-// wait returns the events that have come, at least one. They are valid until the next call.
+// wait returns the events that have come, at least one, or os.ErrClosed. They are valid until the next call.
 func (p *poller) wait() ([]unix.EpollEvent, error) {
-	if err := p.raw.Read(p.poll); err != nil {
+	err := p.raw.Read(p.poll)
+	if p.closed.Load() {
+		return nil, os.ErrClosed
+	}
+	if err != nil {
 		return nil, err
 	}
 	return p.events[:max(p.n, 0)], p.err
 }
 
-func (p *poller) close() { p.file.Close() }
+// close makes wait return. It may be called from another goroutine, and again.
+func (p *poller) close() {
+	p.closed.Store(true)
+	p.file.Close()
+}
 
 // A clock is a timerfd_create(2) that a poller waits for: Go's timers are only good to a millisecond.
 type clock struct{ fd int }

@@ -72,7 +72,7 @@ func findProgram(name, forebay string) (*program, error) {
 		return findNginx()
 	case referenceName:
 		path, err := os.Executable()
-		return &program{name: name, path: path, version: runtime.Version(), command: referenceCommand}, err
+		return &program{name: name, path: path, version: runtime.Version(), command: startReference}, err
 	}
 	return nil, fmt.Errorf("program %q: want %s, %s, %s or %s", name, forebayName, haproxyName, nginxName, referenceName)
 }
@@ -85,7 +85,7 @@ func findForebay(path string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forebay: %w; build it with: make build", err)
 	}
-	return &program{name: forebayName, path: path, version: versionOf(path, "version"), command: forebayCommand}, nil
+	return &program{name: forebayName, path: path, version: versionOf(path, "version"), command: startForebay}, nil
 }
 
 func findHAProxy() (*program, error) {
@@ -93,7 +93,7 @@ func findHAProxy() (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("haproxy: %w; install it with: apt-get install haproxy", err)
 	}
-	return &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: haproxyCommand}, nil
+	return &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: startHAProxy}, nil
 }
 
 func findNginx() (*program, error) {
@@ -105,7 +105,7 @@ func findNginx() (*program, error) {
 	if streamModule() == "" && !streamBuiltIn(path) {
 		return nil, fmt.Errorf("nginx: its stream module is missing; %s", install)
 	}
-	return &program{name: nginxName, path: path, version: versionOf(path, "-v"), command: nginxCommand}, nil
+	return &program{name: nginxName, path: path, version: versionOf(path, "-v"), command: startNginx}, nil
 }
 
 // lookPath is exec.LookPath that also looks where Debian keeps daemons, which is not in everybody's PATH.
@@ -151,8 +151,8 @@ func findVersion(text string) string {
 	return version
 }
 
-// forebayCommand leaves everything at its default, the access log included: JSON lines to stdout.
-func forebayCommand(p *program, s setup) ([]string, error) {
+// startForebay leaves everything at its default, the access log included: JSON lines to stdout.
+func startForebay(p *program, s setup) ([]string, error) {
 	command := []string{p.path, "serve", "--listen", s.listen}
 	if s.threads > 0 {
 		command = append(command, "--loops", s.threads.String())
@@ -160,11 +160,11 @@ func forebayCommand(p *program, s setup) ([]string, error) {
 	return append(command, s.backends...), nil
 }
 
-func referenceCommand(p *program, s setup) ([]string, error) {
-	return append([]string{p.path, "reference", s.listen}, s.backends...), nil
+func startReference(p *program, s setup) ([]string, error) {
+	return append([]string{p.path, referenceCommand, s.listen}, s.backends...), nil
 }
 
-func haproxyCommand(p *program, s setup) ([]string, error) {
+func startHAProxy(p *program, s setup) ([]string, error) {
 	var b strings.Builder
 	b.WriteString("global\n")
 	if s.threads > 0 {
@@ -188,7 +188,7 @@ listen bench
 	return []string{p.path, "-db", "-f", path}, os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-func nginxCommand(p *program, s setup) ([]string, error) {
+func startNginx(p *program, s setup) ([]string, error) {
 	var b strings.Builder
 	if module := streamModule(); module != "" {
 		fmt.Fprintf(&b, "load_module %s;\n", module)

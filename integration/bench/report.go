@@ -19,7 +19,8 @@ type report struct {
 	Date     string
 	Kernel   string
 	CPUs     int
-	Files    int // descriptor limit of every program
+	Files    int     // descriptor limit of every program
+	Others   float64 // share of the machine that other programs took
 	Versions map[string]string
 	Samples  []sample
 	Failures []string
@@ -104,8 +105,8 @@ func (r *report) writeTables(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
-	for _, failure := range r.Failures {
-		fmt.Fprintf(w, "Failed: %s\n", failure)
+	if len(r.Failures) > 0 {
+		fmt.Fprintf(w, "What failed:\n\n- %s\n\n", strings.Join(r.Failures, "\n- "))
 	}
 }
 
@@ -145,7 +146,8 @@ func (r *report) writeMachine(w io.Writer) {
 	p := r.plan
 	fmt.Fprintf(w, "## This run\n\n")
 	fmt.Fprintf(w, "%s, %d CPUs, %s, at most %s descriptors a process. ", r.Kernel, r.CPUs, r.Date, digits(float64(r.Files)))
-	fmt.Fprintf(w, "%d rounds (%d for sessions held) of %s exchanges, %s connections, %d blocks of 32 MiB, %v at half load.\n\n",
+	fmt.Fprintf(w, "Other programs took %.0f %% of the machine meanwhile. ", r.Others*100)
+	fmt.Fprintf(w, "Rounds: %d, %d for sessions held. Each: %s exchanges, %s connections, %d blocks of 32 MiB, %v at half load.\n\n",
 		p.Rounds, min(p.Rounds, p.Idles), digits(float64(p.Exchanges)), digits(float64(p.Connections)), p.Blocks, p.Paced)
 	var versions []string
 	for _, program := range r.programs {

@@ -89,9 +89,7 @@ func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) 
 	if _, err := b.bulk.must(ctx, job{Verb: "start"}); err != nil {
 		return nil, err
 	}
-	small := exchangeJob(0)
-	small.Conns = besideConns
-	r, _, err := b.work(ctx, b.load, p, paced(small, besideRate, 2*b.plan.Paced))
+	r, _, err := b.work(ctx, b.load, p, paced(exchangeJob(0), besideRate, b.plan.Beside))
 	if _, err := b.bulk.must(ctx, job{Verb: "stop"}); err != nil {
 		return nil, err
 	}

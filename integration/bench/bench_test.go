@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRunOfTheReference does every step once, in little, with real processes.
+func TestRunOfTheReference(t *testing.T) {
+	programs, err := findPrograms([]string{referenceName}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan{
+		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Idles: 1,
+		Exchanges: 400, Connections: 100, Blocks: 4,
+		Paced: 50 * time.Millisecond, Beside: 50 * time.Millisecond, IdleFor: 10 * time.Millisecond,
+	}
+	b, err := startBench(p, programs, 4096, newProgress(io.Discard, p.measurements()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.stop()
+	if err := b.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.report.Failures) > 0 {
+		t.Errorf("failures: %q", b.report.Failures)
+	}
+	for _, m := range allMetrics() {
+		if got := len(b.report.cells(1, m.id)[referenceName]); got != 1 {
+			t.Errorf("%s: got %d samples, want 1", m.id, got)
+		}
+	}
+	checkFiles(t, b.report)
+}
+
+func checkFiles(t *testing.T, r *report) {
+	t.Helper()
+	page, samples := filepath.Join(t.TempDir(), "docs", "page.md"), filepath.Join(t.TempDir(), "samples.json")
+	if err := (options{page: page, json: samples}).write(r); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.Contains(line, host) || strings.Contains(line, os.TempDir()+"/") {
+			t.Errorf("the page names this machine: %s", line)
+		}
+	}
+	var again report
+	text, err = os.ReadFile(samples)
+	if err == nil {
+		err = json.Unmarshal(text, &again)
+	}
+	if err != nil || len(again.Samples) != len(r.Samples) {
+		t.Errorf("samples: got %d, %v, want %d", len(again.Samples), err, len(r.Samples))
+	}
+}
+
+func TestCancelledRunStops(t *testing.T) {
+	programs, err := findPrograms([]string{referenceName}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan{Programs: []string{referenceName}, Threads: []threads{1}, Only: []string{"exchange"}, Rounds: 1, Exchanges: 1 << 30}
+	b, err := startBench(p, programs, 4096, newProgress(io.Discard, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := b.run(ctx); err == nil || !strings.Contains(err.Error(), "deadline exceeded") {
+		t.Errorf("got %v, want the context's error", err)
+	}
+}
+
+func TestProgramThatDoesNotStart(t *testing.T) {
+	fails := &program{name: "fails", command: func(*program, setup) ([]string, error) {
+		return []string{"/bin/sh", "-c", "echo unknown flag --loops >&2; exit 2"}, nil
+	}}
+	_, err := startProxy(context.Background(), fails, setup{descriptors: 100})
+	want := "fails has ended (exit status 2): unknown flag --loops"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestRatesAreTheLeast(t *testing.T) {
+	var r rates
+	r.lower(rates{10, 5})
+	r.lower(rates{7, 9})
+	if want := (rates{7, 5}); r != want {
+		t.Errorf("got %v, want %v", r, want)
+	}
+}
+
+func TestProgressWithoutTerminalIsLines(t *testing.T) {
+	var b strings.Builder
+	p := newProgress(&b, 12)
+	p.next("round %d", 1)
+	p.next("round %d", 2)
+	p.end()
+	if got, want := b.String(), "0:00   1/12  round 1\n0:00   2/12  round 2\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := clockTime(125*time.Second), "2:05"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
