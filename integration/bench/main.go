@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -148,6 +149,8 @@ func parseThreads(s string) ([]threads, error) {
 
 // benchMain measures and reports. What was measured before a failure or a Ctrl-C is printed all the same.
 func benchMain(o options) error {
+	// The kernel ends a child when the thread that started it ends, which this one now does only with the process.
+	runtime.LockOSThread()
 	programs, err := findPrograms(o.plan.Programs, o.forebay)
 	if err != nil {
 		return usageError{err}

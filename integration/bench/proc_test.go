@@ -123,7 +123,8 @@ func TestUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if grown := after.memory - before.memory; grown < 8<<20 || grown > 12<<20 {
+	// The runtime may give some pages back meanwhile.
+	if grown := after.memory - before.memory; grown < 7<<20 || grown > 12<<20 {
 		t.Errorf("memory grew by %d bytes, want about 8 MiB", grown)
 	}
 	if after.files != before.files+1 {

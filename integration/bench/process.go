@@ -25,11 +25,11 @@ type process struct {
 }
 
 // startProcess starts cmd in a process group of its own, so that a Ctrl-C meant for the benchmark does not reach it. The
-// caller stops it.
+// caller stops it; should the benchmark be killed, the kernel does (PR_SET_PDEATHSIG).
 func startProcess(name string, cmd *exec.Cmd) (*process, error) {
 	p := &process{name: name, cmd: cmd, stderr: &tail{}, done: make(chan struct{})}
 	cmd.Stderr = p.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = stopLimit // for a child that holds stderr open
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)

@@ -98,8 +98,11 @@ func (r *report) names() []string {
 // writeTables writes the tables, and what failed, as Markdown.
 func (r *report) writeTables(w io.Writer) {
 	for _, t := range r.plan.Threads {
-		fmt.Fprintf(w, "## %s\n\n", tableTitle(t))
-		fmt.Fprintln(w, strings.Join(tableOf(r, t), "\n"))
+		table := tableOf(r, t)
+		if len(table) == 0 {
+			continue // stopped before
+		}
+		fmt.Fprintf(w, "## %s\n\n%s\n", tableTitle(t), strings.Join(table, "\n"))
 		if rates, ok := r.rates[t]; ok {
 			fmt.Fprintf(w, "\nHalf load was %s exchanges or %s connections a second.\n", digits(rates.exchange), digits(rates.conn))
 		}

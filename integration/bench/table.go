@@ -12,13 +12,16 @@ import (
 // round that failed.
 type cells map[string][]float64
 
-// tableOf returns the table of t as lines of Markdown, padded so that they read well as they are.
+// tableOf returns the table of t as lines of Markdown, padded so that they read well as they are, or nil if nothing was measured.
 func tableOf(r *report, t threads) []string {
 	rows := [][]string{headings(r)}
 	for _, m := range allMetrics() {
 		if c := r.cells(t, m.id); len(c) > 0 {
 			rows = append(rows, rowOf(m, c, r.names(), t))
 		}
+	}
+	if len(rows) == 1 {
+		return nil
 	}
 	return layOut(rows)
 }

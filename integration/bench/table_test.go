@@ -103,6 +103,9 @@ func TestTable(t *testing.T) {
 		r.add(1, r.programs[0], round, values{exchangeCPU: us / 1e6})
 		r.add(1, r.programs[1], round, values{exchangeCPU: us * 2 / 1e6})
 	}
+	if got := tableOf(r, 0); got != nil {
+		t.Errorf("of nothing: got %q, want no table", got)
+	}
 	r.add(0, r.programs[0], 0, values{exchangeCPU: 1}) // belongs to the other table
 	got := strings.Join(tableOf(r, 1), "\n")
 	want := strings.Join([]string{
