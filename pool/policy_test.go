@@ -49,7 +49,7 @@ func TestAddress(t *testing.T) {
 func TestAddressErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  `"" is no address: write IP:PORT, [IPv6]:PORT or unix:PATH; names are not looked up here`,
-		"192.0.2.1":         `no port: write 192.0.2.1:PORT`,
+		"192.0.2.1":         `"192.0.2.1" has no port: write 192.0.2.1:PORT`,
 		"2001:db8::1":       `an IPv6 address stands in brackets and has a port: write [2001:db8::1]:PORT`,
 		"localhost:80":      `"localhost:80" is no address: write IP:PORT, [IPv6]:PORT or unix:PATH; names are not looked up here`,
 		"192.0.2.1:65536":   `port 65536 is out of range: 1 to 65535 is right`,

@@ -163,7 +163,7 @@ func noPort(place string) error {
 	if _, err := strconv.ParseUint(strings.ReplaceAll(place, "-", ""), 10, 64); err == nil {
 		return fmt.Errorf("no host before the port: write 127.0.0.1:%s", place)
 	}
-	return fmt.Errorf("no port: write %s:PORT", place)
+	return fmt.Errorf("%q has no port: write %s:PORT", place, place)
 }
 
 func bareIPv6(place, host, ports string) error {

@@ -51,7 +51,7 @@ func TestSpecString(t *testing.T) {
 func TestSpecErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          `nothing is written: write HOST:PORT, HOST:FIRST-LAST or unix:PATH`,
-		"127.0.0.1":                 `no port: write 127.0.0.1:PORT`,
+		"127.0.0.1":                 `"127.0.0.1" has no port: write 127.0.0.1:PORT`,
 		"8000":                      `no host before the port: write 127.0.0.1:8000`,
 		"8000-8003":                 `no host before the port: write 127.0.0.1:8000-8003`,
 		":8000":                     `no host before the port: write 127.0.0.1:8000`,

@@ -99,9 +99,9 @@ func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error)
 	addrs, err := r.LookupNetIP(ctx, "ip", host)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the name %s does not resolve: %w; correct it, or write an address", host, err)
+		return nil, fmt.Errorf("the name %s does not resolve: %w: correct it, or write an address", host, err)
 	case len(addrs) == 0:
-		return nil, fmt.Errorf("the name %s has no address; correct it, or write an address", host)
+		return nil, fmt.Errorf("the name %s has no address: correct it, or write an address", host)
 	}
 	addrs = slices.Clone(addrs)
 	for i, a := range addrs {

@@ -112,8 +112,8 @@ func TestStaticReportsEveryFault(t *testing.T) {
 		_, err := Static(t.Context(), testZone, specs(t, `nosuch:80 nosuch:81 nowhere:80
 			127.0.0.1:8000-8003 127.0.0.1:8003 127.0.0.1:8001-8002 localhost:8000
 			one.example:1 two.example:1 unix:/a unix:/a`))
-		want := `backend nosuch:80: the name nosuch does not resolve: no such host; correct it, or write an address
-backend nowhere:80: the name nowhere has no address; correct it, or write an address
+		want := `backend nosuch:80: the name nosuch does not resolve: no such host: correct it, or write an address
+backend nowhere:80: the name nowhere has no address: correct it, or write an address
 backend 127.0.0.1:8003 is listed twice: leave one out
 backend 127.0.0.1:8001 is listed twice: leave one out (so it is with 1 more)
 backends 127.0.0.1:8000 and localhost:8000 are the same, 127.0.0.1:8000: leave one out
