@@ -2,6 +2,7 @@ package l4
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,7 @@ type loopStats struct {
 const headerRoom = 4 << 10
 
 func newLoop(server *Server, number int) (*loop, error) {
-	p, err := newPoller()
+	p, err := newPoller(number < runtime.GOMAXPROCS(0)-1)
 	if err != nil {
 		return nil, err
 	}

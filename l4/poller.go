@@ -29,14 +29,15 @@ type poller struct {
 	timer    int32              // timerfd(2): when the wheel wants to run
 	wake     int32              // eventfd(2): a function was posted
 	timerAt  int64              // ns on the loop's clock for which timer is set; never while it is not
-	busy     bool               // the last sleep was short
+	holds    bool               // it may sleep with its processor in hand
+	busy     bool               // it does: the last sleep was short
 	ready    int                // what the last look at sessions found
 	events   [256]unix.EpollEvent
 }
 
 // rawSleep is how long a loop sleeps with its processor in hand before it parks: two more system calls, the scheduler and often another thread,
-// measured as 4 % of what a connection costs. It is also how long another goroutine can wait at worst where every processor is a loop's, and as
-// long as the runtime lets any goroutine run on.
+// measured as 4 % of what a connection costs. It is as long as the runtime lets any goroutine run on. One processor is always left for the
+// rest of the process: the loops beyond that park at once.
 const rawSleep = 10 * time.Millisecond
 
 // The poller's own descriptors, where a session's event has the number of its slot.
@@ -47,8 +48,8 @@ const (
 	slotListener = -3
 )
 
-func newPoller() (*poller, error) {
-	p := &poller{sessions: -1, gate: -1, timer: -1, wake: -1, timerAt: never}
+func newPoller(holds bool) (*poller, error) {
+	p := &poller{sessions: -1, gate: -1, timer: -1, wake: -1, timerAt: never, holds: holds}
 	if err := p.open(); err != nil {
 		p.close()
 		return nil, fmt.Errorf("make an event loop: %w", err)
@@ -141,7 +142,7 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 	if err := p.raw.Read(p.look1); err != nil {
 		return nil, fmt.Errorf("wait for events: %w", err)
 	}
-	p.busy = time.Since(began) < rawSleep
+	p.busy = p.holds && time.Since(began) < rawSleep
 	if e := epollModify(p.gate, p.sessions, &unix.EpollEvent{}); e != 0 {
 		return nil, os.NewSyscallError("epoll_ctl", e)
 	}

@@ -1,0 +1,447 @@
+package l4
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+	"forebay/pool"
+)
+
+func TestMain(m *testing.M) { os.Exit(l4test.Main(m)) }
+
+// A testServer is a Server that serves until its test ends.
+type testServer struct {
+	*Server
+	addr    string
+	records chan Record
+}
+
+// serve starts a Server in front of backends, on a free port of 127.0.0.1. configure may be nil.
+func serve(tb testing.TB, configure func(*Server), backends ...string) *testServer {
+	tb.Helper()
+	var configs []pool.Config
+	for _, b := range backends {
+		configs = append(configs, backend(tb, b))
+	}
+	return servePool(tb, configure, pool.Options{Queue: 16}, configs...)
+}
+
+func backend(tb testing.TB, addresses ...string) pool.Config {
+	tb.Helper()
+	c := pool.Config{Name: addresses[0], Weight: 1}
+	for _, a := range addresses {
+		var parsed pool.Address
+		if err := parsed.UnmarshalText([]byte(a)); err != nil {
+			tb.Fatal(err)
+		}
+		c.Addrs = append(c.Addrs, parsed)
+	}
+	return c
+}
+
+func servePool(tb testing.TB, configure func(*Server), o pool.Options, configs ...pool.Config) *testServer {
+	tb.Helper()
+	p, err := pool.New(o, configs)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &testServer{Server: DefaultServer(p), records: make(chan Record, 4096)}
+	s.Logger = slog.New(slog.DiscardHandler)
+	s.Loops = 1
+	s.Finished = func(r *Record) {
+		kept := *r
+		kept.Tries = append([]Try(nil), r.Tries...)
+		s.records <- kept
+	}
+	if configure != nil {
+		configure(s.Server)
+	}
+	ln := listenLoopback(tb)
+	s.addr = ln.Address.String()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ln) }()
+	<-s.Started()
+	tb.Cleanup(func() {
+		s.Stop()
+		if err := <-ended; err != nil {
+			tb.Errorf("Serve: %v", err)
+		}
+	})
+	return s
+}
+
+func listenLoopback(tb testing.TB) *Listener {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer ln.Close()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &Listener{Name: "test", Address: pool.TCPAddress(netip.MustParseAddrPort(ln.Addr().String())), File: f}
+}
+
+// record returns the next session's Record and fails unless its cause is the wanted one.
+func (s *testServer) record(tb testing.TB, want Cause) Record {
+	tb.Helper()
+	select {
+	case r := <-s.records:
+		if r.Cause != want {
+			tb.Errorf("the session ended by %v, want %v (tries %+v)", r.Cause, want, r.Tries)
+		}
+		return r
+	case <-time.After(10 * time.Second):
+		tb.Fatalf("no session ended within 10 s, want one that ends by %v", want)
+	}
+	return Record{}
+}
+
+func TestSessionIsRelayedAndRecorded(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("hello").Expect("hello").CloseWrite().ExpectEOF().Close()
+	r := s.record(t, ClientClosed)
+	if r.FromClient != 5 || r.ToBackend != 5 || r.FromBackend != 5 || r.ToClient != 5 {
+		t.Errorf("bytes %d > %d, %d < %d; want 5 each", r.FromClient, r.ToBackend, r.ToClient, r.FromBackend)
+	}
+	if len(r.Tries) != 1 || r.Tries[0].Result != pool.Served {
+		t.Errorf("tries %+v, want one that connected", r.Tries)
+	}
+	if r.FirstByte < 0 || r.Total < r.FirstByte || r.ClientTCP.RTT <= 0 || r.BackendTCP.RTT <= 0 {
+		t.Errorf("times %+v", r)
+	}
+}
+
+func TestNameWithSeveralAddressesIsTriedAtEach(t *testing.T) {
+	echo := l4test.Echo(t)
+	s := servePool(t, nil, pool.Options{}, backend(t, l4test.Refused(t), echo.Addr()))
+	for range 2 {
+		l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
+		r := s.record(t, ClientClosed)
+		if len(r.Tries) != 1 || r.Address.String() != echo.Addr() {
+			t.Errorf("reached %v by %+v, want %v in one try", r.Address, r.Tries, echo.Addr())
+		}
+	}
+}
+
+func TestRefusedBackendIsPassedOver(t *testing.T) {
+	s := serve(t, nil, l4test.Refused(t), l4test.Refused(t), l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
+	r := s.record(t, ClientClosed)
+	if len(r.Tries) != 3 || r.Tries[0].Result != pool.Refused || r.Tries[2].Result != pool.Served {
+		t.Errorf("tries %+v, want two refused and one connected", r.Tries)
+	}
+	if r.Connect > time.Second {
+		t.Errorf("connecting took %v", r.Connect)
+	}
+}
+
+func TestNoBackendLeft(t *testing.T) {
+	s := serve(t, nil, l4test.Refused(t), l4test.Refused(t))
+	l4test.Dial(t, s.addr).ExpectReset()
+	if r := s.record(t, ConnectFailed); len(r.Tries) != 2 {
+		t.Errorf("tries %+v, want both backends", r.Tries)
+	}
+}
+
+func TestBlackHoleCostsOneConnectTimeout(t *testing.T) {
+	s := serve(t, func(s *Server) { s.ConnectTimeout = 200 * time.Millisecond }, l4test.BlackHole(t), l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
+	r := s.record(t, ClientClosed)
+	if len(r.Tries) != 2 || r.Tries[0].Result != pool.TimedOut || r.Connect < 200*time.Millisecond {
+		t.Errorf("connected after %v by %+v, want one timeout of 200ms first", r.Connect, r.Tries)
+	}
+}
+
+func TestConnectBudgetBoundsAllTries(t *testing.T) {
+	s := serve(t, func(s *Server) {
+		s.ConnectTimeout, s.ConnectBudget = time.Hour, 150*time.Millisecond
+	}, l4test.BlackHole(t), l4test.BlackHole(t))
+	l4test.Dial(t, s.addr).ExpectReset()
+	if r := s.record(t, ConnectFailed); r.Total < 150*time.Millisecond || len(r.Tries) != 1 {
+		t.Errorf("gave up after %v by %+v, want 150ms and the one try it had time for", r.Total, r.Tries)
+	}
+}
+
+func TestHedgeWinsOverABlackHole(t *testing.T) {
+	echo := l4test.Echo(t)
+	s := serve(t, func(s *Server) { s.HedgeAfter = 50 * time.Millisecond }, l4test.BlackHole(t), echo.Addr())
+	l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
+	r := s.record(t, ClientClosed)
+	if r.Connect < 50*time.Millisecond || r.Connect > 4*time.Second || r.Backend != echo.Addr() {
+		t.Errorf("connected to %v after %v, want the hedge after 50ms", r.Backend, r.Connect)
+	}
+	if n := s.Snapshot().Hedges; n != 1 {
+		t.Errorf("%d hedges, want 1", n)
+	}
+}
+
+func TestHedgesAreLimited(t *testing.T) {
+	var s Server
+	s.connects.Store(200)
+	n := 0
+	for range 100 {
+		if s.mayHedge() {
+			n++
+		}
+	}
+	if want := 200/hedgeShare + hedgeBurst; n != want {
+		t.Errorf("%d hedges beside 200 connects, want %d", n, want)
+	}
+}
+
+// TestQueueServesInOrder fills the one place of the one backend, and looks who gets it next.
+func TestQueueServesInOrder(t *testing.T) {
+	b := backend(t, l4test.Echo(t).Addr())
+	b.MaxConns = 1
+	s := servePool(t, nil, pool.Options{Queue: 2}, b)
+	first := l4test.Dial(t, s.addr).Send("1").Expect("1")
+	waits := func(n int) func() bool { return func() bool { return s.Pool.Snapshot().Waiting == n } }
+	second := l4test.Dial(t, s.addr).Send("2")
+	l4test.Await(t, 5*time.Second, "the second waits", waits(1))
+	third := l4test.Dial(t, s.addr).Send("3")
+	l4test.Await(t, 5*time.Second, "the third waits", waits(2))
+	l4test.Dial(t, s.addr).ExpectReset()
+	s.record(t, QueueFull)
+	first.CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+	second.Expect("2").CloseWrite().ExpectEOF()
+	if r := s.record(t, ClientClosed); r.Queue <= 0 {
+		t.Errorf("the second's time in the queue is %v", r.Queue)
+	}
+	third.Expect("3").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
+
+func TestQueueTimeoutAndLeaving(t *testing.T) {
+	b := backend(t, l4test.Echo(t).Addr())
+	b.MaxConns = 1
+	s := servePool(t, func(s *Server) { s.QueueTimeout = 300 * time.Millisecond }, pool.Options{Queue: 2}, b)
+	l4test.Dial(t, s.addr).Send("1").Expect("1")
+	l4test.Dial(t, s.addr).Close()
+	s.record(t, ClientLeft)
+	l4test.Dial(t, s.addr).ExpectReset()
+	if r := s.record(t, QueueTimeout); r.Queue < 300*time.Millisecond {
+		t.Errorf("waited %v, want 300ms", r.Queue)
+	}
+	if n := s.Pool.Snapshot().Waiting; n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}
+
+// TestBugInOneSessionSparesTheOthers has one session run into a panic while another is open.
+func TestBugInOneSessionSparesTheOthers(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	other := l4test.Dial(t, s.addr).Send("a").Expect("a")
+	victim := l4test.Dial(t, s.addr).Send("b").Expect("b")
+	l := s.loops[0]
+	l.post(func() {
+		for i := range l.slots {
+			if x := l.slots[i].session; x != nil && x.peer.String() == victim.Addr().String() {
+				x.stage = dialing // with no setup to dial by: the next step trips over it
+			}
+		}
+	})
+	victim.Send("c")
+	l4test.Await(t, 5*time.Second, "the panic was caught", func() bool { return s.Snapshot().Panics == 1 })
+	s.record(t, InternalBug)
+	other.Send("d").Expect("d").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
+
+func TestLimits(t *testing.T) {
+	tests := []struct {
+		name      string
+		configure func(*Server)
+		play      func(*l4test.Peer)
+		cause     Cause
+		least     time.Duration
+	}{
+		{"idle", func(s *Server) { s.IdleTimeout = 200 * time.Millisecond },
+			func(p *l4test.Peer) { p.Send("x").Expect("x") }, Idle, 200 * time.Millisecond},
+		{"half closed", func(s *Server) { s.HalfCloseTimeout = 200 * time.Millisecond },
+			func(p *l4test.Peer) { p.Send("x").Expect("x").CloseWrite() }, HalfClosed, 200 * time.Millisecond},
+		{"lifetime", func(s *Server) { s.MaxLifetime, s.LifetimeJitter = 300*time.Millisecond, 0 },
+			func(p *l4test.Peer) { p.Send("x").Expect("x") }, Lifetime, 300 * time.Millisecond},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// A backend that echoes one byte and then says no more, FIN or not.
+			b := l4test.Serve(t, func(p *l4test.Peer) { p.Send(string(p.Receive(1))); <-p.Ended() })
+			s := serve(t, test.configure, b.Addr())
+			p := l4test.Dial(t, s.addr)
+			test.play(p)
+			p.ExpectReset()
+			if r := s.record(t, test.cause); r.Total < test.least || r.Total > test.least+5*time.Second {
+				t.Errorf("ended after %v, want %v", r.Total, test.least)
+			}
+		})
+	}
+}
+
+func TestLifetimeJitterShortensAtMostByItsShare(t *testing.T) {
+	s := Server{MaxLifetime: time.Hour, LifetimeJitter: 0.1}
+	for _, test := range []struct {
+		random float64
+		want   time.Duration
+	}{{0, time.Hour}, {0.5, 57 * time.Minute}, {1, 54 * time.Minute}} {
+		if got := time.Duration(s.lifetime(test.random)); got != test.want {
+			t.Errorf("lifetime(%v) = %v, want %v", test.random, got, test.want)
+		}
+	}
+	if (&Server{}).lifetime(0.5) != never {
+		t.Error("no maximum, and yet a lifetime")
+	}
+}
+
+func TestMaxConnsHoldsTheRestInTheKernel(t *testing.T) {
+	s := serve(t, func(s *Server) { s.MaxConns = 2 }, l4test.Echo(t).Addr())
+	a, b := l4test.Dial(t, s.addr).Send("a").Expect("a"), l4test.Dial(t, s.addr).Send("b").Expect("b")
+	c := l4test.Dial(t, s.addr).Send("c")
+	d := l4test.Dial(t, s.addr).Send("d")
+	if n := s.Snapshot().Sessions; n != 2 {
+		t.Errorf("%d sessions, want 2", n)
+	}
+	a.CloseWrite().ExpectEOF()
+	c.Expect("c")
+	b.CloseWrite().ExpectEOF()
+	d.Expect("d")
+}
+
+func TestShutdownWaitsAndThenCuts(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("x").Expect("x")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := s.Shutdown(ctx)
+	var cut *CutError
+	if !errors.As(err, &cut) || cut.Sessions != 1 {
+		t.Errorf("Shutdown: %v, want 1 session cut", err)
+	}
+	p.ExpectReset()
+	s.record(t, DrainCut)
+}
+
+func TestShutdownLetsSessionsEnd(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("x").Expect("x")
+	done := make(chan error)
+	go func() { done <- s.Shutdown(t.Context()) }()
+	l4test.Await(t, 5*time.Second, "the port is closed", func() bool {
+		c, err := net.Dial("tcp", s.addr)
+		if err == nil {
+			c.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+	p.Send("y").Expect("y").CloseWrite().ExpectEOF()
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// TestWorkSpills moves sessions to a second loop in the middle of an exchange and looks that no byte is lost; then back.
+func TestWorkSpills(t *testing.T) {
+	const sessions, exchanges = 20, 200
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	s := serve(t, func(s *Server) { s.Loops = 0 }, l4test.Echo(t).Addr())
+	var peers sync.WaitGroup
+	for range sessions {
+		p := l4test.Dial(t, s.addr)
+		peers.Go(func() {
+			for range exchanges {
+				p.Send("ping").Expect("ping")
+			}
+			p.CloseWrite().ExpectEOF()
+		})
+	}
+	first := s.loops[0]
+	first.post(func() { first.spill(0) })
+	l4test.Await(t, 5*time.Second, "a second loop runs", func() bool { return s.Snapshot().Loops == 2 && s.Snapshot().Moves > 0 })
+	s.mu.Lock()
+	second := s.loops[1]
+	s.mu.Unlock()
+	second.post(second.takeRest)
+	first.post(func() { first.spill(0) })
+	peers.Wait()
+	for range sessions {
+		s.record(t, ClientClosed)
+	}
+}
+
+// TestNothingIsAllocatedPerExchange counts the allocations of the whole process, the test's own end included.
+func TestNothingIsAllocatedPerExchange(t *testing.T) {
+	s := serve(t, nil, l4test.Serve(t, rawEcho).Addr())
+	exchange := exchanger(t, s.addr)
+	exchange() // lets everything be set up
+	if n := testing.AllocsPerRun(50, exchange); n != 0 {
+		t.Errorf("%v allocations per exchange, want 0", n)
+	}
+}
+
+// rawEcho echoes without an allocation.
+func rawEcho(p *l4test.Peer) {
+	buf := make([]byte, 512)
+	for {
+		n, err := p.Conn().Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := p.Conn().Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// exchanger returns a function that sends 64 bytes on a kept connection and reads them back.
+func exchanger(tb testing.TB, addr string) func() {
+	tb.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	buf := []byte(strings.Repeat("x", 64))
+	return func() {
+		if _, err := c.Write(buf); err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, buf); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExchange(b *testing.B) {
+	exchange := exchanger(b, serve(b, nil, l4test.Serve(b, rawEcho).Addr()).addr)
+	b.ReportAllocs()
+	for b.Loop() {
+		exchange()
+	}
+}
+
+func BenchmarkConnection(b *testing.B) {
+	s := serve(b, func(s *Server) { s.Finished = nil }, l4test.Echo(b).Addr())
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+	}
+}
