@@ -117,7 +117,6 @@ func (s *session) prepare(e *side, family int) syscall.Errno {
 		return 0
 	}
 	setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	setInt(e.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) // RFC 6093: urgent data is part of the stream
 	source, ok := s.loop.server.source(family)
 	if !ok {
 		return 0

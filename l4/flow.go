@@ -4,6 +4,7 @@ package l4
 type flow struct {
 	held     []byte // read from the source and not yet taken by the sink; nil nearly always
 	pipe     *pipe  // borrowed while the flow is bulk and its bytes move by splice
+	urgent   bool   // what is held is one byte of urgent data
 	full     uint8  // consecutive reads that filled the buffer
 	ended    bool   // the source's FIN has been read
 	finished bool   // ended, and everything has been handed to the sink's kernel

@@ -90,7 +90,10 @@ func (s *session) joinQueue() (stage, Cause) {
 			l.step(s)
 		})
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, pool.ErrNone):
+		return queueing, s.noneConnected()
+	case err != nil:
 		return queueing, QueueFull
 	}
 	c.waiter, c.queued = waiter, l.now

@@ -30,23 +30,33 @@ func (s *session) relay() (stage, Cause) {
 		s.answered, s.firstByte = true, s.loop.now
 		s.lease.FirstByte(durationOf(s.firstByte - s.connected))
 	}
+	if s.broken() { // before any end is forwarded: a reset must not look like one
+		return delivering, CauseNone
+	}
 	s.endFlow(&s.up, clientEnd)
 	s.endFlow(&s.down, backendEnd)
 	if s.up.finished && s.down.finished {
 		return relaying, s.closedBy()
 	}
 	s.forwardFIN()
-	if s.client.broken() || s.backend.broken() {
-		s.lost = clientEnd
-		if !s.client.broken() {
-			s.lost = backendEnd
-		}
+	if s.broken() {
 		return delivering, CauseNone
 	}
 	if more {
 		s.loop.again(s)
 	}
 	return relaying, s.expired()
+}
+
+// broken reports whether a side is lost, and remembers which.
+func (s *session) broken() bool {
+	switch {
+	case s.client.broken():
+		s.lost = clientEnd
+	case s.backend.broken():
+		s.lost = backendEnd
+	}
+	return s.lost != neither
 }
 
 // endFlow finishes a flow whose source has ended and whose bytes are all handed over.
@@ -123,6 +133,9 @@ func (s *session) move(f *flow, src, dst *side) int {
 			return n
 		}
 	}
+	if src.urgent && s.moveUrgent(f, src, dst) {
+		return 1
+	}
 	buf := s.loop.buf[:readSize]
 	n, errno := src.recv(buf)
 	switch {
@@ -163,7 +176,11 @@ func (s *session) flush(f *flow, dst *side) {
 		return
 	}
 	if p := f.held; len(p) > 0 {
-		n, _ := dst.send(p)
+		send := dst.send
+		if f.urgent {
+			send = dst.sendUrgent
+		}
+		n, _ := send(p)
 		f.took(n)
 		f.held = p[n:]
 		if n > 0 {
@@ -173,7 +190,7 @@ func (s *session) flush(f *flow, dst *side) {
 	if len(f.held) > 0 {
 		return
 	}
-	f.held = nil
+	f.held, f.urgent = nil, false
 	if f.pipe != nil && f.pipe.held > 0 && dst.writable {
 		s.empty(f, dst)
 	}

@@ -119,7 +119,6 @@ func (s *Server) inherit(ln *listener) {
 		return
 	}
 	setInt(ln.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	setInt(ln.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) // RFC 6093: urgent data is part of the stream
 	s.guard(&side{fd: ln.fd, tcp: true})
 }
 

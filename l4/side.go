@@ -86,6 +86,9 @@ func (e *side) send(p []byte) (int, syscall.Errno) { return e.transmit(p, 0) }
 // sendLast writes the last bytes of a stream: closeWrite or close must follow, and FIN goes out in the same segment.
 func (e *side) sendLast(p []byte) (int, syscall.Errno) { return e.transmit(p, unix.MSG_MORE) }
 
+// sendUrgent writes one byte of urgent data.
+func (e *side) sendUrgent(p []byte) (int, syscall.Errno) { return e.transmit(p, unix.MSG_OOB) }
+
 func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	n, errno := send(e.fd, p, flags)
 	switch {

@@ -28,6 +28,19 @@ func peek(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
+// recvUrgent takes the byte of urgent data that a stream has come to.
+func recvUrgent(fd int32, p *[1]byte) syscall.Errno {
+	_, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(p)), 1, unix.MSG_OOB, 0, 0)
+	return e
+}
+
+// atMark reports whether urgent data is what comes next (sockatmark(3)).
+func atMark(fd int32) bool {
+	var v int32
+	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCATMARK, uintptr(unsafe.Pointer(&v)))
+	return e == 0 && v != 0
+}
+
 // send writes to a socket and raises no SIGPIPE.
 func send(fd int32, p []byte, flags int) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(unix.MSG_NOSIGNAL|flags), 0, 0)

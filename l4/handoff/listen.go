@@ -108,7 +108,7 @@ func bindIPv4(s Spec) (int, error) {
 	if s.addr.IsValid() {
 		at.Addr = s.addr.As4()
 	}
-	return bind(unix.AF_INET, at, reuseAddr, urgentInline)
+	return bind(unix.AF_INET, at, reuseAddr)
 }
 
 func bindIPv6(s Spec) (int, error) {
@@ -125,7 +125,7 @@ func bindIPv6(s Spec) (int, error) {
 		}
 		at.ZoneId = uint32(link.Index)
 	}
-	return bind(unix.AF_INET6, at, option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only}, reuseAddr, urgentInline)
+	return bind(unix.AF_INET6, at, option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only}, reuseAddr)
 }
 
 // An option is one setsockopt(2).
@@ -134,8 +134,6 @@ type option struct{ level, name, value int }
 var (
 	// reuseAddr lets a restarted process bind while connections of the last one are in TIME_WAIT (socket(7)).
 	reuseAddr = option{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}
-	// urgentInline keeps urgent data in its place in the stream, as RFC 6093 section 5 asks; accepted sockets inherit it.
-	urgentInline = option{unix.SOL_SOCKET, unix.SO_OOBINLINE, 1}
 )
 
 // bind returns a new stream socket with the options, bound.

@@ -50,7 +50,7 @@ func TestListenerIsReadyForALoop(t *testing.T) {
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("flags %#x, %v: not close-on-exec", flags, err)
 	}
-	for name, o := range map[string]option{"SO_REUSEADDR": reuseAddr, "SO_OOBINLINE": urgentInline, "SO_REUSEPORT": {unix.SOL_SOCKET, unix.SO_REUSEPORT, 0}} {
+	for name, o := range map[string]option{"SO_REUSEADDR": reuseAddr, "SO_REUSEPORT": {unix.SOL_SOCKET, unix.SO_REUSEPORT, 0}} {
 		if got, err := unix.GetsockoptInt(fd, o.level, o.name); err != nil || got != o.value {
 			t.Errorf("%s: got %d, %v; want %d", name, got, err, o.value)
 		}
