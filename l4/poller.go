@@ -142,12 +142,19 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 	if err := p.raw.Read(p.look1); err != nil {
 		return nil, fmt.Errorf("wait for events: %w", err)
 	}
-	p.busy = p.holds && time.Since(began) < rawSleep
+	if p.busy = p.holds && time.Since(began) < rawSleep; p.busy {
+		go leaveWatch()
+	}
 	if e := epollModify(p.gate, p.sessions, &unix.EpollEvent{}); e != 0 {
 		return nil, os.NewSyscallError("epoll_ctl", e)
 	}
 	return p.events[:p.ready], nil
 }
+
+// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the runtime's poller for everybody
+// else; a loop that takes it into a raw sleep would leave that to the runtime's monitor, which looks every 10 ms. The thread that is woken for
+// this goroutine finds nothing else to do and takes the watch.
+func leaveWatch() {}
 
 func (p *poller) lookOnce(uintptr) bool {
 	p.ready = len(p.look())
