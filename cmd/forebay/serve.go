@@ -23,15 +23,15 @@ func serve(e *env, c *commandLine, _ []string) error {
 
 // balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are accepted.
 func balance(e *env, c *commandLine, ready func(*process)) error {
-	signals := make(chan os.Signal, 4)
-	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
-		syscall.SIGPIPE) // a log's reader that went away must not end the process
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
 	plan, err := c.settle(ctx, e)
 	if err != nil {
 		return err
 	}
+	signals := make(chan os.Signal, 4)
+	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
+		syscall.SIGPIPE) // a log's reader that went away must not end the process
 	p := &process{plan: plan, signals: signals, logger: e.logger()}
 	if err := p.open(e); err != nil {
 		return err

@@ -14,7 +14,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"forebay/l4/l4test"
 )
+
+func TestMain(m *testing.M) { os.Exit(l4test.Main(m)) }
 
 // A running is a balancer in this process, before one backend that echoes.
 type running struct {
@@ -31,7 +35,7 @@ func start(t testing.TB, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, messages: make(chan map[string]any, 64), stdout: &bytes.Buffer{}, status: make(chan int, 1)}
 	stderr, lines := io.Pipe()
-	e := testEnv(r.stdout, nil, append(args, echo(t))...)
+	e := testEnv(r.stdout, nil, append(args, l4test.Echo(t).Addr())...)
 	e.stderr = lines
 	e.notify = func(c chan<- os.Signal, _ ...os.Signal) { r.signals = c }
 	go func() {
@@ -113,29 +117,6 @@ func exchange(t testing.TB, c net.Conn, text string) {
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
 		t.Fatalf("got %q, %v; want %q", got, err, text)
 	}
-}
-
-// echo returns the address of a backend that sends back what it gets.
-func echo(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c)
-			}()
-		}
-	}()
-	return l.Addr().String()
 }
 
 func TestServesAndDrains(t *testing.T) {

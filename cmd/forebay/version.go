@@ -24,9 +24,9 @@ func version(e *env, _ *commandLine, operands []string) error {
 // A build is where the binary came from.
 type build struct{ version, commit string }
 
-// readBuild returns what the go command noted, "unknown" for what it did not.
+// readBuild returns what the go command noted, and words for what it did not.
 func readBuild() build {
-	b := build{version: "unknown", commit: "unknown"}
+	b := build{version: "(development)", commit: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -126,15 +125,29 @@ func rows(table string) func(yield func([]string) bool) {
 // their own; root sees all.
 func holder(inode uint64) (pid int, comm string) {
 	want := fmt.Sprintf("socket:[%d]", inode)
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the only error is a malformed pattern
-	for _, link := range links {
-		if target, err := os.Readlink(link); err != nil || target != want {
+	for _, process := range names("/proc") {
+		pid, err := strconv.Atoi(process)
+		if err != nil {
 			continue
 		}
-		process, _, _ := strings.Cut(strings.TrimPrefix(link, "/proc/"), "/")
-		pid, _ = strconv.Atoi(process)
-		name, _ := os.ReadFile("/proc/" + process + "/comm")
-		return pid, strings.TrimSpace(string(name))
+		open := "/proc/" + process + "/fd/"
+		for _, fd := range names(open) {
+			if target, err := os.Readlink(open + fd); err == nil && target == want {
+				name, _ := os.ReadFile("/proc/" + process + "/comm")
+				return pid, strings.TrimSpace(string(name))
+			}
+		}
 	}
 	return 0, ""
+}
+
+// names lists a directory, as far as it may be read, without a look at each file: a machine may have a million descriptors open.
+func names(directory string) []string {
+	d, err := os.Open(directory)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	all, _ := d.Readdirnames(-1)
+	return all
 }

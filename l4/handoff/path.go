@@ -84,7 +84,7 @@ func staleOrGone(path string) error {
 		return err
 	case info.Mode()&fs.ModeSocket == 0:
 		return errNotSocket
-	case answers(path) || ownerOf(Spec{path: path}).inode != 0:
+	case answers(path) || unixSocket(path).inode != 0:
 		return unix.EADDRINUSE
 	}
 	return nil
