@@ -81,11 +81,10 @@ func (c *config) poolOptions() pool.Options {
 	return o
 }
 
-// server returns a Server for p that does what c says.
+// server returns a Server for p that does what c says; its MaxConns is the plan's to settle.
 func (c *config) server(p *pool.Pool) *l4.Server {
 	s := l4.DefaultServer(p)
 	s.Loops = int(c.Loops)
-	s.MaxConns = int(c.MaxConns)
 	s.ConnectTimeout = time.Duration(c.ConnectTimeout)
 	s.ConnectBudget = time.Duration(c.ConnectBudget)
 	s.Tries = int(c.Tries)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -86,14 +87,14 @@ func invoke(variables map[string]string, args ...string) (stdout, stderr string,
 	return out.String(), err.String(), status
 }
 
-// testEnv is an env without variables, signals or terminals, whose names are those of hosts.
+// testEnv is an env without variables or terminals, whose names are those of hosts. A balancer that starts in it is told to stop.
 func testEnv(out, err *bytes.Buffer, args ...string) *env {
 	return &env{
 		args:     args,
 		stdout:   out,
 		stderr:   err,
 		lookup:   func(string) (string, bool) { return "", false },
-		notify:   func(chan<- os.Signal, ...os.Signal) {},
+		notify:   func(c chan<- os.Signal, _ ...os.Signal) { c <- syscall.SIGTERM },
 		resolver: hosts{},
 	}
 }

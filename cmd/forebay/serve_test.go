@@ -221,11 +221,28 @@ func TestTakenPortStartsNothing(t *testing.T) {
 	}
 }
 
+func TestLimitReachesTheServer(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	for args, want := range map[string]int{"--max-conns 7": 7, "--max-conns auto": 0} {
+		c := read(nil, append(strings.Fields(args), "-l", "127.0.0.1:0", "127.0.0.1:1")...)
+		err := balance(testEnv(&stdout, &stderr), c, func(p *process) {
+			if want == 0 {
+				want = p.sessions
+			}
+			if got := p.server.Snapshot().MaxConns; got != want || got < 1 {
+				t.Errorf("%s: got %d, want %d", args, got, want)
+			}
+		})
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 func TestBannerOnATerminal(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "-l", ":0", "--max-conns", "5", "10.0.0.1:1-9")
 	e.stdoutIs, e.stderrIs = toTerminal, toTerminal
-	e.notify = func(c chan<- os.Signal, _ ...os.Signal) { c <- syscall.SIGTERM }
 	if status := run(e); status != exitDone {
 		t.Errorf("got exit status %d", status)
 	}

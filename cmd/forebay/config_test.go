@@ -1,0 +1,68 @@
+package main
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"forebay/l4"
+	"forebay/pool"
+)
+
+func TestEveryFlagReachesTheServer(t *testing.T) {
+	c := read(nil, strings.Fields("--connect-timeout 1s --tries 4 --connect-budget 2s --hedge-after 150ms --source 127.0.0.1 --source ::1 "+
+		"--queue-timeout 3s --idle-timeout 4s --half-close-timeout 5s --max-lifetime 6s --lifetime-jitter 7% --user-timeout 8s --keep-alive 9s "+
+		"--proxy-out v2 --proxy-tlv crc32c,unique-id --loops 2 a:1")...)
+	if err := c.faults.err(); err != nil {
+		t.Fatal(err)
+	}
+	want := &l4.Server{
+		Loops:            2,
+		ConnectTimeout:   1 * time.Second,
+		ConnectBudget:    2 * time.Second,
+		Tries:            4,
+		HedgeAfter:       150 * time.Millisecond,
+		QueueTimeout:     3 * time.Second,
+		Sources:          []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")},
+		IdleTimeout:      4 * time.Second,
+		HalfCloseTimeout: 5 * time.Second,
+		MaxLifetime:      6 * time.Second,
+		LifetimeJitter:   0.07,
+		UserTimeout:      8 * time.Second,
+		KeepAlive:        9 * time.Second,
+		ProxyOut:         l4.ProxyV2,
+		ProxyTLV:         l4.ProxyCRC32C | l4.ProxyUniqueID,
+	}
+	compareServers(t, c.config.server(nil), want)
+}
+
+func TestDefaultsAreTheServersOwn(t *testing.T) {
+	compareServers(t, defaultConfig().server(nil), l4.DefaultServer(nil))
+}
+
+// compareServers compares what is configuration.
+func compareServers(t *testing.T, got, want *l4.Server) {
+	t.Helper()
+	g, w := reflect.ValueOf(got).Elem(), reflect.ValueOf(want).Elem()
+	for i := range g.NumField() {
+		field := g.Type().Field(i)
+		if field.IsExported() && field.Type.Kind() != reflect.Func && !reflect.DeepEqual(g.Field(i).Interface(), w.Field(i).Interface()) {
+			t.Errorf("%s: got %v, want %v", field.Name, g.Field(i), w.Field(i))
+		}
+	}
+}
+
+func TestPoolOptions(t *testing.T) {
+	for args, want := range map[string]pool.Options{
+		"a:1":                               {Queue: 1024},
+		"--queue 0 --policy least-conn a:1": {Policy: pool.LeastConn},
+		"--policy source a:1":               {Policy: pool.Source, Queue: 1024, LoadFactor: 1.25},
+		"--policy source --hash-load-factor 0 a:1": {Policy: pool.Source, Queue: 1024},
+	} {
+		if got := read(nil, strings.Fields(args)...).config.poolOptions(); got != want {
+			t.Errorf("%s: got %+v, want %+v", args, got, want)
+		}
+	}
+}
