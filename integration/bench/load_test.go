@@ -170,16 +170,21 @@ func TestWrongAnswersFail(t *testing.T) {
 	}
 }
 
-// TestHoldCountsWhatIsAnswered: a server that serves three connections and leaves the others waiting.
+// TestHoldCountsWhatIsAnswered: a server that serves every third connection and leaves the others waiting.
 func TestHoldCountsWhatIsAnswered(t *testing.T) {
 	addr := startScript(t, func(n int, conn net.Conn) {
-		for n < 3 && answer(conn) {
+		for n%3 == 2 && answer(conn) {
 		}
 	})
 	l := &loader{}
 	r, err := l.do(job{Verb: "prepare", Kind: "hold", Addr: addr, Conns: 10})
 	if err != nil || r.Held != 3 {
 		t.Errorf("prepare: got %+v, %v, want 3 held", r, err)
+	}
+	for i, c := range l.task.(*holdTask).engine.conns {
+		if (c.fd >= 0) != c.held {
+			t.Errorf("connection %d: descriptor %d, held %v; want those closed that are not held", i, c.fd, c.held)
+		}
 	}
 	if _, err := l.do(job{Verb: "start"}); err != nil {
 		t.Fatal(err)

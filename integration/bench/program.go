@@ -142,9 +142,10 @@ func versionOf(path, arg string) string {
 	return findVersion(string(out))
 }
 
-// findVersion returns the first thing in text that looks like a version: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (devel).
+// findVersion returns what looks like a version in the first line of text: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (development).
 func findVersion(text string) string {
-	version := regexp.MustCompile(`\(devel\)|v?\d+\.\d+[\w.+~-]*`).FindString(text)
+	first, _, _ := strings.Cut(text, "\n")
+	version := regexp.MustCompile(`\(devel\w*\)|v?\d+\.\d+[\w.+~-]*`).FindString(first)
 	if version == "" {
 		return "unknown"
 	}
