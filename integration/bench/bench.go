@@ -132,6 +132,12 @@ func (b *bench) startAll(ctx context.Context, t threads) ([]*proxy, error) {
 			return proxies, err
 		}
 		proxies = append(proxies, p)
+		if program.streams == nil {
+			continue
+		}
+		if p.streams, err = startProxy(ctx, program.streams, b.setup(t, b.files)); err != nil {
+			return proxies, err
+		}
 	}
 	return proxies, nil
 }
@@ -194,6 +200,9 @@ func (b *bench) turn(ctx context.Context, t threads, round int, s step, proxies 
 }
 
 func (b *bench) measure(ctx context.Context, t threads, s step, p *proxy) (values, error) {
+	if s.streams && p.streams != nil {
+		p = p.streams
+	}
 	if !s.alone {
 		return s.measure(ctx, b, p)
 	}

@@ -4,7 +4,7 @@ const pageHead = `# Benchmarks
 
 Forebay beside HAProxy, nginx and the textbook Go proxy, measured in one run by ` + "`make bench`" + `, which writes this page. Cells are the
 median of the rounds and, in brackets, the least and the most. The ratio is Forebay's number divided by that of the peer with the
-better median, round by round; peers are HAProxy and nginx, and for bulk HAProxy, which splices. What the machine does besides
+better median, round by round; peers are HAProxy and nginx, and for bulk HAProxy, made to splice. What the machine does besides
 moves single numbers more than ratios.
 
 `
@@ -28,7 +28,8 @@ backends and are asked by the same load. They take turns at each step of each ro
   The limit is per process: nginx's workers have one each.
 
 Configurations: Forebay has its defaults, and writes its access log as JSON to /dev/null. HAProxy has ` + "`mode tcp`, `option splice-auto`" + `
-and timeouts; nginx a ` + "`stream`" + ` server and ` + "`worker_connections`" + ` as high as the descriptor limit; neither logs. Equal threads are
+and timeouts, and for the bulk rows ` + "`option splice-response`" + `: left to itself, 2.6 copies these streams, at twice the cost, while
+splicing small answers too costs it a third more; nginx a ` + "`stream`" + ` server and ` + "`worker_connections`" + ` as high as the descriptor limit; neither logs. Equal threads are
 ` + "`--loops`, `nbthread` and `worker_processes`" + `; the defaults are Forebay's ` + "`auto`" + `, HAProxy's one thread per CPU, and
 ` + "`worker_processes auto`" + `, which Debian's nginx.conf has. io.Copy is two goroutines per session with io.Copy in each
 (integration/bench/reference.go), in both tables as it is.

@@ -30,6 +30,9 @@ type program struct {
 	version string
 	// command writes what configuration the program needs into s.dir and returns its command line.
 	command func(p *program, s setup) ([]string, error)
+	// streams is how the program is started for the bulk step, where one way would not do it justice everywhere; nil: no
+	// differently.
+	streams *program
 }
 
 // setup is what a program is configured with.
@@ -93,7 +96,9 @@ func findHAProxy() (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("haproxy: %w; install it with: apt-get install haproxy", err)
 	}
-	return &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: startHAProxy}, nil
+	p := &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: startHAProxy}
+	p.streams = &program{name: haproxyName, path: path, version: p.version, command: startSplicingHAProxy}
+	return p, nil
 }
 
 func findNginx() (*program, error) {
@@ -166,6 +171,16 @@ func startReference(p *program, s setup) ([]string, error) {
 }
 
 func startHAProxy(p *program, s setup) ([]string, error) {
+	return configureHAProxy(p, s, "splice-auto")
+}
+
+// startSplicingHAProxy makes HAProxy splice whatever a backend sends: left to itself, 2.6 copies these streams, at twice the
+// cost, while splicing small answers costs it a third more.
+func startSplicingHAProxy(p *program, s setup) ([]string, error) {
+	return configureHAProxy(p, s, "splice-response")
+}
+
+func configureHAProxy(p *program, s setup, splice string) ([]string, error) {
 	var b strings.Builder
 	b.WriteString("global\n")
 	if s.threads > 0 {
@@ -174,14 +189,14 @@ func startHAProxy(p *program, s setup) ([]string, error) {
 	fmt.Fprintf(&b, `
 defaults
     mode tcp
-    option splice-auto
+    option %s
     timeout connect 5s
     timeout client 1h
     timeout server 1h
 
 listen bench
     bind %s
-`, s.listen)
+`, splice, s.listen)
 	for i, addr := range s.backends {
 		fmt.Fprintf(&b, "    server backend%d %s\n", i+1, addr)
 	}

@@ -29,17 +29,25 @@ func TestPeersTakeTheirConfiguration(t *testing.T) {
 			t.Logf("not checked: %v", err)
 			continue
 		}
-		for _, n := range []threads{0, 1, 2} {
-			command, err := p.command(p, setup{
-				dir: t.TempDir(), listen: "127.0.0.1:65000", backends: []string{"127.0.0.1:65001"}, threads: n, descriptors: 100,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.Command(command[0], append(command[1:], check)...).CombinedOutput()
-			if err != nil || strings.Contains(string(out), "[WARNING]") {
-				t.Errorf("%s, threads %s: %v\n%s", name, n, err, out)
-			}
+		if p.streams != nil {
+			checkConfiguration(t, p.streams, check)
+		}
+		checkConfiguration(t, p, check)
+	}
+}
+
+func checkConfiguration(t *testing.T, p *program, check string) {
+	t.Helper()
+	for _, n := range []threads{0, 1, 2} {
+		command, err := p.command(p, setup{
+			dir: t.TempDir(), listen: "127.0.0.1:65000", backends: []string{"127.0.0.1:65001"}, threads: n, descriptors: 100,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(command[0], append(command[1:], check)...).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "[WARNING]") {
+			t.Errorf("%s, threads %s: %v\n%s", p.name, n, err, out)
 		}
 	}
 }
@@ -50,6 +58,7 @@ func TestFindVersion(t *testing.T) {
 		"HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/": "2.6.12-1+deb12u4",
 		"forebay v0.1.0-dev go1.26":                                          "v0.1.0-dev",
 		"forebay (devel)":                                                    "(devel)",
+		"forebay (development)\ncommit  unknown\nbuilt   with go1.26.8":      "(development)",
 		"no such thing":                                                      "unknown",
 		"":                                                                   "unknown",
 	} {

@@ -27,6 +27,7 @@ type proxy struct {
 	addr    string
 	dir     string
 	pids    []int
+	streams *proxy // what stands in for it in the bulk step; nil: itself
 }
 
 // startProxy starts p and waits until it answers. The caller stops it.
@@ -137,6 +138,9 @@ func (p *proxy) settled(ctx context.Context) (time.Duration, error) {
 }
 
 func (p *proxy) stop() {
+	if p.streams != nil {
+		p.streams.stop()
+	}
 	p.process.stop()
 	os.RemoveAll(p.dir)
 }

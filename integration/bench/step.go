@@ -11,6 +11,7 @@ type step struct {
 	name    string
 	alone   bool // in a process started for it, and fewer rounds
 	files   int  // descriptor limit of that process
+	streams bool // against what stands in for the program when it is to carry streams
 	measure func(context.Context, *bench, *proxy) (values, error)
 }
 
@@ -22,7 +23,7 @@ func allSteps() []step {
 	return []step{
 		{name: "exchange", measure: measureExchange},
 		{name: "conn", measure: measureConn},
-		{name: "bulk", measure: measureBulk},
+		{name: "bulk", streams: true, measure: measureBulk},
 		{name: "paced-exchange", measure: measurePacedExchange},
 		{name: "paced-conn", measure: measurePacedConn},
 		{name: "beside-bulk", measure: measureBesideBulk},
