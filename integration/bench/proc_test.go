@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,11 +78,9 @@ func TestStopEndsChildrenThatWillNot(t *testing.T) {
 
 // zombie reports whether pid has ended and only waits to be waited for.
 func zombie(pid int) bool {
-	state, err := os.ReadFile("/proc/" + digitsOf(pid) + "/stat")
+	state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err != nil || strings.Contains(string(state), ") Z ")
 }
-
-func digitsOf(n int) string { return threads(n).String() }
 
 func TestEndedTellsWhy(t *testing.T) {
 	p := start(t, "echo no such backend >&2; exit 3")
