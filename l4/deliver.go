@@ -18,7 +18,7 @@ func (s *session) deliver() (stage, Cause) {
 		return delivering, s.lostBy()
 	case more:
 		s.loop.again(s)
-	case !f.waiting() && (s.loop.now >= s.look || f.written > before) && s.acknowledged(dst):
+	case !f.waiting() && (s.loop.now >= s.traced().look || f.written > before) && s.acknowledged(dst):
 		return delivering, s.lostBy()
 	case s.loop.now >= min(s.ends, s.deliverUntil()):
 		return delivering, s.lostBy()
@@ -47,7 +47,7 @@ func (s *session) nextLook() int64 {
 	if f, _, _ := s.lastFlow(); f.waiting() {
 		return s.deliverUntil()
 	}
-	return min(s.look, s.deliverUntil())
+	return min(s.traced().look, s.deliverUntil())
 }
 
 // back returns the flow that runs against f.
@@ -63,8 +63,9 @@ func (s *session) acknowledged(e *side) bool {
 	if e.unacknowledged() == 0 {
 		return true
 	}
-	s.looks = min(s.looks+1, 6)
-	s.look = s.loop.now + int64(5*time.Millisecond)<<s.looks // 10, 20 … 320 ms
+	t := s.traced()
+	t.looks = min(t.looks+1, 6)
+	t.look = s.loop.now + int64(5*time.Millisecond)<<t.looks // 10, 20 … 320 ms
 	return false
 }
 

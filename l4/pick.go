@@ -103,8 +103,11 @@ func (s *session) joinQueue() (stage, Cause) {
 // clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent its request and then FIN
 // still waits for an answer.
 func (s *session) clientLeft() bool {
-	if !s.client.hungUp {
+	switch {
+	case !s.client.hungUp:
 		return false
+	case socketError(s.client.fd) != 0:
+		return true
 	}
 	n, errno := peek(s.client.fd, s.loop.buf[:1])
 	return n <= 0 && errno != unix.EAGAIN

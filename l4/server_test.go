@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"forebay/l4/l4test"
 	"forebay/pool"
@@ -443,5 +444,12 @@ func BenchmarkConnection(b *testing.B) {
 			b.Fatal(err)
 		}
 		c.Close()
+	}
+}
+
+// TestSessionStaysSmall holds the size class of a session: what an idle one costs is this and its slot.
+func TestSessionStaysSmall(t *testing.T) {
+	if size := unsafe.Sizeof(session{}); size > 352 {
+		t.Errorf("a session is %d bytes, want at most 352, a size class of the runtime", size)
 	}
 }

@@ -20,7 +20,6 @@ type session struct {
 	queued   bool  // stands in the loop's list of bulk sessions
 	answered bool  // the backend's first byte has been seen
 	guarded  bool  // the kernel was told to notice when a peer has died
-	looks    uint8 // how often delivering has asked whether the last bytes were acknowledged
 	reached  uint8 // which of the backend's addresses is used
 
 	listener *listener
@@ -40,7 +39,6 @@ type session struct {
 	connected int64
 	moved     int64 // when a byte last moved
 	firstByte int64
-	look      int64 // when delivering asks again
 	ends      int64 // when the maximum lifetime is reached; never where there is none
 }
 
@@ -59,6 +57,8 @@ type trace struct {
 	queued   int64 // ns spent waiting for a backend with room
 	local    pool.Address
 	uniqueID string
+	look     int64 // when delivering asks again whether the last bytes were acknowledged
+	looks    uint8 // how often it has
 }
 
 func (s *session) traced() *trace {
