@@ -31,7 +31,7 @@ func TestCheckShowsWhatIsInForce(t *testing.T) {
 }
 
 func TestCheckLeavesTheAddressFree(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.83.0.1:0") // from where no outgoing connection takes the port meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,12 +90,26 @@ func TestTakenAddressNamesItsOwner(t *testing.T) {
 	}
 }
 
+func TestPortOfAConnection(t *testing.T) {
+	l := listen(t, spec(t, "127.0.0.1:0"))
+	c, err := net.Dial("tcp", l.Address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := fmt.Sprintf("listen on %s: address already in use by this process itself as the port of a connection; ", c.LocalAddr())
+	if _, err := Listen(spec(t, c.LocalAddr().String()), Options{}); !errors.Is(err, unix.EADDRINUSE) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s…", err, want)
+	}
+}
+
 func TestOwnerText(t *testing.T) {
 	for want, o := range map[string]owner{
 		"":                        {},
 		" by nginx (pid 1)":       {inode: 5, uid: "0", pid: 1, comm: "nginx"},
 		" by this process itself": {inode: 5, pid: os.Getpid(), comm: "x"},
-		" by a process of user id 33 that is not visible from here": {inode: 5, uid: "33"},
+		" as the port of a connection; outgoing ones take those of net.ipv4.ip_local_port_range": {port: true, uid: "0"},
+		" by a process of user id 33 that is not visible from here":                              {inode: 5, uid: "33"},
 	} {
 		if got := o.by(); got != want {
 			t.Errorf("%+v: got %q, want %q", o, got, want)
@@ -142,7 +156,7 @@ func TestUnresolvedNameAndUnknownZone(t *testing.T) {
 }
 
 func TestProbeLeavesTheAddressFree(t *testing.T) {
-	free := spec(t, "127.0.0.1:0")
+	free := spec(t, "127.83.0.1:0") // from where no outgoing connection takes the port meanwhile
 	l := listen(t, free)
 	free.port = l.Address.TCP().Port()
 	l.File.Close()

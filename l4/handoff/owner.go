@@ -16,19 +16,24 @@ type owner struct {
 	uid   string // of who made it; "" where the kernel does not list it
 	pid   int    // 0: not visible to this user
 	comm  string // the process's name
+	port  bool   // it does not listen: the port is that of a connection
 }
 
 // by returns " by nginx (pid 123)", for the end of an error, or less where less is known.
 func (o owner) by() string {
+	who := ""
 	switch {
 	case o.pid == os.Getpid():
-		return " by this process itself"
+		who = " by this process itself"
 	case o.pid != 0:
-		return fmt.Sprintf(" by %s (pid %d)", o.comm, o.pid)
-	case o.uid != "":
-		return fmt.Sprintf(" by a process of user id %s that is not visible from here", o.uid)
+		who = fmt.Sprintf(" by %s (pid %d)", o.comm, o.pid)
+	case o.uid != "" && o.inode != 0:
+		who = fmt.Sprintf(" by a process of user id %s that is not visible from here", o.uid)
 	}
-	return ""
+	if o.port {
+		who += " as the port of a connection; outgoing ones take those of net.ipv4.ip_local_port_range"
+	}
+	return who
 }
 
 // ownerOf finds who listens where s would.
@@ -46,24 +51,38 @@ func ownerOf(s Spec) owner {
 	return o
 }
 
-// tcpSocket finds the socket that keeps s from being bound, in the tables of proc_net_tcp (Linux, Documentation/networking).
+// tcpSocket finds the socket that keeps s from being bound: one that listens, or else a connection.
 func tcpSocket(s Spec) owner {
+	connection := owner{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		for fields := range rows(table) {
-			if len(fields) < 10 || fields[3] != "0A" { // 0A: LISTEN
-				continue
+			o, ok := readTCP(s, fields)
+			if ok && !o.port {
+				return o
 			}
-			at, err := parseHexAddr(fields[1])
-			if err == nil && inTheWay(s, at) {
-				inode, _ := strconv.ParseUint(fields[9], 10, 64)
-				return owner{inode: inode, uid: fields[7]}
+			if ok && connection.inode == 0 {
+				connection = o
 			}
 		}
 	}
-	return owner{}
+	return connection
 }
 
-// inTheWay reports whether a listener at one address keeps s from its own: the ports are equal, and the addresses are too or one of
+// readTCP reads a row of /proc/net/tcp (Linux, Documentation/networking/proc_net_tcp), and reports whether it is in the way of s.
+func readTCP(s Spec, fields []string) (owner, bool) {
+	const listens = "0A"
+	if len(fields) < 10 {
+		return owner{}, false
+	}
+	at, err := parseHexAddr(fields[1])
+	if err != nil || !inTheWay(s, at) {
+		return owner{}, false
+	}
+	inode, _ := strconv.ParseUint(fields[9], 10, 64) // 0 for a connection that no process has any more
+	return owner{inode: inode, uid: fields[7], port: fields[3] != listens}, true
+}
+
+// inTheWay reports whether a socket at one address keeps s from its own: the ports are equal, and the addresses are too or one of
 // them is every address.
 func inTheWay(s Spec, at netip.AddrPort) bool {
 	if at.Port() != s.port {
