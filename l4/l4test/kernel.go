@@ -18,19 +18,48 @@ func (p *Peer) SendUrgent(b byte) *Peer {
 func (p *Peer) AwaitAcked() *Peer {
 	p.tb.Helper()
 	deadline := time.Now().Add(stepLimit)
-	for p.unacked() > 0 {
+	for p.Unacked() > 0 {
 		if time.Now().After(deadline) {
-			p.fail("%d bytes were never acknowledged", p.unacked())
+			p.fail("%d bytes were never acknowledged", p.Unacked())
 		}
 		pause()
 	}
 	return p
 }
 
-func (p *Peer) unacked() int {
+// Unacked returns how many sent bytes the other side's kernel has not acknowledged (tcp(7), SIOCOUTQ).
+func (p *Peer) Unacked() int {
 	var n int
 	p.control("ask for unacknowledged bytes", func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ); return err })
 	return n
+}
+
+// ExpectResetAfterEOF waits until a connection whose FIN was read already is taken down by a reset. Reading would not tell: the kernel goes on to
+// answer with the end of the stream.
+func (p *Peer) ExpectResetAfterEOF() {
+	p.tb.Helper()
+	const closed = 7 // TCP_CLOSE
+	var info *unix.TCPInfo
+	for deadline := time.Now().Add(stepLimit); ; pause() {
+		p.control("ask for the state", func(fd int) (err error) {
+			info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+			return err
+		})
+		if info.State == closed {
+			break
+		}
+		if time.Now().After(deadline) {
+			p.fail("the connection still stands, in state %d, want a reset", info.State)
+		}
+	}
+	var code int
+	p.control("ask for the error", func(fd int) (err error) {
+		code, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		return err
+	})
+	if !IsReset(unix.Errno(code)) {
+		p.fail("the connection ended with error %d, want a reset", code)
+	}
 }
 
 // Unread returns how many bytes have come and were not read yet.
@@ -41,12 +70,21 @@ func (p *Peer) Unread() int {
 	return n
 }
 
-// SetBuffers makes the kernel keep few bytes for this connection in either direction, so that it fills soon.
-func (p *Peer) SetBuffers(bytes int) *Peer {
+// SetSendBuffer bounds what the kernel keeps of what was sent and not acknowledged (socket(7): it doubles the number).
+func (p *Peer) SetSendBuffer(bytes int) *Peer {
 	p.tb.Helper()
-	p.control("set buffers", func(fd int) error {
-		return errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes))
-	})
+	return p.setOption(unix.SO_SNDBUF, bytes)
+}
+
+// SetReceiveBuffer bounds what the kernel keeps of what came and was not read, and so the window that the other side sees.
+func (p *Peer) SetReceiveBuffer(bytes int) *Peer {
+	p.tb.Helper()
+	return p.setOption(unix.SO_RCVBUF, bytes)
+}
+
+func (p *Peer) setOption(name, value int) *Peer {
+	p.tb.Helper()
+	p.control("set a socket option", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, value) })
 	return p
 }
 

@@ -74,7 +74,7 @@ func TestStalled(t *testing.T) {
 	b, resume := Stalled(t)
 	p := Dial(t, b.Addr()).Send("unheard")
 	Await(t, time.Second, "the connection", func() bool { return b.Open() == 1 })
-	if n := p.unacked(); n > len("unheard") {
+	if n := p.Unacked(); n > len("unheard") {
 		t.Errorf("got %d bytes unacknowledged, want at most %d", n, len("unheard"))
 	}
 	resume()
@@ -83,6 +83,11 @@ func TestStalled(t *testing.T) {
 
 func TestUrgentDataIsNotInTheStream(t *testing.T) {
 	Dial(t, Echo(t).Addr()).Send("ab").SendUrgent('!').Send("cd").Expect("abcd")
+}
+
+func TestResetAfterEOF(t *testing.T) {
+	b := Serve(t, func(p *Peer) { p.CloseWrite().Expect("x").Reset() })
+	Dial(t, b.Addr()).ExpectEOF().Send("x").ExpectResetAfterEOF()
 }
 
 func TestUnread(t *testing.T) {
