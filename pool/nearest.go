@@ -1,8 +1,9 @@
 package pool
 
-// nearest returns the one of known that word was most likely meant to be, or "" if none is near.
-func nearest(word string, known []string) string {
-	found, best := "", len(word)/3+2
+// Nearest returns the one of known that word was most likely meant to be, or "" if none is near. It is how the parsers here suggest the right
+// word, and how those of the command line do.
+func Nearest(word string, known []string) string {
+	found, best := "", (len(word)+2)/3+1
 	for _, k := range known {
 		if d := distance(word, k); d < best {
 			found, best = k, d

@@ -50,7 +50,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	if near := nearest(string(text), policyNames[:]); near != "" {
+	if near := Nearest(string(text), policyNames[:]); near != "" {
 		return fmt.Errorf("no policy is named %q: did you mean %s? There are %s", text, near, strings.Join(policyNames[:], ", "))
 	}
 	return fmt.Errorf("no policy is named %q: there are %s", text, strings.Join(policyNames[:], ", "))

@@ -274,7 +274,7 @@ func (s *Spec) readMaxConns(value string) error {
 }
 
 func unknownOption(key, option string) error {
-	switch near := nearest(key, []string{"weight", "max-conns", "backup"}); {
+	switch near := Nearest(key, []string{"weight", "max-conns", "backup"}); {
 	case option == "":
 		return errors.New("a comma with no option after it")
 	case near != "":

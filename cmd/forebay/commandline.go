@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"forebay/pool"
 )
 
 // A commandLine is what the operator wrote, taken apart.
@@ -128,7 +130,7 @@ func (c *commandLine) nearest(name string) string {
 	for _, s := range c.settings {
 		known = append(known, s.name)
 	}
-	if near := nearest(name, known); near != "" {
+	if near := pool.Nearest(name, known); near != "" {
 		return "did you mean --" + near + "?"
 	}
 	return "forebay --help lists all"
@@ -193,7 +195,7 @@ func (s *setting) enterVariable(text string) {
 // noCommand says what is wrong with a first operand that is neither a command nor an address.
 func noCommand(operand string) error {
 	meant := ""
-	if near := nearest(operand, commandNames()); near != "" {
+	if near := pool.Nearest(operand, commandNames()); near != "" {
 		meant = "; did you mean " + near + "?"
 	}
 	return fmt.Errorf("%q is neither a command nor a BACKEND such as 127.0.0.1:8000%s", operand, meant)

@@ -151,7 +151,7 @@ type share float64
 func (s *share) UnmarshalText(text []byte) error {
 	number, percent := strings.CutSuffix(string(text), "%")
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || !percent || !(n >= 0 && n <= 100) {
+	if err != nil || !percent && n != 0 || !(n >= 0 && n <= 100) {
 		return fmt.Errorf("%q is no share; write it from 0%% to 100%%", text)
 	}
 	*s = share(n / 100)
