@@ -61,6 +61,20 @@ func TestClientsQueueInOrder(t *testing.T) {
 	}
 }
 
+// A client that has sent its request and then reset has left, too.
+func TestClientThatResetsLeavesTheQueue(t *testing.T) {
+	t.Parallel()
+	f := start(t, "--queue-timeout", "1m", "--log-empty", l4test.Echo(t).Addr()+",max-conns=1")
+	serving := l4test.Dial(t, f.Addr()).Send("x").Expect("x")
+	before := f.Descriptors()
+	leaving := l4test.Dial(t, f.Addr()).Send("request")
+	l4test.Await(t, patience, "the client is taken in", func() bool { return f.Descriptors() > before })
+	leaving.Reset()
+	l4test.Await(t, patience, "the client is let go", func() bool { return f.Descriptors() == before })
+	wantCause(t, f.Session(), "client-left")
+	serving.CloseWrite().ExpectEOF()
+}
+
 // A client waits no longer than the queue timeout, and not at all where the queue is full.
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()

@@ -56,16 +56,26 @@ func (p *process) follow(out, err io.Reader) {
 }
 
 func (p *process) kill() {
-	p.cmd.Process.Kill()
-	<-p.ended
+	if p.Running() {
+		p.send(syscall.SIGKILL)
+		<-p.ended
+	}
 }
 
 // Signal sends sig.
 func (p *process) Signal(sig syscall.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
+	if err := p.send(sig); err != nil {
 		p.t.Fatalf("signal %v: %v", sig, err)
 	}
+}
+
+// send signals the process, and its children where it has a group of its own.
+func (p *process) send(sig syscall.Signal) error {
+	if a := p.cmd.SysProcAttr; a != nil && a.Setpgid {
+		return syscall.Kill(-p.cmd.Process.Pid, sig)
+	}
+	return p.cmd.Process.Signal(sig)
 }
 
 // Wait waits for the process's end and returns its exit status.

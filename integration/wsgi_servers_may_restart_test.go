@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// app answers with what the server knows of the client.
+const app = `
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [("%s:%s\n" % (environ["REMOTE_ADDR"], environ.get("REMOTE_PORT", ""))).encode()]
+`
+
+// A wsgiServer is a WSGI server's command for a port.
+type wsgiServer func(t testing.TB, port int) *exec.Cmd
+
+func waitress(t testing.TB, port int) *exec.Cmd {
+	cmd := exec.Command(need(t, "waitress-serve"), "--listen="+local(port), "--threads=4", "app:app")
+	cmd.Dir = filepath.Dir(write(t, "app.py", app))
+	return cmd
+}
+
+func gunicorn(t testing.TB, port int) *exec.Cmd {
+	cmd := exec.Command(need(t, "gunicorn"), "--bind", local(port), "--threads", "4", "app:app")
+	cmd.Dir = filepath.Dir(write(t, "app.py", app))
+	return ownGroup(cmd)
+}
+
+// Four servers answer on four ports, one is killed under load and started again: only requests that it had in its hands fail, and then it
+// serves like the others.
+func TestWSGIServersMayRestart(t *testing.T) {
+	ab, wrk, curl := need(t, "ab"), need(t, "wrk"), need(t, "curl")
+	for name, server := range map[string]wsgiServer{"waitress": waitress, "gunicorn": gunicorn} {
+		t.Run(name, func(t *testing.T) {
+			first := freePorts(t, 4)
+			var servers []*process
+			for port := first; port < first+4; port++ {
+				servers = append(servers, serve(t, local(port), server(t, port)))
+			}
+			f := start(t, local(first)+"-"+strconv.Itoa(first+3))
+			output(t, exec.Command(curl, "-sS", "--fail", "http://"+f.Addr()+"/"))
+
+			const clients = 16
+			restart := func() {
+				<-time.After(700 * time.Millisecond)
+				servers[1].Signal(syscall.SIGKILL)
+				servers[1].Wait()
+				<-time.After(700 * time.Millisecond)
+				servers[1] = serve(t, local(first+1), server(t, first+1))
+			}
+			text := during(restart, func() string {
+				return output(t, exec.Command(ab, "-r", "-q", "-t", "3", "-n", "1000000", "-c", strconv.Itoa(clients), "http://"+f.Addr()+"/"))
+			})
+			wantAtMost(t, text, `Complete requests: +(\d+)`, -1)
+			wantAtMost(t, text, `Connect: (\d+), Receive`, 0)
+			wantAtMost(t, text, `Receive: (\d+)`, clients)
+			wantAtMost(t, text, `Non-2xx responses: +(\d+)`, 0)
+			text = during(restart, func() string {
+				return output(t, exec.Command(wrk, "-t", "1", "-c", strconv.Itoa(clients), "-d", "3s", "http://"+f.Addr()+"/"))
+			})
+			wantAtMost(t, text, `(\d+) requests in`, -1)
+			wantAtMost(t, text, `Socket errors: connect (\d+)`, 0)
+			wantAtMost(t, text, `Socket errors: connect \d+, read (\d+)`, clients)
+			wantAtMost(t, text, `timeout (\d+)`, 0)
+			wantAtMost(t, text, `Non-2xx or 3xx responses: (\d+)`, 0)
+			wantServing(t, f, local(first+1))
+		})
+	}
+}
+
+// during runs f on the test's goroutine while work goes on beside it.
+func during(f func(), work func() string) string {
+	done := make(chan string, 1)
+	go func() { done <- work() }()
+	f()
+	return <-done
+}
+
+// wantAtMost finds a number in a program's report; most -1 wants it to be there and not 0, another number is the most it may be where it is there.
+func wantAtMost(t *testing.T, text, pattern string, most int) {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil && most >= 0 {
+		return
+	}
+	n := 0
+	if m != nil {
+		n, _ = strconv.Atoi(m[1])
+	}
+	if most >= 0 && n > most || most < 0 && n == 0 {
+		t.Errorf("%s: got %d in\n%s", pattern, n, text)
+	}
+}
+
+// wantServing fails unless the next two rounds over four backends reach that one twice.
+func wantServing(t *testing.T, f *forebay, backend string) {
+	t.Helper()
+	const asked = 8
+	begun := time.Now()
+	for range asked {
+		get(t, f.Addr())
+	}
+	all, served := 0, 0
+	l4test.Await(t, patience, "the sessions in the log", func() bool {
+		all, served = 0, 0
+		for _, line := range f.Stdout.All() {
+			if e := parse(t, line); e.Time.After(begun) {
+				all++
+				if e.Backend == backend {
+					served++
+				}
+			}
+		}
+		return all == asked
+	})
+	if served != asked/4 {
+		t.Errorf("the restarted server got %d of %d sessions, want %d", served, asked, asked/4)
+	}
+}
