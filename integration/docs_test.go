@@ -36,120 +36,26 @@ func TestDocumentedCommands(t *testing.T) {
 	for _, path := range documents(t) {
 		t.Run(strings.TrimPrefix(path, "../"), func(t *testing.T) {
 			p := readPage(t, path)
-			p.requireTools(t)
+			p.require(t)
 			p.play(t)
 		})
 	}
 }
 
-// documents returns the paths of all pages.
-func documents(t *testing.T) []string {
-	t.Helper()
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil || len(pages) == 0 {
-		t.Fatalf("no pages in ../docs: %v", err)
-	}
-	return append(pages, "../README.md", "../CONTRIBUTING.md")
-}
-
-// A page is one Markdown file, taken apart.
-type page struct {
-	path   string
-	text   string
-	blocks []block
-	needs  []string // programs
-	source bool     // run in a copy of the source tree
-	nobody bool     // run without root's rights
-}
-
-// A block is what stands between two fences.
-type block struct {
-	line  int // of the opening fence
-	scene int // how many lines across the page come before it
-	info  string
-	text  string
-}
-
-// pageNote is a comment that says what a page needs.
-var pageNote = regexp.MustCompile(`(?m)^<!-- (needs|in|as): (.*) -->$`)
-
-func readPage(t *testing.T, path string) *page {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &page{path: path, text: string(text)}
-	p.blocks = p.fenced(t)
-	for _, note := range pageNote.FindAllStringSubmatch(p.text, -1) {
-		switch note[1] + " " + note[2] {
-		case "in source":
-			p.source = true
-		case "as nobody":
-			p.nobody = true
-		default:
-			p.needs = strings.Fields(note[2])
-		}
-	}
-	return p
-}
-
-// fenced returns the page's blocks.
-func (p *page) fenced(t *testing.T) []block {
-	var all []block
-	inside, scene := false, 0
-	for i, line := range strings.SplitAfter(p.text, "\n") {
-		fence, info, _ := strings.Cut(strings.TrimRight(line, "\n"), "```")
-		switch {
-		case !strings.Contains(line, "```") && inside:
-			all[len(all)-1].text += line
-		case line == "---\n":
-			scene++
-		case !strings.Contains(line, "```"):
-		case fence != "" || strings.Contains(info, "`"):
-			t.Errorf("%s:%d: a fence begins its line, so that its commands are found", p.path, i+1)
-		case inside:
-			inside = false
-		default:
-			all = append(all, block{line: i + 1, scene: scene, info: info})
-			inside = true
-		}
-	}
-	if inside {
-		t.Errorf("%s: the last block is not closed", p.path)
-	}
-	return all
-}
-
-// requireTools skips a page that needs a program which is not here. On a build machine it must be.
-func (p *page) requireTools(t *testing.T) {
+// require skips a page that needs a program, or a port, that this machine does not have to give.
+func (p *page) require(t *testing.T) {
 	t.Helper()
 	for _, tool := range p.needs {
-		switch {
-		case isInstalled(tool):
-		case os.Getenv("CI") != "":
-			t.Fatalf("needs %s, which is not here", tool)
-		default:
-			t.Skipf("needs %s, which is not here", tool)
+		need(t, tool)
+	}
+	for _, b := range p.blocks {
+		places, _ := strings.CutPrefix(b.info, "sh & ")
+		for _, place := range strings.Fields(places) {
+			if port, err := strconv.Atoi(place); err == nil && !allFree(port, 1) {
+				t.Skipf("port %d is in use here", port)
+			}
 		}
 	}
-}
-
-// isInstalled looks for a program in the PATH, or for files by their pattern.
-func isInstalled(tool string) bool {
-	if files, err := filepath.Glob(tool); err == nil && len(files) > 0 && filepath.IsAbs(tool) {
-		return true
-	}
-	_, err := exec.LookPath(tool)
-	return err == nil
-}
-
-// scenes is how many shells the page's blocks are run in.
-func (p *page) scenes() int {
-	if len(p.blocks) == 0 {
-		return 0
-	}
-	return p.blocks[len(p.blocks)-1].scene + 1
 }
 
 // A play is one run of a page.
