@@ -159,6 +159,10 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	if life := l.server.lifetime(l.server.random()); life != never {
 		s.ends = now + life
 	}
+	s.stage = picking
+	if l.server.trusts(peer) {
+		s.stage = identifying
+	}
 	s.setup = l.borrow()
 	l.add(s)
 	l.stats.accepted.Add(1)

@@ -8,6 +8,8 @@ const (
 	CauseNone Cause = iota // the session goes on
 
 	// Before a backend was connected.
+	ProxyRefused  // a trusted source sent no PROXY header, or one that does not hold
+	ProxyTimeout  // it did not send all of it within the PROXY timeout
 	ClientLeft    // the client closed or reset while it waited for a backend
 	QueueFull     // every backend was full and so was the queue
 	QueueTimeout  // every backend stayed full for the queue timeout
@@ -35,6 +37,8 @@ const (
 
 var causeNames = [causeCount]string{
 	CauseNone:      "open",
+	ProxyRefused:   "proxy-refused",
+	ProxyTimeout:   "proxy-timeout",
 	ClientLeft:     "client-left",
 	QueueFull:      "queue-full",
 	QueueTimeout:   "queue-timeout",

@@ -4,12 +4,13 @@
 //
 //  1. accept.go   a connection is counted, taken off a listener's queue and given a session
 //  2. session.go  step carries it from stage to stage; a stage that must wait is called again
-//  3. pick.go     the pool chooses a backend, or the session waits in the pool's queue
-//  4. dial.go     it is connected to, or the next one is; a slow try may be hedged
-//  5. greet.go    the PROXY header goes out with the client's first bytes
-//  6. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded
-//  7. deliver.go  after a reset, what had been read still reaches the other side
-//  8. finish.go   both sockets are closed, the lease ends, the Record is handed over
+//  3. identify.go  from a trusted source, the PROXY header is read that names the client
+//  4. pick.go     the pool chooses a backend, or the session waits in the pool's queue
+//  5. dial.go     it is connected to, or the next one is; a slow try may be hedged
+//  6. greet.go    the PROXY header goes out with the client's first bytes
+//  7. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded
+//  8. deliver.go  after a reset, what had been read still reaches the other side
+//  9. finish.go   both sockets are closed, the lease ends, the Record is handed over
 //
 // Under the walk: side.go is one socket of a session, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps;
 // wheel.go keeps the clocks; balance.go spreads sessions over loops. server.go is the configuration, serve.go the life of the whole,

@@ -85,7 +85,7 @@ func (s *session) record(r *Record, cause Cause) {
 	}
 	if t := s.trace; t != nil {
 		r.Tries = append(r.Tries, t.tries...)
-		r.Queue, r.Local, r.UniqueID = durationOf(t.queued), t.local, t.uniqueID
+		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.queued), t.via, t.local, t.uniqueID
 	}
 	if c := s.setup; c != nil && c.waiter != nil {
 		r.Queue = durationOf(now - c.queued)

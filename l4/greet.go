@@ -21,11 +21,12 @@ func (s *session) greet() (stage, Cause) {
 	}
 	header, err := s.proxyHeader()
 	if err != nil {
-		return greeting, InternalBug
+		return greeting, ProxyRefused // what a trusted source sent along does not fit into a header of ours
 	}
-	buf := append(s.loop.buf[:0], header...)
-	if s.client.readable {
-		n, errno := s.client.recv(buf[len(buf) : len(buf)+readSize])
+	buf := append(append(s.loop.buf[:0], header...), s.up.held...)
+	s.up.held = nil
+	if room := buf[len(buf):cap(buf)]; s.client.readable && len(room) > 0 {
+		n, errno := s.client.recv(room[:min(len(room), readSize)])
 		n = max(n, 0)
 		s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN
 		s.up.read += uint64(n)
@@ -38,9 +39,11 @@ func (s *session) greet() (stage, Cause) {
 
 // proxyHeader builds the header (PROXY protocol specification, sections 2.1 and 2.2).
 func (s *session) proxyHeader() ([]byte, error) {
-	server, local := s.loop.server, localAddress(s.client.fd)
-	s.traced().local = local
-	h := proxyAddresses(s, local)
+	server, t := s.loop.server, s.traced()
+	if t.local.IsZero() {
+		t.local = localAddress(s.client.fd)
+	}
+	h := proxyAddresses(s, t.local)
 	h.Version = byte(server.ProxyOut)
 	if server.ProxyOut != ProxyV2 {
 		return h.Format()
@@ -61,7 +64,7 @@ func (s *session) proxyHeader() ([]byte, error) {
 func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 	from, to := s.peer, local.TCP()
 	switch {
-	case s.listener.unix:
+	case s.listener.unix && !from.IsValid():
 		if s.loop.server.ProxyOut == ProxyV1 { // the text header knows no UNIX sockets
 			return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: proxyproto.UNSPEC}
 		}
@@ -82,6 +85,9 @@ func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 func (s *session) proxyTLVs() []proxyproto.TLV {
 	var tlvs []proxyproto.TLV
 	server := s.loop.server
+	if server.ProxyTLV&ProxyReceived != 0 {
+		tlvs = append(tlvs, s.receivedTLVs()...)
+	}
 	if server.ProxyTLV&ProxyUniqueID != 0 {
 		id := server.uniqueID()
 		s.traced().uniqueID = hex.EncodeToString(id)
@@ -89,6 +95,20 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 	}
 	if server.ProxyTLV&ProxyCRC32C != 0 {
 		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.PP2_TYPE_CRC32C, Value: make([]byte, crc32.Size)})
+	}
+	return tlvs
+}
+
+// receivedTLVs returns what came with the client's introduction, less what this header has of its own or has no use for.
+func (s *session) receivedTLVs() []proxyproto.TLV {
+	var tlvs []proxyproto.TLV
+	for _, t := range s.trace.tlvs {
+		switch {
+		case t.Type == proxyproto.PP2_TYPE_CRC32C, t.Type == proxyproto.PP2_TYPE_NOOP:
+		case t.Type == proxyproto.PP2_TYPE_UNIQUE_ID && s.loop.server.ProxyTLV&ProxyUniqueID != 0:
+		default:
+			tlvs = append(tlvs, t)
+		}
 	}
 	return tlvs
 }

@@ -106,6 +106,8 @@ func (s *session) clientLeft() bool {
 	switch {
 	case !s.client.hungUp:
 		return false
+	case len(s.up.held) > 0: // came behind a PROXY header
+		return socketError(s.client.fd) != 0
 	case socketError(s.client.fd) != 0:
 		return true
 	}

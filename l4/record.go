@@ -12,9 +12,10 @@ const maxTries = 16
 // A Record is what became of one session. finish fills it and hands it to Server.Finished; it is used again for the next
 // session as soon as that returns.
 type Record struct {
-	ID       uint64 // counts up from 1 since the process started
-	Listener string // as the operator named it
-	Client   pool.Address
+	ID       uint64       // counts up from 1 since the process started
+	Listener string       // as the operator named it
+	Client   pool.Address // where a PROXY header named it, that
+	Via      pool.Address // who sent that header; zero where none did
 	Local    pool.Address // the address the client connected to; zero where nothing needed it
 	Backend  string       // the name of the backend that was used, "" where none was connected
 	Address  pool.Address // where that backend was reached

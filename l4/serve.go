@@ -322,6 +322,16 @@ func (s *Server) log() *slog.Logger {
 
 func (s *Server) random() float64 { return mathrand.Float64() }
 
+// trusts reports whether a PROXY header is required from peer. A UNIX socket's peer has no address, so none is.
+func (s *Server) trusts(peer netip.AddrPort) bool {
+	for _, p := range s.ProxyIn {
+		if p.Contains(peer.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
 // connectBudget is how long all tries of one client may take.
 func (s *Server) connectBudget() int64 {
 	if s.ConnectBudget > 0 {

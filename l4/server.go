@@ -32,6 +32,9 @@ type Server struct {
 	UserTimeout      time.Duration // a peer that acknowledges nothing for this long is dead (TCP_USER_TIMEOUT); 0: the kernel's rule
 	KeepAlive        time.Duration // a silent peer is probed after this long, and dropped after three unanswered probes; 0: never
 
+	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
+	ProxyTimeout time.Duration  // from accept to the whole header
+
 	ProxyOut ProxyVersion // which PROXY protocol header a backend gets
 	ProxyTLV ProxyTLV     // what a version 2 header carries beside the addresses
 
@@ -60,6 +63,7 @@ type ProxyTLV uint8
 const (
 	ProxyCRC32C   ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
 	ProxyUniqueID                      // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
+	ProxyReceived                      // what came with the header of a trusted source, checksum and padding left out
 )
 
 // DefaultServer returns a Server for p with the default of every limit.
@@ -69,6 +73,7 @@ func DefaultServer(p *pool.Pool) *Server {
 		ConnectTimeout:   5 * time.Second,
 		Tries:            3,
 		QueueTimeout:     5 * time.Second,
+		ProxyTimeout:     5 * time.Second,
 		IdleTimeout:      time.Hour,
 		HalfCloseTimeout: 5 * time.Minute,
 		LifetimeJitter:   0.1,

@@ -3,6 +3,7 @@ package l4
 import (
 	"net/netip"
 
+	"github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
 
 	"forebay/pool"
@@ -53,9 +54,11 @@ const (
 
 // A trace is what a session remembers of an eventful start.
 type trace struct {
-	tries    []Try // those that failed
-	queued   int64 // ns spent waiting for a backend with room
-	local    pool.Address
+	tries    []Try            // those that failed
+	queued   int64            // ns spent waiting for a backend with room
+	via      pool.Address     // who introduced the client
+	local    pool.Address     // what the client connected to, as far as somebody wanted to know
+	tlvs     []proxyproto.TLV // what came with the introduction
 	uniqueID string
 	look     int64 // when delivering asks again whether the last bytes were acknowledged
 	looks    uint8 // how often it has
@@ -73,12 +76,13 @@ type stage uint8
 
 // The stages, in the order of the walk.
 const (
-	picking    stage = iota // choose a backend, or join the queue
-	queueing                // wait for a backend with room
-	dialing                 // connect to it, or to the next one
-	greeting                // send the PROXY header and the client's first bytes
-	relaying                // move bytes both ways until both sides are done
-	delivering              // one side is lost: hand the other what was read from it
+	identifying stage = iota // read the PROXY header that a trusted source must send
+	picking                  // choose a backend, or join the queue
+	queueing                 // wait for a backend with room
+	dialing                  // connect to it, or to the next one
+	greeting                 // send the PROXY header and the client's first bytes
+	relaying                 // move bytes both ways until both sides are done
+	delivering               // one side is lost: hand the other what was read from it
 )
 
 // step takes s as far as it can go now. A stage that must wait returns itself, and the loop calls step again when a socket, a clock or a
@@ -103,6 +107,8 @@ func (s *session) step() {
 
 func (s *session) run() (stage, Cause) {
 	switch s.stage {
+	case identifying:
+		return s.identify()
 	case picking:
 		return s.pick()
 	case queueing:
@@ -163,6 +169,8 @@ func (s *session) watch(which int32, e *side) bool {
 // it fires too early, it is armed again.
 func (s *session) deadline() int64 {
 	switch s.stage {
+	case identifying:
+		return min(s.ends, s.began+int64(s.loop.server.ProxyTimeout))
 	case queueing:
 		return min(s.ends, s.setup.queued+int64(s.loop.server.QueueTimeout))
 	case dialing:

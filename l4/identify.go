@@ -1,0 +1,226 @@
+package l4
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net"
+	"net/netip"
+
+	"github.com/pires/go-proxyproto"
+	"golang.org/x/sys/unix"
+
+	"forebay/pool"
+)
+
+// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of pieces; what stands behind
+// it is the client's first bytes. From such a source it is required: whatever else comes ends the session.
+func (s *session) identify() (stage, Cause) {
+	for s.client.readable {
+		buf := s.loop.buf[:readSize]
+		n, errno := s.client.recv(buf)
+		s.up.keep(buf[:max(n, 0)])
+		switch size, err := proxyHeaderSize(s.up.held); {
+		case err != nil:
+			return identifying, ProxyRefused
+		case size > 0:
+			return s.identified(size)
+		}
+		if s.client.ended || errno != 0 && errno != unix.EAGAIN {
+			return identifying, ClientLeft
+		}
+	}
+	if s.loop.now >= s.began+int64(s.loop.server.ProxyTimeout) {
+		return identifying, ProxyTimeout
+	}
+	return identifying, CauseNone
+}
+
+// identified takes the complete header off the client's bytes and believes it.
+func (s *session) identified(size int) (stage, Cause) {
+	in, err := parseProxyHeader(s.up.held[:size])
+	if err != nil {
+		return identifying, ProxyRefused
+	}
+	rest := s.up.held[size:]
+	s.up.read = uint64(len(rest))
+	s.up.ended = s.client.ended
+	if len(rest) == 0 {
+		rest = nil
+	}
+	s.up.held = rest
+	t := s.traced()
+	t.via, t.tlvs = pool.TCPAddress(s.peer), in.tlvs
+	if in.source.IsValid() {
+		s.peer, t.local = in.source, pool.TCPAddress(in.destination)
+	}
+	return picking, CauseNone
+}
+
+// An introduction is what a PROXY header says. Its addresses are not valid where it names none that Forebay could use: then those of
+// the connection stand.
+type introduction struct {
+	source, destination netip.AddrPort
+	tlvs                []proxyproto.TLV
+}
+
+// Sizes of the PROXY protocol (specification, sections 2.1 and 2.2).
+const (
+	proxyV1Most      = 107 // with its CRLF
+	proxyV2Fixed     = 16  // signature, version and command, family, length
+	proxyV2CommandAt = 12
+	proxyV2FamilyAt  = 13
+	proxyV2LengthAt  = 14
+)
+
+var errNoProxyHeader = errors.New("no PROXY header")
+
+// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as soon as it can't be one.
+func proxyHeaderSize(b []byte) (int, error) {
+	const v1 = "PROXY "
+	switch {
+	case len(b) == 0:
+		return 0, nil
+	case startsAlike(b, []byte(v1)):
+		if end := bytes.IndexByte(b[:min(len(b), proxyV1Most)], '\n'); end >= 0 {
+			return end + 1, nil
+		}
+		if len(b) >= proxyV1Most {
+			return 0, fmt.Errorf("%w: no line end within %d bytes", errNoProxyHeader, proxyV1Most)
+		}
+		return 0, nil
+	case !startsAlike(b, proxyproto.SIGV2):
+		return 0, errNoProxyHeader
+	case len(b) < proxyV2Fixed:
+		return 0, nil
+	}
+	size := proxyV2Fixed + int(binary.BigEndian.Uint16(b[proxyV2LengthAt:]))
+	if len(b) < size {
+		return 0, nil
+	}
+	return size, nil
+}
+
+// startsAlike reports whether b and want are the same as far as both go.
+func startsAlike(b, want []byte) bool {
+	n := min(len(b), len(want))
+	return bytes.Equal(b[:n], want[:n])
+}
+
+// parseProxyHeader reads one whole header, and refuses one that a sender which keeps to the specification can't have sent.
+func parseProxyHeader(b []byte) (introduction, error) {
+	switch {
+	case isUnknownV1(b):
+		return introduction{}, nil
+	case b[0] != proxyproto.SIGV2[0]:
+		return parseAddresses(b)
+	}
+	addresses := proxyV2Fixed
+	if b[proxyV2CommandAt] == byte(proxyproto.PROXY) {
+		addresses += addressesSize(proxyproto.AddressFamilyAndProtocol(b[proxyV2FamilyAt]))
+	}
+	if addresses > len(b) {
+		return introduction{}, proxyproto.ErrInvalidLength
+	}
+	in, err := parseAddresses(withoutRest(b[:addresses]))
+	if err != nil || b[proxyV2CommandAt] == byte(proxyproto.LOCAL) {
+		return in, err // what a LOCAL header carries is to be skipped, whatever it is
+	}
+	if in.tlvs, err = proxyproto.SplitTLVs(b[addresses:]); err != nil {
+		return introduction{}, err
+	}
+	return in, checkProxySum(b, addresses)
+}
+
+// withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses alone: it refuses more than
+// 4 KiB behind them unless a variable of its package is changed.
+func withoutRest(b []byte) []byte {
+	short := bytes.Clone(b)
+	binary.BigEndian.PutUint16(short[proxyV2LengthAt:], uint16(len(b)-proxyV2Fixed))
+	return short
+}
+
+// addressesSize is how many bytes the addresses of a family take (section 2.2).
+func addressesSize(f proxyproto.AddressFamilyAndProtocol) int {
+	switch {
+	case f.IsIPv4():
+		return 2*4 + 2*2
+	case f.IsIPv6():
+		return 2*16 + 2*2
+	case f.IsUnix():
+		return 2 * 108
+	}
+	return 0
+}
+
+// parseAddresses reads a header that has addresses and nothing behind them.
+func parseAddresses(b []byte) (introduction, error) {
+	if isNameless(b) {
+		return introduction{}, nil
+	}
+	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
+	switch {
+	case err != nil:
+		return introduction{}, err
+	case h.Command.IsLocal():
+		return introduction{}, nil // the sender speaks for itself
+	case !h.TransportProtocol.IsStream():
+		return introduction{}, fmt.Errorf("family and transport %#x are not those of a stream", byte(h.TransportProtocol))
+	}
+	source, _ := h.SourceAddr.(*net.TCPAddr)
+	destination, _ := h.DestinationAddr.(*net.TCPAddr)
+	if source == nil || destination == nil {
+		return introduction{}, nil // of a UNIX socket
+	}
+	return introduction{source: plain(source), destination: plain(destination)}, nil
+}
+
+// isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for the connection and
+// can't say whom it is from. The specification leaves it to the receiver to accept that.
+func isNameless(b []byte) bool {
+	return len(b) >= proxyV2Fixed && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
+}
+
+// isUnknownV1 reports whether b is a text header of the protocol UNKNOWN: whatever stands behind that word up to the line's end is to be
+// ignored (section 2.1).
+func isUnknownV1(b []byte) bool {
+	rest, ok := bytes.CutPrefix(b, []byte("PROXY UNKNOWN"))
+	return ok && bytes.HasSuffix(rest, []byte("\r\n")) && (rest[0] == ' ' || rest[0] == '\r')
+}
+
+// plain returns a as an AddrPort, an IPv4 address as such and not mapped into IPv6.
+func plain(a *net.TCPAddr) netip.AddrPort {
+	ap := a.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// checkProxySum verifies the checksum of a version 2 header that has one among the fields that begin at fields, which are whole: CRC32C
+// over all of the header, the checksum's own bytes taken as zero (section 2.2.3).
+func checkProxySum(b []byte, fields int) error {
+	const head = 3 // type and length
+	for at := fields; at < len(b); {
+		size := int(binary.BigEndian.Uint16(b[at+1:]))
+		if proxyproto.PP2Type(b[at]) == proxyproto.PP2_TYPE_CRC32C {
+			return checkSumAt(b, at+head, size)
+		}
+		at += head + size
+	}
+	return nil
+}
+
+func checkSumAt(b []byte, at, size int) error {
+	if size != crc32.Size {
+		return fmt.Errorf("a checksum of %d bytes, want %d", size, crc32.Size)
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Update(0, table, b[:at])
+	sum = crc32.Update(sum, table, make([]byte, crc32.Size))
+	sum = crc32.Update(sum, table, b[at+crc32.Size:])
+	if got := binary.BigEndian.Uint32(b[at:]); got != sum {
+		return fmt.Errorf("checksum %#x, want %#x", got, sum)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package l4
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"forebay/l4/l4test"
+	"forebay/pool"
+)
+
+// v2 makes a version 2 header of a command and family byte, addresses and fields.
+func v2(command, family byte, rest ...[]byte) string {
+	body := bytes.Join(rest, nil)
+	b := append(bytes.Clone(proxyproto.SIGV2), command, family)
+	return string(append(binary.BigEndian.AppendUint16(b, uint16(len(body))), body...))
+}
+
+func tlv(kind byte, value string) []byte {
+	return append(binary.BigEndian.AppendUint16([]byte{kind}, uint16(len(value))), value...)
+}
+
+// sealed fills in the checksum of a header whose last field is one.
+func sealed(header string) string {
+	b := []byte(header)
+	sealProxyHeader(b)
+	return string(b)
+}
+
+var (
+	inet4 = []byte{192, 0, 2, 1, 198, 51, 100, 2, 0x10, 0xe1, 0, 80}
+	inet6 = append(append(netip.MustParseAddr("2001:db8::1").AsSlice(), netip.MustParseAddr("2001:db8::2").AsSlice()...), 0x10, 0xe1, 0, 80)
+	paths = make([]byte, 216)
+)
+
+// proxyVectors are headers and the source each names: "" where the connection's own stands, "refused" where it must not be believed.
+var proxyVectors = []struct{ name, header, source string }{
+	{"v1 TCP4", "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\n", "192.0.2.1:4321"},
+	{"v1 TCP6", "PROXY TCP6 2001:db8::1 2001:db8::2 4321 80\r\n", "[2001:db8::1]:4321"},
+	{"v1 UNKNOWN", "PROXY UNKNOWN\r\n", ""},
+	{"v1 UNKNOWN with anything", "PROXY UNKNOWN ffff:f...f:ffff 1 \x00 what ever\r\n", ""},
+	{"v1 UNKNOWN of 107 bytes", "PROXY UNKNOWN " + strings.Repeat("x", 107-16) + "\r\n", ""},
+	{"v1 too long", "PROXY UNKNOWN " + strings.Repeat("x", 108-16) + "\r\n", "refused"},
+	{"v1 without CR", "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\n", "refused"},
+	{"v1 port too large", "PROXY TCP4 192.0.2.1 198.51.100.2 65536 80\r\n", "refused"},
+	{"v1 port with a zero before it", "PROXY TCP4 192.0.2.1 198.51.100.2 04321 80\r\n", "refused"},
+	{"v1 address out of range", "PROXY TCP4 192.0.2.256 198.51.100.2 4321 80\r\n", "refused"},
+	{"v1 addresses of the other family", "PROXY TCP4 2001:db8::1 2001:db8::2 4321 80\r\n", "refused"},
+	{"v1 unknown protocol", "PROXY UDP4 192.0.2.1 198.51.100.2 4321 80\r\n", "refused"},
+	{"v1 word that only begins so", "PROXY UNKNOWNS\r\n", "refused"},
+	{"v1 a field too many", "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80 1\r\n", "refused"},
+	{"v2 IPv4", v2(0x21, 0x11, inet4), "192.0.2.1:4321"},
+	{"v2 IPv6", v2(0x21, 0x21, inet6), "[2001:db8::1]:4321"},
+	{"v2 UNIX", v2(0x21, 0x31, paths), ""},
+	{"v2 UNSPEC", v2(0x21, 0x00), ""},
+	{"v2 UNSPEC with fields", v2(0x21, 0x00, tlv(0x05, "id")), ""},
+	{"v2 fields", v2(0x21, 0x11, inet4, tlv(0x02, "a.example"), tlv(0x04, "\x00\x00")), "192.0.2.1:4321"},
+	{"v2 60 KiB of fields", v2(0x21, 0x11, inet4, tlv(0xe0, strings.Repeat("x", 60<<10))), "192.0.2.1:4321"},
+	{"v2 checksum", sealed(v2(0x21, 0x11, inet4, tlv(0x04, "pad"), tlv(0x03, "\x00\x00\x00\x00"))), "192.0.2.1:4321"},
+	{"v2 wrong checksum", v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00\x01")), "refused"},
+	{"v2 checksum of three bytes", v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00")), "refused"},
+	{"v2 LOCAL", v2(0x20, 0x00), ""},
+	{"v2 LOCAL with addresses", v2(0x20, 0x11, inet4), ""},
+	{"v2 LOCAL with a family and no addresses", v2(0x20, 0x11), ""},
+	{"v2 LOCAL with rubbish", v2(0x20, 0x11, []byte("\xffrubbish")), ""},
+	{"v2 addresses cut short", v2(0x21, 0x11, inet4[:11]), "refused"},
+	{"v2 field that overruns", v2(0x21, 0x11, inet4, []byte{0x05, 0, 9, 'x'}), "refused"},
+	{"v2 field without length", v2(0x21, 0x11, inet4, []byte{0x05, 0}), "refused"},
+	{"v2 version 1", v2(0x11, 0x11, inet4), "refused"},
+	{"v2 unknown command", v2(0x22, 0x11, inet4), "refused"},
+	{"v2 unknown family", v2(0x21, 0x41, inet4), "refused"},
+	{"v2 unknown transport", v2(0x21, 0x13, inet4), "refused"},
+	{"v2 datagrams", v2(0x21, 0x12, inet4), "refused"},
+	{"nothing of the kind", "GET / HTTP/1.1\r\n\r\n", "refused"},
+}
+
+func TestProxyHeaders(t *testing.T) {
+	for _, v := range proxyVectors {
+		t.Run(v.name, func(t *testing.T) {
+			got := "refused"
+			if size, err := proxyHeaderSize([]byte(v.header)); err == nil && size > 0 {
+				if size != len(v.header) {
+					t.Fatalf("its size is %d, want %d", size, len(v.header))
+				}
+				if in, err := parseProxyHeader([]byte(v.header)); err == nil {
+					got = pool.TCPAddress(in.source).String()
+				}
+			}
+			if got != v.source {
+				t.Errorf("source %q, want %q", got, v.source)
+			}
+		})
+	}
+}
+
+// TestProxyHeaderInPieces cuts each good header at every byte: no part of it may be taken for a whole or refused.
+func TestProxyHeaderInPieces(t *testing.T) {
+	for _, v := range proxyVectors {
+		if v.source == "refused" {
+			continue
+		}
+		for n := range min(len(v.header), 300) {
+			if size, err := proxyHeaderSize([]byte(v.header[:n])); size != 0 || err != nil {
+				t.Fatalf("%s, %d bytes of %d: size %d, %v; want more to be asked for", v.name, n, len(v.header), size, err)
+			}
+		}
+	}
+}
+
+// trusting starts a Server that takes its clients for trusted proxies, in front of a backend.
+func trusting(t *testing.T, configure func(*Server), backend string) *testServer {
+	return serve(t, func(s *Server) {
+		s.ProxyIn = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		if configure != nil {
+			configure(s)
+		}
+	}, backend)
+}
+
+func TestIntroducedClientIsRelayedAndRecorded(t *testing.T) {
+	s := trusting(t, nil, l4test.Echo(t).Addr())
+	header := v2(0x21, 0x11, inet4, tlv(0x05, "id"))
+	p := l4test.Dial(t, s.addr).SendEach(header).Send("hello").Expect("hello").CloseWrite().ExpectEOF()
+	r := s.record(t, ClientClosed)
+	if r.Client.String() != "192.0.2.1:4321" || r.Via.String() != p.Addr().String() || r.Local.String() != "198.51.100.2:80" {
+		t.Errorf("client %v via %v to %v", r.Client, r.Via, r.Local)
+	}
+	if r.FromClient != 5 || r.ToBackend != 5 {
+		t.Errorf("%d bytes read, %d passed on; want 5: the header does not count", r.FromClient, r.ToBackend)
+	}
+}
+
+func TestBytesBehindTheHeaderArriveFirst(t *testing.T) {
+	s := trusting(t, nil, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\nab").Send("cd").Expect("abcd").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
+
+// TestHeaderIsPassedOn has a header come in as text and go out as binary, with the fields that were received.
+func TestHeaderIsPassedOn(t *testing.T) {
+	backend := l4test.Serve(t, func(p *l4test.Peer) {
+		want := v2(0x21, 0x11, inet4, tlv(0x02, "a.example")) + "x"
+		p.Expect(want).Send("y").ExpectEOF()
+	})
+	s := trusting(t, func(s *Server) { s.ProxyOut, s.ProxyTLV = ProxyV2, ProxyReceived }, backend.Addr())
+	header := sealed(v2(0x21, 0x11, inet4, tlv(0x02, "a.example"), tlv(0x03, "\x00\x00\x00\x00")))
+	l4test.Dial(t, s.addr).Send(header + "x").Expect("y").CloseWrite().ExpectEOF()
+	backend.AwaitDone(1)
+}
+
+func TestTrustedSourceMustSendAHeader(t *testing.T) {
+	backend := l4test.Echo(t)
+	s := trusting(t, func(s *Server) { s.ProxyTimeout = 200 * time.Millisecond }, backend.Addr())
+	l4test.Dial(t, s.addr).Send("hello, this is no header").ExpectResetSoon()
+	s.record(t, ProxyRefused)
+	l4test.Dial(t, s.addr).Send("PROXY TCP4 ").ExpectReset()
+	if r := s.record(t, ProxyTimeout); r.Total < 200*time.Millisecond {
+		t.Errorf("waited %v, want 200ms", r.Total)
+	}
+	l4test.Dial(t, s.addr).Close()
+	s.record(t, ClientLeft)
+	if n := backend.Accepted(); n != 0 {
+		t.Errorf("the backend saw %d of them", n)
+	}
+}
+
+func TestHeaderOfAnotherSourceIsData(t *testing.T) {
+	s := serve(t, func(s *Server) { s.ProxyIn = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }, l4test.Echo(t).Addr())
+	const header = "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\n"
+	l4test.Dial(t, s.addr).Send(header).Expect(header).CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
+
+func FuzzProxyHeader(f *testing.F) {
+	for _, v := range proxyVectors {
+		f.Add([]byte(v.header))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		size, err := proxyHeaderSize(b)
+		if err != nil || size == 0 {
+			return
+		}
+		in, err := parseProxyHeader(b[:size])
+		if err != nil {
+			return
+		}
+		if in.source.IsValid() != in.destination.IsValid() {
+			t.Errorf("%q: source %v, destination %v", b[:size], in.source, in.destination)
+		}
+	})
+}
+
+func TestChecksumIsThatOfTheSpecification(t *testing.T) {
+	header := sealed(v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00\x00")))
+	zeroed := []byte(header)
+	sum := binary.BigEndian.Uint32(zeroed[len(zeroed)-4:])
+	copy(zeroed[len(zeroed)-4:], "\x00\x00\x00\x00")
+	if want := crc32.Checksum(zeroed, crc32.MakeTable(crc32.Castagnoli)); sum != want {
+		t.Errorf("checksum %#x, want %#x", sum, want)
+	}
+}
