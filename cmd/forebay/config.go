@@ -33,8 +33,11 @@ type config struct {
 	UserTimeout      duration // 0: the kernel's rule
 	KeepAlive        duration // 0: never
 
-	ProxyOut proxyVersion
-	ProxyTLV proxyTLV
+	ProxyIn      []prefix
+	ProxyTimeout duration
+	ProxyOut     proxyVersion
+	ProxyTLV     proxyTLV
+	ProxyPassTLV toggle
 
 	Log      logFormat
 	LogFile  text // "": standard output
@@ -59,6 +62,7 @@ func defaultConfig() *config {
 		LifetimeJitter:   share(s.LifetimeJitter),
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
+		ProxyTimeout:     duration(s.ProxyTimeout),
 		DrainTimeout:     duration(30 * time.Second),
 	}
 }
@@ -101,5 +105,12 @@ func (c *config) server(p *pool.Pool) *l4.Server {
 	s.KeepAlive = time.Duration(c.KeepAlive)
 	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
 	s.ProxyTLV = l4.ProxyTLV(c.ProxyTLV)
+	if c.ProxyPassTLV {
+		s.ProxyTLV |= l4.ProxyReceived
+	}
+	for _, p := range c.ProxyIn {
+		s.ProxyIn = append(s.ProxyIn, p.Prefix)
+	}
+	s.ProxyTimeout = time.Duration(c.ProxyTimeout)
 	return s
 }

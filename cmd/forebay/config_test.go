@@ -14,7 +14,7 @@ import (
 func TestEveryFlagReachesTheServer(t *testing.T) {
 	c := read(nil, strings.Fields("--connect-timeout 1s --tries 4 --connect-budget 2s --hedge-after 150ms --source 127.0.0.1 --source ::1 "+
 		"--queue-timeout 3s --idle-timeout 4s --half-close-timeout 5s --max-lifetime 6s --lifetime-jitter 7% --user-timeout 8s --keep-alive 9s "+
-		"--proxy-out v2 --proxy-tlv crc32c,unique-id --loops 2 a:1")...)
+		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-timeout 2s --proxy-pass-tlv --loops 2 a:1")...)
 	if err := c.faults.err(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,9 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		UserTimeout:      8 * time.Second,
 		KeepAlive:        9 * time.Second,
 		ProxyOut:         l4.ProxyV2,
-		ProxyTLV:         l4.ProxyCRC32C | l4.ProxyUniqueID,
+		ProxyTLV:         l4.ProxyCRC32C | l4.ProxyUniqueID | l4.ProxyReceived,
+		ProxyIn:          []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
+		ProxyTimeout:     2 * time.Second,
 	}
 	compareServers(t, c.config.server(nil), want)
 }

@@ -90,10 +90,16 @@ func settingsOf(c *config) []*setting {
 		{group: groupLimits, name: "keep-alive", arg: "TIME", value: one(&c.KeepAlive),
 			meaning: "probe a peer that was silent for this time; 0: never"},
 
+		{group: groupProxying, name: "proxy-in", arg: "CIDR", value: many(&c.ProxyIn), shown: "none",
+			meaning: "require a header, v1 or v2, from these sources and believe it; repeatable"},
+		{group: groupProxying, name: "proxy-timeout", arg: "TIME", value: one(&c.ProxyTimeout),
+			meaning: "how long that header may take to arrive"},
 		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),
 			meaning: "tell backends who the client is, by a header: v1, v2 or off"},
 		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: one(&c.ProxyTLV), shown: "none",
 			meaning: "fields to add to a v2 header: crc32c,unique-id"},
+		{group: groupProxying, name: "proxy-pass-tlv", value: one(&c.ProxyPassTLV),
+			meaning: "pass on the fields of the header that came in"},
 
 		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log),
 			meaning: "access log as text or json, or off; auto: text on a terminal, else json"},

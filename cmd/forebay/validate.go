@@ -97,7 +97,24 @@ func (c *commandLine) validateLimits() {
 }
 
 func (c *commandLine) validateProxy() {
-	if c.config.ProxyTLV != 0 && l4.ProxyVersion(c.config.ProxyOut) != l4.ProxyV2 {
+	cfg := c.config
+	if len(cfg.ProxyIn) > 0 && cfg.ProxyTimeout == 0 {
+		c.refuse("proxy-timeout", "0 leaves no time for a header to arrive; write 5s")
+	}
+	if c.given("proxy-timeout") && len(cfg.ProxyIn) == 0 {
+		c.refuse("proxy-timeout", "no header is looked for without --proxy-in")
+	}
+	if cfg.ProxyPassTLV && (len(cfg.ProxyIn) == 0 || l4.ProxyVersion(cfg.ProxyOut) != l4.ProxyV2) {
+		c.refuse("proxy-pass-tlv", "fields come in with --proxy-in and go out with --proxy-out v2; both are needed")
+	}
+	seen := map[prefix]bool{}
+	for _, p := range cfg.ProxyIn {
+		if seen[p] {
+			c.refuse("proxy-in", "%s is there twice", p)
+		}
+		seen[p] = true
+	}
+	if cfg.ProxyTLV != 0 && l4.ProxyVersion(cfg.ProxyOut) != l4.ProxyV2 {
 		c.refuse("proxy-tlv", "only a version 2 header has such fields; add --proxy-out v2")
 	}
 }

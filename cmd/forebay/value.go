@@ -186,6 +186,25 @@ func (l *localIP) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// A prefix is a range of IP addresses; one address alone is a range of one.
+type prefix struct{ netip.Prefix }
+
+func (p *prefix) UnmarshalText(text []byte) error {
+	if ip, err := netip.ParseAddr(string(text)); err == nil {
+		p.Prefix = netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen())
+		return nil
+	}
+	parsed, err := netip.ParsePrefix(string(text))
+	switch {
+	case err != nil || parsed.Addr().Is4In6():
+		return fmt.Errorf("%q is no range of addresses; write one like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7", text)
+	case parsed != parsed.Masked():
+		return fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, parsed.Masked())
+	}
+	p.Prefix = parsed
+	return nil
+}
+
 // A text is any text.
 type text string
 

@@ -7,7 +7,8 @@
 //	session              a number that counts up from 1 since the process started
 //	cause                who ended the session and how; the names are those of l4.Cause
 //	listener             the listen address as the operator wrote it
-//	client               where the client connected from
+//	client               where the client connected from, by a trusted source's PROXY header where there was one
+//	via                  who sent that header
 //	local                the address the client connected to, where something needed to know it
 //	backend              the name of the backend that was used
 //	address              where that backend was reached

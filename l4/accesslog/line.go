@@ -23,6 +23,7 @@ func appendRecord(b []byte, f Format, r *l4.Record) []byte {
 		string("cause", r.Cause.String()).
 		string("listener", r.Listener).
 		address("client", r.Client).
+		address("via", r.Via).
 		address("local", r.Local).
 		string("backend", r.Backend).
 		address("address", r.Address).

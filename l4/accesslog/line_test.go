@@ -20,7 +20,7 @@ func tcp(s string) pool.Address { return pool.TCPAddress(netip.MustParseAddrPort
 // served is a session that went well at the second try.
 func served() *l4.Record {
 	return &l4.Record{
-		ID: 7, Listener: ":8080", Client: tcp("192.0.2.1:40000"), Local: tcp("192.0.2.9:8080"),
+		ID: 7, Listener: ":8080", Client: tcp("192.0.2.1:40000"), Via: tcp("192.0.2.8:33000"), Local: tcp("192.0.2.9:8080"),
 		Backend: "localhost:8001", Address: tcp("127.0.0.1:8001"),
 		Start: time.Date(2026, 3, 4, 5, 6, 7, 89_012_345, time.FixedZone("", 3600)),
 		Queue: 0, Connect: 1234 * time.Microsecond, FirstByte: 56 * time.Millisecond, Total: 61*time.Second + 5*time.Microsecond,
@@ -52,7 +52,7 @@ func TestLines(t *testing.T) {
 		want   string
 	}{
 		{"served", JSON, served(), `{"time":"2026-03-04T04:06:07.089012Z","session":7,"cause":"client-closed","listener":":8080",` +
-			`"client":"192.0.2.1:40000","local":"192.0.2.9:8080","backend":"localhost:8001","address":"127.0.0.1:8001",` +
+			`"client":"192.0.2.1:40000","via":"192.0.2.8:33000","local":"192.0.2.9:8080","backend":"localhost:8001","address":"127.0.0.1:8001",` +
 			`"tries":[{"backend":"localhost:8000","address":"[::1]:8000","result":"refused","took":0.000090},` +
 			`{"backend":"localhost:8001","address":"127.0.0.1:8001","result":"connected","took":0.001100}],` +
 			`"queue":0.000000,"connect":0.001234,"first_byte":0.056000,"total":61.000005,` +
@@ -60,14 +60,14 @@ func TestLines(t *testing.T) {
 			`"client_rtt":0.025000,"client_retransmits":3,"client_unacked":12,` +
 			`"backend_rtt":0.000040,"backend_retransmits":0,"backend_unacked":0,"unique_id":"ab12"}`},
 		{"served", Text, served(), `time=2026-03-04T04:06:07.089012Z session=7 cause=client-closed listener=:8080 ` +
-			`client=192.0.2.1:40000 local=192.0.2.9:8080 backend=localhost:8001 address=127.0.0.1:8001 ` +
+			`client=192.0.2.1:40000 via=192.0.2.8:33000 local=192.0.2.9:8080 backend=localhost:8001 address=127.0.0.1:8001 ` +
 			`tries=localhost:8000/refused/0.000090,localhost:8001/connected/0.001100 ` +
 			`queue=0.000000 connect=0.001234 first_byte=0.056000 total=61.000005 ` +
 			`from_client=64 to_backend=64 from_backend=512 to_client=500 ` +
 			`client_rtt=0.025000 client_retransmits=3 client_unacked=12 ` +
 			`backend_rtt=0.000040 backend_retransmits=0 backend_unacked=0 unique_id=ab12`},
 		{"shed", JSON, shed(), `{"time":"0999-12-31T23:59:59.999999Z","session":8,"cause":"queue-timeout",` +
-			`"listener":"unix:/run/a b.sock","client":"unix:@","local":null,"backend":null,"address":null,"tries":null,` +
+			`"listener":"unix:/run/a b.sock","client":"unix:@","via":null,"local":null,"backend":null,"address":null,"tries":null,` +
 			`"queue":5.000000,"connect":0.000000,"first_byte":null,"total":5.000000,` +
 			`"from_client":1,"to_backend":0,"from_backend":0,"to_client":0,` +
 			`"client_rtt":null,"client_retransmits":0,"client_unacked":0,` +
