@@ -15,7 +15,7 @@ build: ## bin/forebay
 run: build ## four sample backends on 127.0.0.1:8000-8003 and a balancer on :8080
 	bin/forebay demo
 
-test: install-test-peers build lint unit scenarios scenarios-race ## everything below up to scenarios-race
+test: install-test-peers build lint unit scenarios scenarios-race ## lint, unit, scenarios and scenarios-race, with all set-up
 
 lint: ## gofmt, go vet, staticcheck
 	integration/lint
