@@ -71,6 +71,7 @@ func (s *session) record(r *Record, cause Cause) {
 		Listener:    s.listener.name,
 		Client:      pool.TCPAddress(s.peer),
 		Start:       l.server.epoch.Add(time.Duration(s.began)),
+		Connect:     -1,
 		FirstByte:   -1,
 		Total:       durationOf(now - s.began),
 		FromClient:  s.up.read,

@@ -22,7 +22,7 @@ type Record struct {
 
 	Start     time.Time     // when the connection was accepted
 	Queue     time.Duration // how long it waited for a backend with room
-	Connect   time.Duration // from the first pick to a connected backend, failed tries included
+	Connect   time.Duration // from the first pick to a connected backend, failed tries included; negative where none was
 	FirstByte time.Duration // from the backend's connection to its first byte; negative where none came
 	Total     time.Duration // from accept to close
 

@@ -30,7 +30,7 @@ type Server struct {
 	MaxLifetime      time.Duration // from accept; 0: no limit
 	LifetimeJitter   float64       // each session's MaxLifetime is shortened by up to this share of it, 0 to 1
 	UserTimeout      time.Duration // a peer that acknowledges nothing for this long is dead (TCP_USER_TIMEOUT); 0: the kernel's rule
-	KeepAlive        time.Duration // a silent peer is probed after this long, and dropped after three unanswered probes; 0: never
+	KeepAlive        time.Duration // a silent peer is probed after this long; one that answers none is dropped after UserTimeout, or without one after three probes; 0: never
 
 	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
 	ProxyTimeout time.Duration  // from accept to the whole header

@@ -39,7 +39,7 @@ func served() *l4.Record {
 func shed() *l4.Record {
 	return &l4.Record{
 		ID: 8, Listener: "unix:/run/a b.sock", Client: pool.UNIXAddress("@"),
-		Start: time.Date(999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), Queue: 5 * time.Second, Total: 5 * time.Second,
+		Start: time.Date(999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), Queue: 5 * time.Second, Connect: -1, Total: 5 * time.Second,
 		FromClient: 1, Cause: l4.QueueTimeout,
 	}
 }
@@ -68,12 +68,12 @@ func TestLines(t *testing.T) {
 			`backend_rtt=0.000040 backend_retransmits=0 backend_unacked=0 unique_id=ab12`},
 		{"shed", JSON, shed(), `{"time":"0999-12-31T23:59:59.999999Z","session":8,"cause":"queue-timeout",` +
 			`"listener":"unix:/run/a b.sock","client":"unix:@","via":null,"local":null,"backend":null,"address":null,"tries":null,` +
-			`"queue":5.000000,"connect":0.000000,"first_byte":null,"total":5.000000,` +
+			`"queue":5.000000,"connect":null,"first_byte":null,"total":5.000000,` +
 			`"from_client":1,"to_backend":0,"from_backend":0,"to_client":0,` +
 			`"client_rtt":null,"client_retransmits":0,"client_unacked":0,` +
 			`"backend_rtt":null,"backend_retransmits":0,"backend_unacked":0,"unique_id":null}`},
 		{"shed", Text, shed(), `time=0999-12-31T23:59:59.999999Z session=8 cause=queue-timeout listener="unix:/run/a b.sock" ` +
-			`client=unix:@ queue=5.000000 connect=0.000000 total=5.000000 ` +
+			`client=unix:@ queue=5.000000 total=5.000000 ` +
 			`from_client=1 to_backend=0 from_backend=0 to_client=0 client_retransmits=0 client_unacked=0 ` +
 			`backend_retransmits=0 backend_unacked=0`},
 	} {
