@@ -15,8 +15,8 @@ type listener struct {
 	unix bool
 }
 
-// An acceptor takes connections off the listeners' queues for one loop. Every running loop has one: the kernel wakes the first loop that sleeps
-// (EPOLLEXCLUSIVE), so that the others come in only while it is busy.
+// An acceptor takes connections off the listeners' queues for one loop. Every running loop has one: the kernel wakes the first loop that
+// sleeps (EPOLLEXCLUSIVE), so that the others come in only while it is busy.
 type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
@@ -108,8 +108,8 @@ func (l *loop) acceptBurst(q *acceptQueue) {
 	}
 }
 
-// acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees none left while one is
-// on its way.
+// acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees none left while one
+// is on its way.
 func (l *loop) acceptOne(q *acceptQueue) {
 	if !l.server.reserve() {
 		l.accept.paused = true

@@ -12,7 +12,7 @@
 //  8. deliver.go  after a reset, what had been read still reaches the other side
 //  9. finish.go   both sockets are closed, the lease ends, the Record is handed over
 //
-// Under the walk: side.go is one socket of a session, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps;
-// wheel.go keeps the clocks; balance.go spreads sessions over loops. server.go is the configuration, serve.go the life of the whole,
-// sys.go the system calls.
+// Under the walk: side.go is one socket of a session, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a
+// mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks; balance.go spreads sessions over loops. server.go is the
+// configuration, serve.go the life of the whole, sys.go the system calls.
 package l4

@@ -16,8 +16,8 @@ import (
 	"forebay/pool"
 )
 
-// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of pieces; what stands behind
-// it is the client's first bytes. From such a source it is required: whatever else comes ends the session.
+// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of pieces; what stands
+// behind it is the client's first bytes. From such a source it is required: whatever else comes ends the session.
 func (s *session) identify() (stage, Cause) {
 	for s.client.readable {
 		buf := s.loop.buf[:readSize]
@@ -78,7 +78,8 @@ const (
 
 var errNoProxyHeader = errors.New("no PROXY header")
 
-// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as soon as it can't be one.
+// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as soon as it can't be
+// one.
 func proxyHeaderSize(b []byte) (int, error) {
 	const v1 = "PROXY "
 	switch {
@@ -135,8 +136,8 @@ func parseProxyHeader(b []byte) (introduction, error) {
 	return in, checkProxySum(b, addresses)
 }
 
-// withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses alone: it refuses more than
-// 4 KiB behind them unless a variable of its package is changed.
+// withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses alone: it refuses
+// more than 4 KiB behind them unless a variable of its package is changed.
 func withoutRest(b []byte) []byte {
 	short := bytes.Clone(b)
 	binary.BigEndian.PutUint16(short[proxyV2LengthAt:], uint16(len(b)-proxyV2Fixed))

@@ -40,8 +40,8 @@ const (
 // pipesFor is how many pipes bulk flows may borrow under a limit: a few even under a small one.
 func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
 
-// MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the process itself
-// may need.
+// MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
+// process itself may need.
 func MaxConnsFor(limit uint64) int {
 	own := uint64(openDescriptors() + spareDescriptors + 2*pipesFor(limit))
 	if limit <= own {

@@ -151,7 +151,8 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >= bulkReads }
 
 // step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the stack logged, and the
-// loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the process.
+// loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the
+// process.
 func (l *loop) step(s *session) {
 	defer func() {
 		if bug := recover(); bug != nil {

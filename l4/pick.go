@@ -100,8 +100,8 @@ func (s *session) joinQueue() (stage, Cause) {
 	return queueing, CauseNone
 }
 
-// clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent its request and then FIN
-// still waits for an answer.
+// clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent its request and then
+// FIN still waits for an answer.
 func (s *session) clientLeft() bool {
 	switch {
 	case !s.client.hungUp:

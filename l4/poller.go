@@ -16,9 +16,9 @@ import (
 // neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is not withheld from other
 // goroutines for long; a stop of the world interrupts it with a signal.
 //
-// Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a
-// socket: then no thread is held and an idle process sleeps entirely. The instance of the sessions is not what the runtime watches, since it
-// would then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance with one member that reports
+// Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a socket:
+// then no thread is held and an idle process sleeps entirely. The instance of the sessions is not what the runtime watches, since it would
+// then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance with one member that reports
 // once each time it is armed.
 type poller struct {
 	sessions int32 // the epoll instance that holds every socket of the loop
@@ -35,9 +35,9 @@ type poller struct {
 	events   [256]unix.EpollEvent
 }
 
-// rawSleep is how long a loop sleeps with its processor in hand before it parks: two more system calls, the scheduler and often another thread,
-// measured as 4 % of what a connection costs. It is as long as the runtime lets any goroutine run on. One processor is always left for the
-// rest of the process: the loops beyond that park at once.
+// rawSleep is how long a loop sleeps with its processor in hand before it parks: two more system calls, the scheduler and often another
+// thread, measured as 4 % of what a connection costs. It is as long as the runtime lets any goroutine run on. One processor is always left
+// for the rest of the process: the loops beyond that park at once.
 const rawSleep = 10 * time.Millisecond
 
 // The poller's own descriptors, where a session's event has the number of its slot.
@@ -151,9 +151,9 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 	return p.events[:p.ready], nil
 }
 
-// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the runtime's poller for everybody
-// else; a loop that takes it into a raw sleep would leave that to the runtime's monitor, which looks every 10 ms. The thread that is woken for
-// this goroutine finds nothing else to do and takes the watch.
+// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the runtime's poller for
+// everybody else; a loop that takes it into a raw sleep would leave that to the runtime's monitor, which looks every 10 ms. The thread
+// that is woken for this goroutine finds nothing else to do and takes the watch.
 func leaveWatch() {}
 
 func (p *poller) lookOnce(uintptr) bool {

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced; and what a stalled sink leaves to be kept
-	// is at most this.
+	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced; and what a stalled sink leaves to
+	// be kept is at most this.
 	readSize = 16 << 10
 	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where two splices cost less
 	// than a read and a write of the same bytes.
@@ -17,8 +17,8 @@ const (
 	// 300 µs of a processor. A quarter of it cost a third more per byte, in wake-ups of the receiver.
 	turnBytes   = 1 << 20
 	spliceBytes = pipeSize
-	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get there, and each option is a
-	// system call.
+	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get there, and each option
+	// is a system call.
 	guardAfter = int64(5 * time.Second)
 )
 
@@ -70,8 +70,8 @@ func (s *session) endFlow(f *flow, source end) {
 	}
 }
 
-// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the sockets says the same with
-// fewer calls, and relay does not come here.
+// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the sockets says the same
+// with fewer calls, and relay does not come here.
 func (s *session) forwardFIN() {
 	if s.up.finished {
 		s.backend.closeWrite()

@@ -196,8 +196,8 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Shutdown stops accepting, after what the listeners' queues hold, and waits until the last session has ended or ctx has. Those left are reset, and
-// a *CutError tells their number. Serve returns after it.
+// Shutdown stops accepting, after what the listeners' queues hold, and waits until the last session has ended or ctx has. Those left are
+// reset, and a *CutError tells their number. Serve returns after it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.stopAccepting()

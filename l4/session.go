@@ -124,8 +124,8 @@ func (s *session) run() (stage, Cause) {
 	}
 }
 
-// wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already there:
-// a registration reports what is ready, and would report it for nothing before.
+// wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already
+// there: a registration reports what is ready, and would report it for nothing before.
 func (s *session) wait() Cause {
 	if !s.watch(clientSide, &s.client) {
 		return OwnFault
@@ -197,7 +197,8 @@ func (s *session) stillUntil() int64 {
 	return s.moved + int64(limit)
 }
 
-// Which socket of a session an event is for. Two attempts may be under way; the one that is connected becomes the backend, and keeps its number.
+// Which socket of a session an event is for. Two attempts may be under way; the one that is connected becomes the backend, and keeps its
+// number.
 const (
 	clientSide  int32 = 0
 	backendSide int32 = 1

@@ -57,7 +57,8 @@ func (e *side) note(events uint32) {
 	}
 }
 
-// recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with none.
+// recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with
+// none.
 func (e *side) recv(p []byte) (int, syscall.Errno) {
 	n, errno := recv(e.fd, p)
 	switch {

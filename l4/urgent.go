@@ -2,9 +2,10 @@ package l4
 
 import "golang.org/x/sys/unix"
 
-// Urgent data (RFC 9293, section 3.8.5) is a byte with a mark in the stream. Linux keeps it out of what read(2) returns unless the application
-// asks otherwise, so a relay that merely copies loses it, one that reads it in line gives the receiver a byte too many, and one that
-// splices stops at the mark for ever. Here it is taken when the stream has come to its mark, and sent as urgent data at the same place.
+// Urgent data (RFC 9293, section 3.8.5) is a byte with a mark in the stream. Linux keeps it out of what read(2) returns unless the
+// application asks otherwise, so a relay that merely copies loses it, one that reads it in line gives the receiver a byte too many, and
+// one that splices stops at the mark for ever. Here it is taken when the stream has come to its mark, and sent as urgent data at the same
+// place.
 //
 // Once a side has announced urgent data its flow is no longer spliced, and each read goes on until nothing is left: both stop at a mark.
 
