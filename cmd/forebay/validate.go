@@ -1,7 +1,9 @@
 package main
 
 import (
+	"math"
 	"net/netip"
+	"time"
 
 	"forebay/l4"
 	"forebay/l4/accesslog"
@@ -11,6 +13,12 @@ import (
 
 // maxTries is the most that a Server takes.
 const maxTries = 16
+
+// What the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses more without a word to the operator, and rounds parts.
+const (
+	maxKeepAlive   = duration(32767 * time.Second)
+	maxUserTimeout = duration(math.MaxInt32 * time.Millisecond)
+)
 
 // maxLoops is far more than any machine has use for.
 const maxLoops = 256
@@ -91,9 +99,20 @@ func (c *commandLine) validateLimits() {
 	if c.given("lifetime-jitter") && cfg.MaxLifetime == 0 {
 		c.refuse("lifetime-jitter", "there is no --max-lifetime to shorten")
 	}
+	if !fits(cfg.KeepAlive, time.Second, maxKeepAlive) {
+		c.refuse("keep-alive", "the kernel can't take %v; write whole seconds from 1s to %v, or 0 for never", cfg.KeepAlive, maxKeepAlive)
+	}
+	if !fits(cfg.UserTimeout, time.Millisecond, maxUserTimeout) {
+		c.refuse("user-timeout", "the kernel can't take %v; write whole milliseconds from 1ms to %v, or 0 for its own rule", cfg.UserTimeout, maxUserTimeout)
+	}
 	if cfg.Loops > maxLoops {
 		c.refuse("loops", "%d is out of range; write a number from 1 to %d, or auto", cfg.Loops, maxLoops)
 	}
+}
+
+// fits reports whether d is a whole number of units, and not more than most.
+func fits(d duration, unit time.Duration, most duration) bool {
+	return d <= most && time.Duration(d)%unit == 0
 }
 
 func (c *commandLine) validateProxy() {

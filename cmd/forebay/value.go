@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ type count int
 func (c *count) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 32)
 	if err != nil || n < 0 {
-		return fmt.Errorf("%q is no number from 0 to %d", text, 1<<31-1)
+		return fmt.Errorf("%q is no number from 0 to %d", text, math.MaxInt32)
 	}
 	*c = count(n)
 	return nil
@@ -132,7 +133,7 @@ func (c *autoCount) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(string(text), 10, 32)
 	if err != nil || n < 1 {
-		return fmt.Errorf("%q is neither auto nor a number from 1", text)
+		return fmt.Errorf("%q is neither auto nor a number from 1 to %d", text, math.MaxInt32)
 	}
 	*c = autoCount(n)
 	return nil
