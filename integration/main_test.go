@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	binaryVar = "FOREBAY_UNDER_TEST" // the binary to test; without it one is built
-	raceVar   = "UNDER_RACE"         // not empty: that binary runs under the race detector, so that nothing is measured
-	roleVar   = "INTEGRATION_ROLE"   // set for this test binary when it plays a backend in a process of its own
+	binaryVar = "BINARY_UNDER_TEST" // the binary to test; without it one is built
+	raceVar   = "UNDER_RACE"        // not empty: that binary runs under the race detector, so that nothing is measured
+	roleVar   = "INTEGRATION_ROLE"  // set for this test binary when it plays a backend in a process of its own
 )
 
 // program is the forebay under test. TestMain sets it, and nothing else does.

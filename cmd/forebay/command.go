@@ -96,7 +96,7 @@ func (e *env) command(c *commandLine, cmd command) *cli.Command {
 		Action: func(ctx *cli.Context) error {
 			operands := ctx.Args().Slice()
 			if cmd.settings {
-				c.complete(operands, e.lookup)
+				c.complete(operands, e.environ)
 			} else if err := c.faults.err(); err != nil {
 				return err
 			}

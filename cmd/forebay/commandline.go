@@ -153,16 +153,12 @@ func sortListen(flags, operands []string) ([]string, []string) {
 	return flags, operands
 }
 
-// complete enters the operands, as backends, and then the environment's word on whatever no flag has spoken of.
-func (c *commandLine) complete(operands []string, lookup func(string) (string, bool)) {
+// complete enters the operands, as backends, and then the environment, which is written as os.Environ does.
+func (c *commandLine) complete(operands, environ []string) {
 	for i, operand := range operands {
 		c.enterOperand(operand, i == 0 && c.implied)
 	}
-	for _, s := range c.settings {
-		if text, found := lookup(s.variable()); found && text != "" && !s.given() {
-			s.enterVariable(text)
-		}
-	}
+	c.enterVariables(variablesOf(environ))
 }
 
 // enterOperand enters one operand as a backend, unless it was meant to be something else. first is true for one where a command could have
@@ -179,17 +175,6 @@ func (c *commandLine) enterOperand(operand string, first bool) {
 		return
 	}
 	backend.rejected = true
-}
-
-// enterVariable reads an environment variable; a list has spaces between its elements.
-func (s *setting) enterVariable(text string) {
-	if !s.value.repeatable() {
-		s.enter(text, fromEnvironment)
-		return
-	}
-	for element := range strings.FieldsSeq(text) {
-		s.enter(element, fromEnvironment)
-	}
 }
 
 // noCommand says what is wrong with a first operand that is neither a command nor an address.

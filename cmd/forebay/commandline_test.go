@@ -18,7 +18,7 @@ func read(variables map[string]string, args ...string) *commandLine {
 	app := e.app(c)
 	for _, cmd := range app.Commands {
 		cmd.Action = func(ctx *cli.Context) error {
-			c.complete(ctx.Args().Slice(), func(name string) (string, bool) { v, ok := variables[name]; return v, ok })
+			c.complete(ctx.Args().Slice(), environ(variables))
 			c.validate()
 			return nil
 		}

@@ -15,7 +15,7 @@ func main() {
 		args:     os.Args[1:],
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
-		lookup:   os.LookupEnv,
+		environ:  os.Environ(),
 		notify:   signal.Notify,
 		resolver: net.DefaultResolver,
 		stdoutIs: kindOf(os.Stdout),
@@ -27,7 +27,7 @@ func main() {
 type env struct {
 	args           []string // without the program's name
 	stdout, stderr io.Writer
-	lookup         func(name string) (value string, found bool) // of the environment
+	environ        []string                                     // as of os.Environ
 	notify         func(c chan<- os.Signal, which ...os.Signal) // as signal.Notify
 	resolver       resolver
 	stdoutIs       output

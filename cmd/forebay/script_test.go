@@ -82,9 +82,18 @@ func playLine(command string) string {
 func invoke(variables map[string]string, args ...string) (stdout, stderr string, status int) {
 	var out, err bytes.Buffer
 	e := testEnv(&out, &err, args...)
-	e.lookup = func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
+	e.environ = environ(variables)
 	status = run(e)
 	return out.String(), err.String(), status
+}
+
+// environ writes variables as os.Environ does.
+func environ(variables map[string]string) []string {
+	var all []string
+	for name, value := range variables {
+		all = append(all, name+"="+value)
+	}
+	return all
 }
 
 // testEnv is an env without variables or terminals, whose names are those of hosts. A balancer that starts in it is told to stop.
@@ -93,7 +102,6 @@ func testEnv(out, err *bytes.Buffer, args ...string) *env {
 		args:     args,
 		stdout:   out,
 		stderr:   err,
-		lookup:   func(string) (string, bool) { return "", false },
 		notify:   func(c chan<- os.Signal, _ ...os.Signal) { c <- syscall.SIGTERM },
 		resolver: hosts{},
 	}

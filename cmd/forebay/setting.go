@@ -146,7 +146,7 @@ func (s *setting) called() string {
 
 // variable is the name of the environment variable.
 func (s *setting) variable() string {
-	return "FOREBAY_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
 // given reports whether the operator said something about it.

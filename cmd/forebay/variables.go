@@ -1,0 +1,84 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"forebay/pool"
+)
+
+// variablePrefix begins the name of every environment variable that is a setting.
+const variablePrefix = "FOREBAY_"
+
+// The variables of an environment that could be settings, by name.
+type variables map[string]string
+
+// variablesOf picks them out of an environment written as os.Environ does.
+func variablesOf(environ []string) variables {
+	found := variables{}
+	for _, v := range environ {
+		if name, text, _ := strings.Cut(v, "="); strings.HasPrefix(name, variablePrefix) {
+			found[name] = text
+		}
+	}
+	return found
+}
+
+// enterVariables enters the environment's word on whatever no flag or argument has spoken of. An empty variable says nothing.
+func (c *commandLine) enterVariables(all variables) {
+	for _, s := range c.settings {
+		if text := all[s.variable()]; text != "" && !s.given() {
+			s.enterVariable(text)
+		}
+	}
+	c.refuseUnknown(all)
+}
+
+// enterVariable reads an environment variable; a list has spaces between its elements.
+func (s *setting) enterVariable(text string) {
+	if !s.value.repeatable() {
+		s.enter(text, fromEnvironment)
+		return
+	}
+	for element := range strings.FieldsSeq(text) {
+		s.enter(element, fromEnvironment)
+	}
+}
+
+// refuseUnknown adds a fault for each variable that is no setting.
+func (c *commandLine) refuseUnknown(all variables) {
+	var known, unknown []string
+	for _, s := range c.settings {
+		known = append(known, s.variable())
+	}
+	for name, text := range all {
+		if !slices.Contains(known, name) && !tellsOfService(name, text) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		c.faults.addf(name, "there is no such variable; %s", nearestVariable(name, known))
+	}
+}
+
+// nearestVariable says which of known was most likely meant by name. What all of them begin with makes none of them nearer.
+func nearestVariable(name string, known []string) string {
+	bare := make([]string, len(known))
+	for i, k := range known {
+		bare[i] = strings.TrimPrefix(k, variablePrefix)
+	}
+	if near := pool.Nearest(strings.TrimPrefix(name, variablePrefix), bare); near != "" {
+		return "did you mean " + variablePrefix + near + "?"
+	}
+	return "each flag that forebay --help lists is one"
+}
+
+// tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name begins with
+// "forebay", as Docker's links did: FOREBAY_SERVICE_HOST, FOREBAY_PORT_8080_TCP, FOREBAY_PORT=tcp://10.0.0.1:8080 and so on
+// (Kubernetes, "Service", environment variables).
+func tellsOfService(name, text string) bool {
+	service := regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)$`)
+	return service.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(text, "://")
+}
