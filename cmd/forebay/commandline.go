@@ -144,13 +144,19 @@ func (c *commandLine) flags() []cli.Flag {
 	return all
 }
 
-// sortListen makes flags of the operands that stand first and have no host.
+// sortListen makes flags of the operands that stand first and are a port alone.
 func sortListen(flags, operands []string) ([]string, []string) {
-	for len(operands) > 0 && strings.HasPrefix(operands[0], ":") {
+	for len(operands) > 0 && isPort(operands[0]) {
 		flags = append(flags, "--listen="+operands[0])
 		operands = operands[1:]
 	}
 	return flags, operands
+}
+
+// isPort reports whether operand is a colon and digits. What else begins with a colon is a slip: an IPv6 address without brackets, say.
+func isPort(operand string) bool {
+	digits, found := strings.CutPrefix(operand, ":")
+	return found && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // complete enters the operands, as backends, and then the environment, which is written as os.Environ does.
@@ -168,7 +174,7 @@ func (c *commandLine) enterOperand(operand string, first bool) {
 	switch {
 	case first && !strings.Contains(operand, ":"):
 		c.faults.add("", noCommand(operand))
-	case strings.HasPrefix(operand, ":"):
+	case isPort(operand):
 		c.faults.addf("", "%q is no BACKEND, for it has no host; to listen there write --listen %s", operand, operand)
 	default:
 		backend.enter(operand, fromArgument)
