@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"forebay/l4"
+	"forebay/l4/handoff"
 )
 
 // resolveTime bounds how long names in a command line are looked up.
@@ -17,16 +20,38 @@ const resolveTime = 10 * time.Second
 func check(e *env, c *commandLine, _ []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
-	p, err := c.settle(ctx, e)
-	if err == nil {
-		c.probe(p)
-		err = c.faults.err()
-	}
-	if err != nil {
+	p := c.draft(ctx, e)
+	running := c.sortProbed(p.probe(e))
+	if err := c.faults.err(); err != nil {
 		return err
 	}
 	c.show(e, p)
+	if len(running) > 0 {
+		fmt.Fprintln(e.stdout)
+	}
+	for _, r := range running {
+		fmt.Fprintf(e.stdout, "listen %s is in use by %s (pid %d): a restart must stop that first\n", r.Spec, r.Program, r.PID)
+	}
 	return nil
+}
+
+// sortProbed adds what is in the way of the listeners, and returns which of them a running forebay has: the command line is checked before
+// that one is restarted with it.
+func (c *commandLine) sortProbed(refused []error) (running []*handoff.InUseError) {
+	for _, err := range refused {
+		if taken, ok := errors.AsType[*handoff.InUseError](err); ok && isForebay(taken.PID, taken.Program) {
+			running = append(running, taken)
+			continue
+		}
+		c.faults.add("", err)
+	}
+	return running
+}
+
+// isForebay reports whether another process runs this program, by the name that it goes by here or by its usual one.
+func isForebay(pid int, called string) bool {
+	own, _ := os.ReadFile("/proc/self/comm")
+	return pid != 0 && pid != os.Getpid() && (called == programName || called == strings.TrimSpace(string(own)))
 }
 
 // show prints the effective settings, where each came from, and a command line that says the same.

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"forebay/l4/handoff"
 )
 
 func TestCheckShowsWhatIsInForce(t *testing.T) {
@@ -44,6 +50,67 @@ func TestCheckLeavesTheAddressFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// A forebay that runs is no fault of the command line that will replace it; another program is.
+func TestCheckBesideARunningForebay(t *testing.T) {
+	for _, test := range []struct {
+		program string
+		status  int
+		stdout  string // at its end
+		stderr  string
+	}{
+		{"forebay", exitDone, "\n\nlisten %s is in use by forebay (pid %d): a restart must stop that first\n", ""},
+		{"other", exitUsage, "", "forebay: listen on %s: address already in use by other (pid %d)\n"},
+	} {
+		at, pid := holdPort(t, test.program)
+		var stdout, stderr bytes.Buffer
+		e := testEnv(&stdout, &stderr, "check", "-l", at, "127.0.0.1:1")
+		e.probe = handoff.Probe
+		status := run(e)
+		says := func(format string) string {
+			if format == "" {
+				return ""
+			}
+			return fmt.Sprintf(format, at, pid)
+		}
+		if status != test.status || stderr.String() != says(test.stderr) || !strings.HasSuffix(stdout.String(), says(test.stdout)) {
+			t.Errorf("%s: got status %d, %q and\n%s", test.program, status, &stderr, &stdout)
+		}
+		if test.status != exitDone && stdout.Len() > 0 {
+			t.Errorf("%s: got %q, want no settings", test.program, &stdout)
+		}
+	}
+}
+
+// holdPort starts a process called name that has a listening socket, and returns where and which.
+func holdPort(t *testing.T, name string) (at string, pid int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink("/bin/sh", path); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-c", "read end")
+	cmd.ExtraFiles = []*os.File{socket}
+	end, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end.Close(); cmd.Wait() })
+	return l.Addr().String(), cmd.Process.Pid
 }
 
 // What depends on the machine: how many descriptors and how long a backlog it allows.

@@ -131,12 +131,17 @@ func (e *env) exit(err error) int {
 	return exitFailed
 }
 
+// draft checks everything that can be checked without a socket.
+func (c *commandLine) draft(ctx context.Context, e *env) *plan {
+	c.validate()
+	return c.plan(ctx, e.resolver)
+}
+
 // settle checks everything that can be checked before a socket is opened. The error holds every fault.
 func (c *commandLine) settle(ctx context.Context, e *env) (*plan, error) {
-	c.validate()
-	p := c.plan(ctx, e.resolver)
+	p := c.draft(ctx, e)
 	if c.faults.err() != nil {
-		c.probe(p)
+		c.faults.add("", errors.Join(p.probe(e)...))
 	}
 	return p, c.faults.err()
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+
+	"forebay/l4/handoff"
 )
 
 func main() {
@@ -18,6 +20,7 @@ func main() {
 		environ:  os.Environ(),
 		notify:   signal.Notify,
 		resolver: net.DefaultResolver,
+		probe:    handoff.Probe,
 		stdoutIs: kindOf(os.Stdout),
 		stderrIs: kindOf(os.Stderr),
 	}))
@@ -30,6 +33,7 @@ type env struct {
 	environ        []string                                     // as of os.Environ
 	notify         func(c chan<- os.Signal, which ...os.Signal) // as signal.Notify
 	resolver       resolver
+	probe          func(handoff.Spec) error // as handoff.Probe
 	stdoutIs       output
 	stderrIs       output
 }

@@ -142,13 +142,15 @@ func (c *commandLine) refuseCircles(p *plan) {
 	}
 }
 
-// probe adds the listeners that could not be opened.
-func (c *commandLine) probe(p *plan) {
+// probe returns an error for each listener that could not be opened.
+func (p *plan) probe(e *env) []error {
+	var refused []error
 	for _, l := range p.listen {
-		if err := handoff.Probe(l); err != nil {
-			c.faults.add("", err)
+		if err := e.probe(l); err != nil {
+			refused = append(refused, err)
 		}
 	}
+	return refused
 }
 
 // bind opens all listeners, or none: then the error names every one that could not be.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"forebay/l4/handoff"
 )
 
 var update = flag.Bool("update", false, "write what the commands say now to testdata")
@@ -96,7 +99,7 @@ func environ(variables map[string]string) []string {
 	return all
 }
 
-// testEnv is an env without variables or terminals, whose names are those of hosts. A balancer that starts in it is told to stop.
+// testEnv is an env without variables or terminals, whose names are those of hosts and whose addresses nobody else has. A balancer that starts in it is told to stop.
 func testEnv(out, err *bytes.Buffer, args ...string) *env {
 	return &env{
 		args:     args,
@@ -104,7 +107,16 @@ func testEnv(out, err *bytes.Buffer, args ...string) *env {
 		stderr:   err,
 		notify:   func(c chan<- os.Signal, _ ...os.Signal) { c <- syscall.SIGTERM },
 		resolver: hosts{},
+		probe:    freePorts,
 	}
+}
+
+// freePorts is handoff.Probe where no other process has an address.
+func freePorts(s handoff.Spec) error {
+	if err := handoff.Probe(s); !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return nil
 }
 
 // hosts knows a few names, and addresses.

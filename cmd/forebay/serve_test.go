@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"forebay/l4/handoff"
 	"forebay/l4/l4test"
 )
 
@@ -211,9 +212,11 @@ func TestTakenPortStartsNothing(t *testing.T) {
 	defer taken.Close()
 	want := fmt.Sprintf("forebay: listen on %s: address already in use by this process itself\n", taken.Addr())
 	for _, command := range []string{"serve", "check"} {
-		_, stderr, status := invoke(nil, command, "-l", "unix:"+path, "-l", taken.Addr().String(), "--log-file", logFile, "127.0.0.1:1")
-		if stderr != want || status != exitUsage {
-			t.Errorf("%s: got %q and %d, want %q and %d", command, stderr, status, want, exitUsage)
+		var stdout, stderr bytes.Buffer
+		e := testEnv(&stdout, &stderr, command, "-l", "unix:"+path, "-l", taken.Addr().String(), "--log-file", logFile, "127.0.0.1:1")
+		e.probe = handoff.Probe
+		if status := run(e); stderr.String() != want || status != exitUsage {
+			t.Errorf("%s: got %q and %d, want %q and %d", command, &stderr, status, want, exitUsage)
 		}
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -22,7 +22,7 @@ type Options struct {
 }
 
 // Listen opens a listening socket for s, which must not hold an unresolved name. The error names the address, what is in the way
-// and, where /proc tells, who.
+// and, where /proc tells, who: an *InUseError where somebody has the address.
 //
 // SO_REUSEPORT is never set: a second process on one address is an error, not a silent share of the connections. A UNIX socket's
 // file that no process listens on any more is replaced; Remove takes it away in the end.
@@ -190,7 +190,7 @@ func explain(s Spec, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("listen on %s: %w%s", s, err, ownerOf(s).by())
+		return inUse(s)
 	case errors.Is(err, unix.EACCES) && s.path == "":
 		return fmt.Errorf("listen on %s: %w: port %d is privileged; use a port from 1024, or allow it with "+
 			"setcap cap_net_bind_service=+ep on the forebay binary or sysctl net.ipv4.ip_unprivileged_port_start=%d", s, err, s.port, s.port)

@@ -73,8 +73,12 @@ func TestAddressOfAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := fmt.Sprintf("listen on %s: address already in use by %s (pid %d)", bound, strings.TrimSpace(string(comm)), pid)
-		if _, err := Listen(spec(t, bound), Options{}); !errors.Is(err, unix.EADDRINUSE) || err.Error() != want {
+		_, err = Listen(spec(t, bound), Options{})
+		if !errors.Is(err, unix.EADDRINUSE) || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+		if taken, ok := errors.AsType[*InUseError](err); !ok || taken.PID != pid || taken.Spec != spec(t, bound) {
+			t.Errorf("got %+v, want process %d at %s", taken, pid, bound)
 		}
 		end()
 		listen(t, spec(t, bound)) // what it left behind is in nobody's way

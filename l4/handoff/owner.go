@@ -8,7 +8,31 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// An InUseError says that somebody has an address already. It wraps EADDRINUSE.
+type InUseError struct {
+	Spec    Spec
+	PID     int    // of a process that listens there; 0 where none does, or this user may not see it
+	Program string // what that process calls itself, at most 15 bytes (comm of proc_pid_comm(5)); "" where PID is 0
+	owner   owner
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("listen on %s: %v%s", e.Spec, unix.EADDRINUSE, e.owner.by())
+}
+
+func (e *InUseError) Unwrap() error { return unix.EADDRINUSE }
+
+func inUse(s Spec) error {
+	e := &InUseError{Spec: s, owner: ownerOf(s)}
+	if !e.owner.port {
+		e.PID, e.Program = e.owner.pid, e.owner.comm
+	}
+	return e
+}
 
 // An owner is who has a socket, as far as /proc tells this user. The zero owner is nobody known.
 type owner struct {
