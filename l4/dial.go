@@ -186,10 +186,11 @@ func (c *setup) underWay() int {
 // hedgeDue reports whether the first try has been silent for so long that a second one should start beside it.
 func (s *session) hedgeDue() bool {
 	c, server := s.setup, s.loop.server
-	if server.HedgeAfter <= 0 || c.hedged || len(c.request.Tried) >= server.Tries {
-		return false
-	}
-	return s.loop.now-c.hedgeFrom() >= int64(server.HedgeAfter)
+	return c.mayHedge(server) && s.loop.now-c.hedgeFrom() >= int64(server.HedgeAfter)
+}
+
+func (c *setup) mayHedge(server *Server) bool {
+	return server.HedgeAfter > 0 && !c.hedged && len(c.request.Tried) < server.Tries
 }
 
 func (c *setup) hedgeFrom() int64 {
@@ -226,7 +227,7 @@ func (c *setup) deadline(server *Server) int64 {
 			due = min(due, c.giveUp(a, server))
 		}
 	}
-	if server.HedgeAfter > 0 && !c.hedged {
+	if c.mayHedge(server) {
 		due = min(due, c.hedgeFrom()+int64(server.HedgeAfter))
 	}
 	return due

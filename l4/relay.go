@@ -50,6 +50,8 @@ func (s *session) relay() (stage, Cause) {
 
 // broken reports whether a side is lost, and remembers which.
 func (s *session) broken() bool {
+	s.client.lookPastEnd()
+	s.backend.lookPastEnd()
 	switch {
 	case s.client.broken():
 		s.lost = clientEnd
@@ -93,8 +95,6 @@ func (s *session) closedBy() Cause {
 func (s *session) expired() Cause {
 	now := s.loop.now
 	switch {
-	case now >= s.ends:
-		return Lifetime
 	case now < s.stillUntil():
 	case s.up.finished || s.down.finished:
 		return HalfClosed
@@ -218,7 +218,7 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 		src.breakDown(errno)
 		f.ended = true
 	case n == 0:
-		f.ended = true
+		src.ended, f.ended = true, true
 	default:
 		f.pipe.held = n
 		f.read += uint64(n)

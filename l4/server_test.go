@@ -453,3 +453,26 @@ func TestSessionStaysSmall(t *testing.T) {
 		t.Errorf("a session is %d bytes, want at most 352, a size class of the runtime", size)
 	}
 }
+
+// TestResetAfterFIN has a client finish and then reset, while the backend has nothing to say: no read and no write would find out.
+func TestResetAfterFIN(t *testing.T) {
+	forwarded := make(chan struct{})
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		p.Expect("x").ExpectEOF()
+		close(forwarded)
+		p.ExpectResetAfterEOF()
+	})
+	s := serve(t, nil, b.Addr())
+	p := l4test.Dial(t, s.addr).Send("x").CloseWrite()
+	<-forwarded
+	p.Reset()
+	s.record(t, ClientReset)
+	b.AwaitDone(1)
+}
+
+// TestLifetimeHoldsWhileConnecting has it end before the first backend has answered.
+func TestLifetimeHoldsWhileConnecting(t *testing.T) {
+	s := serve(t, func(s *Server) { s.MaxLifetime, s.LifetimeJitter = 200*time.Millisecond, 0 }, l4test.BlackHole(t))
+	l4test.Dial(t, s.addr).ExpectReset()
+	s.record(t, Lifetime)
+}

@@ -88,6 +88,10 @@ const (
 // step takes s as far as it can go now. A stage that must wait returns itself, and the loop calls step again when a socket, a clock or a
 // lease has come; so each stage's method may be called any number of times. A cause ends the session.
 func (s *session) step() {
+	if s.loop.now >= s.ends && s.stage != delivering {
+		s.finish(Lifetime)
+		return
+	}
 	for {
 		next, cause := s.run()
 		if cause == CauseNone && next == s.stage {

@@ -16,6 +16,7 @@ type side struct {
 	hungUp    bool // the peer has sent FIN or RST: read on until it is found
 	fin       bool // FIN, and no RST, stands behind what can be read
 	ended     bool // the end of the stream has been read
+	erred     bool // an error is pending on the socket
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
 	watched   bool // registered with the loop
 	watchesTx bool // registered for EPOLLOUT too
@@ -55,6 +56,9 @@ func (e *side) note(events uint32) {
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.writable = true // so that the next write finds the error
 	}
+	if events&unix.EPOLLERR != 0 {
+		e.erred = true
+	}
 }
 
 // recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with
@@ -73,9 +77,9 @@ func (e *side) recv(p []byte) (int, syscall.Errno) {
 		// There may be more: reads stop short at an urgent mark, too.
 	case e.fin:
 		e.readable, e.ended = false, true // what was short of the buffer was all, and FIN comes next
-	case !e.hungUp:
+	case !e.hungUp && e.tcp:
 		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A FIN or a reset has
-		// raised hungUp by then or will be that edge.
+		// raised hungUp by then or will be that edge. Not so for UNIX sockets, where reads stop short at passed descriptors, too.
 		e.readable = false
 	}
 	return n, errno
@@ -113,6 +117,17 @@ func (e *side) breakDown(errno syscall.Errno) {
 		e.fault = errno
 	}
 	e.writable = false
+}
+
+// lookPastEnd finds a reset that came after the stream had ended: no read would find it any more.
+func (e *side) lookPastEnd() {
+	if !e.erred || !e.ended || e.broken() {
+		return
+	}
+	e.erred = false
+	if errno := socketError(e.fd); errno != 0 {
+		e.breakDown(errno)
+	}
 }
 
 // timedOut reports whether the kernel gave the peer up (TCP_USER_TIMEOUT, keep-alive, retransmission).
