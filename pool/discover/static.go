@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -98,6 +99,9 @@ func lookUp(ctx context.Context, r Resolver, hosts []string) answers {
 func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error) {
 	addrs, err := r.LookupNetIP(ctx, "ip", host)
 	switch {
+	case err != nil && saysNothing(err):
+		return nil, fmt.Errorf("the name %s could not be looked up: %w: the name may be right; see to the name server or the way there, or write an address",
+			host, err)
 	case err != nil:
 		return nil, fmt.Errorf("the name %s does not resolve: %w: correct it, or write an address", host, err)
 	case len(addrs) == 0:
@@ -109,6 +113,12 @@ func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error)
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	return slices.Compact(addrs), nil
+}
+
+// saysNothing reports whether err is the resolver's own trouble, such as no answer in time or SERVFAIL, and no word on the name.
+func saysNothing(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return !ok || !dns.IsNotFound
 }
 
 // of returns the addresses of s's host; none for a UNIX socket. A name that does not resolve is an error once, however many specs have it,

@@ -27,7 +27,7 @@ func (z zone) LookupNetIP(ctx context.Context, network, host string) ([]netip.Ad
 	}
 	answer, ok := z[host]
 	if !ok {
-		return nil, errors.New("no such host")
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	var addrs []netip.Addr
 	for _, a := range strings.Fields(answer) {
@@ -112,7 +112,7 @@ func TestStaticReportsEveryFault(t *testing.T) {
 		_, err := Static(t.Context(), testZone, specs(t, `nosuch:80 nosuch:81 nowhere:80
 			127.0.0.1:8000-8003 127.0.0.1:8003 127.0.0.1:8001-8002 localhost:8000
 			one.example:1 two.example:1 unix:/a unix:/a`))
-		want := `backend nosuch:80: the name nosuch does not resolve: no such host: correct it, or write an address
+		want := `backend nosuch:80: the name nosuch does not resolve: lookup nosuch: no such host: correct it, or write an address
 backend nowhere:80: the name nowhere has no address: correct it, or write an address
 backend 127.0.0.1:8003 is listed twice: leave one out
 backend 127.0.0.1:8001 is listed twice: leave one out (so it is with 1 more)
@@ -123,6 +123,29 @@ backend unix:/a is listed twice: leave one out`
 			t.Errorf("got:\n%v\nwant:\n%s", err, want)
 		}
 	})
+}
+
+// Whose name server has trouble is not told to correct the name.
+func TestTroubleOfTheResolver(t *testing.T) {
+	for name, trouble := range map[string]error{
+		"timeout":     &net.DNSError{Err: "i/o timeout", Name: "a", Server: "192.0.2.53:53", IsTimeout: true, IsTemporary: true},
+		"SERVFAIL":    &net.DNSError{Err: "server misbehaving", Name: "a", IsTemporary: true},
+		"unreachable": &net.DNSError{Err: "dial udp: network is unreachable", Name: "a"},
+		"deadline":    context.DeadlineExceeded,
+	} {
+		_, err := Static(t.Context(), silent{trouble}, specs(t, "a:1"))
+		want := "backend a:1: the name a could not be looked up: " + trouble.Error() + ": the name may be right; "
+		if !errors.Is(err, trouble) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s…", name, err, want)
+		}
+	}
+}
+
+// silent is a resolver that has nothing but trouble.
+type silent struct{ trouble error }
+
+func (s silent) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, s.trouble
 }
 
 // Names are looked up side by side, so many at once.
