@@ -181,6 +181,7 @@ func (p *process) drain(sig os.Signal) error {
 			p.logger.Info("draining", "sessions", p.server.Snapshot().Sessions)
 		case again := <-p.signals:
 			if p.stops(again) {
+				p.logger.Info("stopping at once", "signal", again.String(), "sessions", p.server.Snapshot().Sessions)
 				stopped = p.server.Stop()
 			}
 		}

@@ -164,6 +164,9 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	r.signals <- syscall.SIGHUP // no stop
 	r.wait("SIGHUP")
 	r.signals <- syscall.SIGTERM
+	if m := r.wait("stopping at once"); m["sessions"] != 1.0 {
+		t.Errorf("got %v, want 1 session", m)
+	}
 	r.wait("stopped before")
 	r.ends(exitFailed)
 	if !strings.Contains(r.stdout.String(), `"cause":"stopped"`) {
