@@ -5,12 +5,15 @@
 # On a build machine results of an earlier run prove nothing.
 FRESH := $(if $(CI),-count=1)
 FUZZTIME := 10s
+# What forebay version says. Outside a repository write make VERSION=1.2.3.
+VERSION = $(shell git describe --always --dirty 2>/dev/null)
+STAMP = -ldflags '-X main.stamped=$(VERSION)'
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/forebay
-	go build -trimpath -o bin/forebay ./cmd/forebay
+	go build -trimpath $(STAMP) -o bin/forebay ./cmd/forebay
 
 run: build ## four sample backends on 127.0.0.1:8000-8003 and a balancer on :8080
 	bin/forebay demo
@@ -27,7 +30,7 @@ scenarios: build ## the built binary from outside, alone and between real server
 	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 6m ./integration
 
 scenarios-race: ## the same with a binary under the race detector, without what measures
-	go build -race -o bin/forebay-race ./cmd/forebay
+	go build -race $(STAMP) -o bin/forebay-race ./cmd/forebay
 	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 6m ./integration
 
 fuzz: ## each fuzz target for FUZZTIME (10s)

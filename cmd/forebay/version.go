@@ -21,18 +21,28 @@ func version(e *env, _ *commandLine, operands []string) error {
 	return nil
 }
 
+// stamped is the version that the linker was told with -X main.stamped=..., as the Makefile does; "" without. Nothing else sets it.
+var stamped string
+
 // A build is where the binary came from.
 type build struct{ version, commit string }
 
-// readBuild returns what the go command noted, and words for what it did not.
 func readBuild() build {
-	b := build{version: "(development)", commit: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return b
+		info = &debug.BuildInfo{}
 	}
+	return buildFrom(stamped, info)
+}
+
+// buildFrom returns what the linker was told and the go command noted, and words for what neither knows.
+func buildFrom(stamped string, info *debug.BuildInfo) build {
+	b := build{version: "(development)", commit: "unknown"}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		b.version = strings.TrimPrefix(v, "v")
+	}
+	if stamped != "" {
+		b.version = strings.TrimPrefix(stamped, "v")
 	}
 	changed := ""
 	for _, s := range info.Settings {
