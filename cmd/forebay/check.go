@@ -21,31 +21,27 @@ func check(e *env, c *commandLine, _ []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
 	p := c.draft(ctx, e)
-	running := c.sortProbed(p.probe(e))
+	c.sortProbed(p, p.probe(e))
 	if err := c.faults.err(); err != nil {
 		return err
 	}
 	c.show(e, p)
-	if len(running) > 0 {
-		fmt.Fprintln(e.stdout)
-	}
-	for _, r := range running {
-		fmt.Fprintf(e.stdout, "listen %s is in use by %s (pid %d): a restart must stop that first\n", r.Spec, r.Program, r.PID)
+	if len(p.notes) > 0 {
+		fmt.Fprintf(e.stdout, "\n%s\n", strings.Join(p.notes, "\n"))
 	}
 	return nil
 }
 
-// sortProbed adds what is in the way of the listeners, and returns which of them a running forebay has: the command line is checked before
-// that one is restarted with it.
-func (c *commandLine) sortProbed(refused []error) (running []*handoff.InUseError) {
+// sortProbed adds what is in the way of p's listeners. That a running forebay has an address is but a note: the command line is checked
+// before that one is restarted with it.
+func (c *commandLine) sortProbed(p *plan, refused []error) {
 	for _, err := range refused {
 		if taken, ok := errors.AsType[*handoff.InUseError](err); ok && isForebay(taken.PID, taken.Program) {
-			running = append(running, taken)
+			p.note("listen %s is in use by %s (pid %d): a restart must stop that first", taken.Spec, taken.Program, taken.PID)
 			continue
 		}
 		c.faults.add("", err)
 	}
-	return running
 }
 
 // isForebay reports whether another process runs this program, by the name that it goes by here or by its usual one.
@@ -59,22 +55,11 @@ func (c *commandLine) show(e *env, p *plan) {
 	table := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
 	for _, s := range c.settings {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", s.name, s.effective(p), s.origin)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.name, p.effective(e, s), s.origin)
 	}
 	table.Flush()
 	fmt.Fprintf(e.stdout, "\n%s\n", p.describe())
 	fmt.Fprintf(e.stdout, "\n%s\n", c.paste())
-}
-
-// effective is the value in force: what was written, or what stands for it.
-func (s *setting) effective(p *plan) string {
-	if s.name == "max-conns" {
-		return fmt.Sprint(p.sessions)
-	}
-	if !s.given() && s.shown != "" {
-		return s.shown
-	}
-	return s.String()
 }
 
 // describe lists the backends as resolved and the sessions that fit.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +27,7 @@ func TestCheckShowsWhatIsInForce(t *testing.T) {
 		"tries               2                                              environment\n",
 		"idle-timeout        1h                                             default\n",
 		"backend             localhost:8000-8001,weight=3 db1.example:5432  argument\n",
-		"connect-budget      tries × connect-timeout                        default\n",
+		"connect-budget      10s                                            default\n",
 		"backend localhost:8001 is 127.0.0.1:8001 [::1]:8001\n",
 		"sessions: at most 5, as --max-conns says",
 		"forebay serve '--listen=unix:@forebay check' --tries=2 --max-conns=5 localhost:8000-8001,weight=3 db1.example:5432\n",
@@ -33,6 +35,47 @@ func TestCheckShowsWhatIsInForce(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got\n%swant it to have\n%s", stdout, want)
 		}
+	}
+}
+
+// What is left open is shown with what it comes to, and what nothing reads as such.
+func TestCheckSettlesWhatIsOpen(t *testing.T) {
+	somaxconn, err := os.ReadFile(somaxconnPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string][]string{
+		"": {
+			"backlog auto: " + strings.TrimSpace(string(somaxconn)) + " default",
+			fmt.Sprintf("loops auto: up to %d default", runtime.GOMAXPROCS(0)),
+			"log auto: json default", "log-file standard output default", "connect-budget 15s default", "queue-timeout 5s default",
+			"lifetime-jitter – default", "hash-load-factor – default", "proxy-timeout – default", "proxy-tlv – default",
+		},
+		"--backlog 7 --loops 2 --log text --connect-budget 7s":        {"backlog 7 flag", "loops 2 flag", "log text flag", "connect-budget 7s flag"},
+		"--backlog auto --loops auto --log auto --log-file /dev/null": {"log auto: json flag", fmt.Sprintf("loops auto: up to %d flag", runtime.GOMAXPROCS(0))},
+		"--max-lifetime 1h --policy source --queue 0 --log off --proxy-in ::1 --proxy-out v2": {
+			"lifetime-jitter 10% default", "hash-load-factor 1.25 default", "queue-timeout – default", "log-file – default", "log-empty – default",
+			"proxy-timeout 5s default", "proxy-tlv none default",
+		},
+	} {
+		stdout, stderr, _ := invoke(nil, append(strings.Fields("check 127.0.0.1:1 "+args), "127.0.0.1:2")...)
+		var lines []string
+		for line := range strings.Lines(stdout) {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+		for _, w := range want {
+			if !slices.Contains(lines, w) {
+				t.Errorf("%s: got %s\n%swant it to have %q", args, stderr, stdout, w)
+			}
+		}
+	}
+}
+
+func TestHedgeOverOneName(t *testing.T) {
+	stdout, stderr, status := invoke(nil, "check", "--hedge-after", "150ms", "db1.example:5432")
+	want := "\n\nhedge-after needs a second backend, and db1.example:5432(192.0.2.1) is the only one now\n"
+	if !strings.HasSuffix(stdout, want) || status != exitDone {
+		t.Errorf("got status %d, %s\n%s\nwant %q at the end", status, stderr, stdout, want)
 	}
 }
 

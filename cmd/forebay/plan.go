@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,11 +23,17 @@ const somaxconnPath = "/proc/sys/net/core/somaxconn"
 // A plan is a config that has met the machine: its names are resolved, its numbers fit.
 type plan struct {
 	*config
-	listen   []handoff.Spec // one for each socket
-	backends []pool.Config
-	pool     *pool.Pool
-	limit    uint64 // of file descriptors
-	sessions int    // at once
+	listen    []handoff.Spec // one for each socket
+	backends  []pool.Config
+	pool      *pool.Pool
+	limit     uint64   // of file descriptors
+	sessions  int      // at once
+	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
+	notes     []string // what is no fault, and an operator will want to know
+}
+
+func (p *plan) note(format string, args ...any) {
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
 // plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the limit of file
@@ -35,9 +42,10 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	p := &plan{config: c.config}
 	c.planListen(ctx, r, p)
 	c.planBackends(ctx, r, p)
+	c.planHedge(p)
 	c.planSources()
 	c.planSessions(p)
-	c.planBacklog()
+	c.planBacklog(p)
 	c.planLogFile()
 	c.refuseCircles(p)
 	return p
@@ -62,6 +70,18 @@ func (c *commandLine) planBackends(ctx context.Context, r resolver, p *plan) {
 	if p.pool, err = pool.New(c.config.poolOptions(), p.backends); err != nil {
 		c.faults.add("", err)
 	}
+}
+
+// planHedge refuses to hedge over a backend that is alone. One that a name stands for may have company the next time.
+func (c *commandLine) planHedge(p *plan) {
+	if len(p.backends) != 1 || c.config.HedgeAfter == 0 {
+		return
+	}
+	if host := c.config.Backends[0].Host; host != "" && net.ParseIP(host) == nil {
+		p.note("hedge-after needs a second backend, and %s is the only one now", p.backends[0].Name)
+		return
+	}
+	c.refuse("hedge-after", "there is no second backend to try; name another, or leave it out")
 }
 
 // planSources finds addresses that this machine does not have by binding to each.
@@ -94,10 +114,14 @@ func (c *commandLine) planSessions(p *plan) {
 }
 
 // planBacklog refuses what the kernel would shorten without a word.
-func (c *commandLine) planBacklog() {
+func (c *commandLine) planBacklog(p *plan) {
 	text, err := os.ReadFile(somaxconnPath)
 	most, convErr := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err == nil && convErr == nil && int(c.config.Backlog) > most {
+	if err != nil || convErr != nil {
+		return
+	}
+	p.somaxconn = most
+	if int(c.config.Backlog) > most {
 		c.refuse("backlog", "%d is more than the kernel allows; write at most %d, or raise it with sysctl net.core.somaxconn=%d",
 			c.config.Backlog, most, c.config.Backlog)
 	}

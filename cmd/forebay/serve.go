@@ -80,18 +80,11 @@ func (p *process) open(e *env) error {
 }
 
 func (p *process) logOptions(e *env) accesslog.Options {
-	o := accesslog.Options{
-		Format:   p.Log.format,
+	return accesslog.Options{
+		Format:   p.logFormat(e),
 		LogEmpty: bool(p.LogEmpty),
 		Failed:   func(err error) { p.logger.Error("sessions are not logged", "error", err) },
 	}
-	if !p.Log.chosen {
-		o.Format = accesslog.JSON
-		if p.file == nil && e.stdoutIs == toTerminal {
-			o.Format = accesslog.Text
-		}
-	}
-	return o
 }
 
 // close writes what the log still holds and takes away what open made. The Server has closed its listeners.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"forebay/l4"
+	"forebay/l4/accesslog"
+	"forebay/pool"
+)
+
+// unused is what check shows for a setting that nothing reads.
+const unused = "–"
+
+// effective is the value in force: what was written, or what stands for it.
+func (p *plan) effective(e *env, s *setting) string {
+	if !p.reads(s.name) {
+		return unused
+	}
+	if settled := p.settled(e, s.name); settled != "" {
+		return settled
+	}
+	if !s.given() && s.shown != "" {
+		return s.shown
+	}
+	return s.String()
+}
+
+// reads reports whether the setting called name changes anything, given the others.
+func (p *plan) reads(name string) bool {
+	switch name {
+	case "hash-load-factor":
+		return p.Policy == pool.Source
+	case "queue-timeout":
+		return p.Queue > 0
+	case "lifetime-jitter":
+		return p.MaxLifetime > 0
+	case "proxy-timeout":
+		return len(p.ProxyIn) > 0
+	case "proxy-tlv":
+		return l4.ProxyVersion(p.ProxyOut) == l4.ProxyV2
+	case "log-file", "log-empty":
+		return p.Log != logFormat{accesslog.Off, true}
+	}
+	return true
+}
+
+// settled is what this machine or another setting makes of one that was left open; "" where it was not.
+func (p *plan) settled(e *env, name string) string {
+	switch {
+	case name == "max-conns":
+		return fmt.Sprint(p.sessions)
+	case name == "backlog" && p.Backlog == 0 && p.somaxconn > 0:
+		return fmt.Sprintf("auto: %d", p.somaxconn)
+	case name == "loops" && p.Loops == 0:
+		return fmt.Sprintf("auto: up to %d", runtime.GOMAXPROCS(0))
+	case name == "log" && !bool(p.Log.chosen):
+		return "auto: " + p.logFormat(e).String()
+	case name == "connect-budget" && p.ConnectBudget == 0:
+		return (p.ConnectTimeout * duration(p.Tries)).String()
+	}
+	return ""
+}
+
+// logFormat is the format that sessions are logged in, to a file or to e's standard output.
+func (c *config) logFormat(e *env) accesslog.Format {
+	switch {
+	case bool(c.Log.chosen):
+		return c.Log.format
+	case c.LogFile == "" && e.stdoutIs == toTerminal:
+		return accesslog.Text
+	}
+	return accesslog.JSON
+}
