@@ -15,8 +15,9 @@ type listener struct {
 	unix bool
 }
 
-// An acceptor takes connections off the listeners' queues for one loop. Every running loop has one: the kernel wakes the first loop that
-// sleeps (EPOLLEXCLUSIVE), so that the others come in only while it is busy.
+// An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the kernel wakes the first
+// that sleeps in its epoll_wait (EPOLLEXCLUSIVE), so that the others come in while it is busy. Loops that are parked are all woken; there
+// is one then, or little to do.
 type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
@@ -86,7 +87,7 @@ func (l *loop) deafen(drain bool) {
 		}
 		epollRemove(l.poller.sessions, q.fd)
 	}
-	l.accept.listeners = nil
+	l.accept.listeners, l.accept.paused, l.accept.backoff = nil, false, 0
 	l.wheel.cancel(&l.accept.timer)
 }
 

@@ -196,7 +196,9 @@ func (l *loop) takeRest() {
 
 // wakeUp ends a rest.
 func (l *loop) wakeUp() {
-	if !l.load.rests.Load() || l.server.draining.Load() {
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	if !l.load.rests.Load() || l.server.deaf {
 		return
 	}
 	l.load.rests.Store(false)

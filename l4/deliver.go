@@ -20,7 +20,7 @@ func (s *session) deliver() (stage, Cause) {
 		s.loop.again(s)
 	case !f.waiting() && (s.loop.now >= s.traced().look || f.written > before) && s.acknowledged(dst):
 		return delivering, s.lostBy()
-	case s.loop.now >= min(s.ends, s.deliverUntil()):
+	case s.loop.now >= s.ends || s.loop.now >= s.deliverUntil() && !s.drains():
 		return delivering, s.lostBy()
 	}
 	return delivering, CauseNone

@@ -13,6 +13,7 @@ type attempt struct {
 	lease   pool.Lease
 	side    side
 	began   int64 // ns on the server's clock
+	opened  int64 // when this address was turned to
 	address uint8 // which of the backend's addresses is tried
 	skipped uint8 // how many of them have failed
 }
@@ -50,7 +51,7 @@ func (s *session) dial() (stage, Cause) {
 			return s.win(a)
 		}
 	}
-	if s.client.hungUp && socketError(s.client.fd) != 0 {
+	if s.client.broken() {
 		return dialing, ClientLeft
 	}
 	switch underWay := c.underWay(); {
@@ -88,10 +89,12 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 // open makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
 func (s *session) open(a *attempt) {
 	address := a.lease.Backend().Addrs()[a.address]
+	a.opened = s.loop.server.clock()
 	var raw unix.RawSockaddrAny
 	family, size := rawAddress(address, &raw)
 	fd, errno := stream(family)
-	a.side = side{fd: fd, tcp: family != unix.AF_UNIX}
+	s.setup.sockets = s.setup.sockets%(1<<sideBits-1) + 1
+	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, number: s.setup.sockets}
 	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
 	if errno != 0 {
 		a.side.fd = -1
@@ -216,7 +219,7 @@ func (s *session) hedge() (stage, Cause) {
 
 // giveUp is when a has taken too long, by itself or with those before it.
 func (c *setup) giveUp(a *attempt, server *Server) int64 {
-	return min(a.began+int64(server.ConnectTimeout), c.began+server.connectBudget())
+	return min(a.opened+int64(server.ConnectTimeout), c.began+server.connectBudget())
 }
 
 // deadline is when the tries under way want to look at the clock.

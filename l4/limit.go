@@ -3,6 +3,7 @@ package l4
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,7 @@ func descriptorLimit() uint64 {
 // What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
 const (
 	spareDescriptors = 24
+	loopDescriptors  = 4 // its epoll instance, gate, timer and event
 	mostPipes        = 128
 	mostSessions     = 1 << 20 // where no limit is set
 )
@@ -43,7 +45,7 @@ func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
 // process itself may need.
 func MaxConnsFor(limit uint64) int {
-	own := uint64(openDescriptors() + spareDescriptors + 2*pipesFor(limit))
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*runtime.GOMAXPROCS(0) + 2*pipesFor(limit))
 	if limit <= own {
 		return 1
 	}

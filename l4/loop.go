@@ -18,6 +18,7 @@ import (
 //  4. accept
 //  5. give one bulk session its next share
 //  6. fire timers
+//  7. give sessions away if the loop has been too busy
 //
 // so that small messages go before bulk, and neither waits for long.
 type loop struct {
@@ -45,6 +46,7 @@ type loop struct {
 
 	mu     sync.Mutex
 	posted []func()
+	closed bool // nothing more can be posted
 
 	running []func() // posted functions being run; kept for its storage
 	ended   bool
@@ -100,7 +102,12 @@ func (l *loop) run() error {
 	return nil
 }
 
+// close ends what is left, runs what was still posted, and closes the loop's own descriptors.
 func (l *loop) close() {
+	l.cut(Stopped)
+	for !l.shut() {
+		l.runPosted()
+	}
 	l.pipes.close()
 	l.poller.close()
 }
@@ -137,7 +144,11 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 		return // ended earlier in this turn
 	}
 	s := at.session
-	s.side(ev.Pad & (1<<sideBits - 1)).note(ev.Events)
+	e := s.side(ev.Pad & (1<<sideBits - 1))
+	if e == nil {
+		return // of a try that has been given up
+	}
+	e.note(ev.Events)
 	switch {
 	case s.queued:
 	case s.isBulk():
@@ -196,15 +207,26 @@ func (l *loop) fire(t *timer) {
 	l.step(t.session)
 }
 
-// post has the loop call f, in its own goroutine. It may be called from any.
-func (l *loop) post(f func()) {
+// post has the loop call f, in its own goroutine. It may be called from any. It reports false where the loop has ended and will not.
+func (l *loop) post(f func()) bool {
 	l.mu.Lock()
-	l.posted = append(l.posted, f)
-	first := len(l.posted) == 1
-	l.mu.Unlock()
-	if first {
-		l.poller.post()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
 	}
+	l.posted = append(l.posted, f)
+	if len(l.posted) == 1 {
+		l.poller.post() // under the mutex: after shut the descriptor may be another's
+	}
+	return true
+}
+
+// shut lets nothing more be posted, unless something is still to be run.
+func (l *loop) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = len(l.posted) == 0
+	return l.closed
 }
 
 func (l *loop) runPosted() {

@@ -18,6 +18,7 @@ type setup struct {
 	waiter   *pool.Waiter            // its place there
 	granted  pool.Lease              // what the queue gave it
 	last     pool.Outcome            // how the last failed try ended
+	sockets  uint8                   // how many were made; the last one's number
 	hedged   bool                    // a second try was made beside the first
 }
 
@@ -60,6 +61,7 @@ func (s *session) queue() (stage, Cause) {
 	}
 	if lease := c.granted; lease.Backend() != nil {
 		s.traced().queued += l.now - c.queued
+		c.began += l.now - c.queued
 		c.waiter, c.granted = nil, pool.Lease{}
 		return s.start(lease)
 	}
@@ -104,12 +106,10 @@ func (s *session) joinQueue() (stage, Cause) {
 // FIN still waits for an answer.
 func (s *session) clientLeft() bool {
 	switch {
-	case !s.client.hungUp:
-		return false
-	case len(s.up.held) > 0: // came behind a PROXY header
-		return socketError(s.client.fd) != 0
-	case socketError(s.client.fd) != 0:
+	case s.client.broken():
 		return true
+	case !s.client.hungUp, len(s.up.held) > 0: // what is held came behind a PROXY header
+		return false
 	}
 	n, errno := peek(s.client.fd, s.loop.buf[:1])
 	return n <= 0 && errno != unix.EAGAIN

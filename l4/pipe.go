@@ -36,8 +36,13 @@ func (p *pipes) borrow() *pipe {
 	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return nil
 	}
-	// A refusal (fs.pipe-user-pages-soft) leaves the default of 64 KiB, which works too.
-	unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
+	if _, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize); err != nil {
+		// This user's share is used up (pipe(7), pipe-user-pages-soft), and new pipes hold next to nothing.
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		p.most = p.made
+		return nil
+	}
 	p.made++
 	return &pipe{r: int32(fds[0]), w: int32(fds[1])}
 }

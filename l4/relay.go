@@ -48,17 +48,18 @@ func (s *session) relay() (stage, Cause) {
 	return relaying, s.expired()
 }
 
-// broken reports whether a side is lost, and remembers which.
+// broken reports whether a side is lost, and remembers which. From then on the time for delivering runs.
 func (s *session) broken() bool {
-	s.client.lookPastEnd()
-	s.backend.lookPastEnd()
 	switch {
 	case s.client.broken():
 		s.lost = clientEnd
 	case s.backend.broken():
 		s.lost = backendEnd
+	default:
+		return false
 	}
-	return s.lost != neither
+	s.moved = s.loop.now
+	return true
 }
 
 // endFlow finishes a flow whose source has ended and whose bytes are all handed over.
@@ -66,7 +67,7 @@ func (s *session) endFlow(f *flow, source end) {
 	if f.finished || !f.ended || f.waiting() {
 		return
 	}
-	f.finished = true
+	f.finished, s.moved = true, s.loop.now
 	if s.first == neither {
 		s.first = source
 	}
@@ -96,6 +97,7 @@ func (s *session) expired() Cause {
 	now := s.loop.now
 	switch {
 	case now < s.stillUntil():
+	case s.drains():
 	case s.up.finished || s.down.finished:
 		return HalfClosed
 	default:
@@ -214,7 +216,6 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 		f.full = 0
 		return 0, false
 	case errno != 0:
-		src.readable = false
 		src.breakDown(errno)
 		f.ended = true
 	case n == 0:
@@ -249,7 +250,6 @@ func (s *session) empty(f *flow, dst *side) {
 			return
 		}
 		if errno != 0 {
-			dst.readable, dst.hungUp = true, true
 			dst.breakDown(errno)
 			return
 		}
@@ -257,4 +257,15 @@ func (s *session) empty(f *flow, dst *side) {
 		f.took(n)
 		s.moved = s.loop.now
 	}
+}
+
+// drains reports whether a peer has taken bytes out of our kernel's buffer since it was last asked, where a limit would end the session: a
+// slow receiver moves, though nothing is handed over here.
+func (s *session) drains() bool {
+	n := s.client.unacknowledged() + s.backend.unacknowledged()
+	if n == 0 || n == s.traced().unacked {
+		return false
+	}
+	s.traced().unacked, s.moved = n, s.loop.now
+	return true
 }

@@ -41,6 +41,7 @@ type serverState struct {
 	loops    []*loop // started, in order
 	group    sync.WaitGroup
 	stopping bool
+	deaf     bool  // nothing is accepted any more
 	fault    error // why a loop ended by itself
 
 	draining atomic.Bool
@@ -77,7 +78,7 @@ func (s *Server) prepare() {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = MaxConnsFor(limit)
 		}
-		s.pipesPerLoop = pipesFor(descriptorLimit()) / s.mostLoops
+		s.pipesPerLoop = max(pipesFor(descriptorLimit())/s.mostLoops, 1)
 	})
 }
 
@@ -85,9 +86,7 @@ func (s *Server) prepare() {
 // closes the listeners. It may be called once.
 func (s *Server) Serve(listeners ...*Listener) error {
 	s.prepare()
-	for _, ln := range listeners {
-		s.listeners = append(s.listeners, &listener{Listener: ln, fd: int32(ln.File.Fd()), name: ln.Name, unix: ln.Address.IsUNIX()})
-	}
+	s.own(listeners)
 	defer s.closeListeners()
 	for _, ln := range s.listeners {
 		if err := unix.SetNonblock(int(ln.fd), true); err != nil { // Fd made it blocking
@@ -105,6 +104,15 @@ func (s *Server) Serve(listeners ...*Listener) error {
 	close(s.started)
 	s.group.Wait()
 	return s.fault
+}
+
+// own takes the listeners over.
+func (s *Server) own(listeners []*Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range listeners {
+		s.listeners = append(s.listeners, &listener{Listener: ln, fd: int32(ln.File.Fd()), name: ln.Name, unix: ln.Address.IsUNIX()})
+	}
 }
 
 // Started is closed when Serve accepts.
@@ -148,7 +156,7 @@ func (s *Server) guard(e *side) {
 func (s *Server) startLoop() (*loop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping || s.draining.Load() {
+	if s.stopping || s.deaf {
 		return nil, errStopped
 	}
 	l, err := newLoop(s, len(s.loops))
@@ -191,6 +199,8 @@ func (s *Server) endLoops() {
 }
 
 func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, ln := range s.listeners {
 		ln.File.Close()
 	}
@@ -222,6 +232,9 @@ func (s *Server) Stop() error {
 
 // stopAccepting returns once no loop accepts.
 func (s *Server) stopAccepting() {
+	s.mu.Lock()
+	s.deaf = true // before the loops hear of it: none may start or wake up with listeners that are about to be closed
+	s.mu.Unlock()
 	s.onLoops(func(l *loop) { l.deafen(true) })
 	s.closeListeners()
 	s.draining.Store(true)
@@ -249,7 +262,9 @@ func (s *Server) onLoops(f func(*loop)) {
 	var done sync.WaitGroup
 	done.Add(len(s.loops))
 	for _, l := range s.loops {
-		l.post(func() { f(l); done.Done() })
+		if !l.post(func() { f(l); done.Done() }) {
+			done.Done()
+		}
 	}
 	s.mu.Unlock()
 	done.Wait()

@@ -60,6 +60,7 @@ type trace struct {
 	local    pool.Address     // what the client connected to, as far as somebody wanted to know
 	tlvs     []proxyproto.TLV // what came with the introduction
 	uniqueID string
+	unacked  int
 	look     int64 // when delivering asks again whether the last bytes were acknowledged
 	looks    uint8 // how often it has
 }
@@ -131,16 +132,16 @@ func (s *session) run() (stage, Cause) {
 // wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already
 // there: a registration reports what is ready, and would report it for nothing before.
 func (s *session) wait() Cause {
-	if !s.watch(clientSide, &s.client) {
+	if !s.watch(&s.client) {
 		return OwnFault
 	}
 	if s.setup == nil {
-		if !s.watch(backendSide, &s.backend) {
+		if !s.watch(&s.backend) {
 			return OwnFault
 		}
 	} else {
 		for i := range s.setup.attempts {
-			if a := &s.setup.attempts[i]; a.underWay() && !s.watch(backendSide+int32(i), &a.side) {
+			if a := &s.setup.attempts[i]; a.underWay() && !s.watch(&a.side) {
 				return OwnFault
 			}
 		}
@@ -153,11 +154,11 @@ func (s *session) wait() Cause {
 }
 
 // watch registers a socket with the loop, once, and once more if it asks for room to write.
-func (s *session) watch(which int32, e *side) bool {
+func (s *session) watch(e *side) bool {
 	if e.watched && (e.writable || e.watchesTx || e.broken()) {
 		return true
 	}
-	ev := unix.EpollEvent{Events: watched, Fd: s.slot, Pad: s.age<<sideBits | which}
+	ev := unix.EpollEvent{Events: watched, Fd: s.slot, Pad: s.age<<sideBits | int32(e.number)}
 	if !e.writable {
 		ev.Events |= unix.EPOLLOUT
 		e.watchesTx = true
@@ -201,21 +202,27 @@ func (s *session) stillUntil() int64 {
 	return s.moved + int64(limit)
 }
 
-// Which socket of a session an event is for. Two attempts may be under way; the one that is connected becomes the backend, and keeps its
-// number.
+// clientNumber is the number of a session's client socket. Those to backends count up from 1, so that an event for a try that was given up
+// is known as such.
 const (
-	clientSide  int32 = 0
-	backendSide int32 = 1
-	sideBits          = 2
+	clientNumber = 0
+	sideBits     = 7 // of an event's data, for the number
 )
 
-// side returns the socket that an event is for.
+// side returns the socket that an event is for, nil if it is not the session's any more.
 func (s *session) side(which int32) *side {
 	switch {
-	case which == clientSide:
+	case which == clientNumber:
 		return &s.client
-	case s.setup == nil:
+	case s.setup == nil && int32(s.backend.number) == which:
 		return &s.backend
+	case s.setup == nil:
+		return nil
 	}
-	return &s.setup.attempts[which-backendSide].side
+	for i := range s.setup.attempts {
+		if a := &s.setup.attempts[i]; a.underWay() && int32(a.side.number) == which {
+			return &a.side
+		}
+	}
+	return nil
 }

@@ -16,13 +16,13 @@ type side struct {
 	hungUp    bool // the peer has sent FIN or RST: read on until it is found
 	fin       bool // FIN, and no RST, stands behind what can be read
 	ended     bool // the end of the stream has been read
-	erred     bool // an error is pending on the socket
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
 	watched   bool // registered with the loop
 	watchesTx bool // registered for EPOLLOUT too
 	shut      bool // our FIN has been sent
 	local     bool // a UNIX socket, or TCP over loopback: connects at once
 	tcp       bool
+	number    uint8         // which of its session's sockets it is, in events
 	fault     syscall.Errno // why the connection is broken, 0 while it is not
 }
 
@@ -47,17 +47,17 @@ func (e *side) note(events uint32) {
 		e.writable = true
 	}
 	if events&unix.EPOLLPRI != 0 {
-		e.urgent = true
+		e.readable, e.urgent = true, true
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.readable, e.hungUp = true, true
 		e.fin = events&(unix.EPOLLHUP|unix.EPOLLERR) == 0
 	}
-	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		e.writable = true // so that the next write finds the error
-	}
 	if events&unix.EPOLLERR != 0 {
-		e.erred = true
+		// Asked for at once: it may be that nobody reads or writes here any more.
+		if errno := socketError(e.fd); errno != 0 {
+			e.breakDown(errno)
+		}
 	}
 }
 
@@ -69,8 +69,8 @@ func (e *side) recv(p []byte) (int, syscall.Errno) {
 	case errno == unix.EAGAIN:
 		e.readable = false
 	case errno != 0:
-		e.readable = false
 		e.breakDown(errno)
+		e.readable = false
 	case n == 0:
 		e.readable, e.ended = false, true
 	case n == len(p) || e.urgent:
@@ -101,7 +101,6 @@ func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 		e.writable = false
 		return 0, 0
 	case errno != 0:
-		e.readable, e.hungUp, e.fin = true, true, false // what the peer sent before it broke can still be read
 		e.breakDown(errno)
 		return 0, errno
 	case n < len(p):
@@ -110,24 +109,13 @@ func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	return n, 0
 }
 
-// breakDown records that the connection is lost. A write that finds the reset takes the error away from the reads (socket(7), SO_ERROR),
-// which then see a clean end: the first word counts.
+// breakDown records that the connection is lost. A call that finds the reset takes the error away from those after it (socket(7), SO_ERROR),
+// and reads then see a clean end: the first word counts. What the peer sent before can still be read.
 func (e *side) breakDown(errno syscall.Errno) {
 	if e.fault == 0 {
 		e.fault = errno
 	}
-	e.writable = false
-}
-
-// lookPastEnd finds a reset that came after the stream had ended: no read would find it any more.
-func (e *side) lookPastEnd() {
-	if !e.erred || !e.ended || e.broken() {
-		return
-	}
-	e.erred = false
-	if errno := socketError(e.fd); errno != 0 {
-		e.breakDown(errno)
-	}
+	e.readable, e.hungUp, e.fin, e.writable = true, true, false, false
 }
 
 // timedOut reports whether the kernel gave the peer up (TCP_USER_TIMEOUT, keep-alive, retransmission).
