@@ -1,6 +1,8 @@
 package l4
 
 import (
+	"math"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -157,7 +159,7 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	s.client = side{fd: fd, tcp: !ln.unix, readable: true, writable: true}
 	s.backend = noSide()
 	s.began, s.moved, s.ends = now, now, never
-	if life := l.server.lifetime(l.server.random()); life != never {
+	if life := l.server.lifetime(rand.Float64()); life != never {
 		s.ends = now + life
 	}
 	s.stage = picking
@@ -168,4 +170,45 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	l.add(s)
 	l.stats.accepted.Add(1)
 	l.step(s)
+}
+
+// reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops when there is.
+func (s *Server) reserve() bool {
+	for {
+		if s.sessions.Add(1) <= int64(s.MaxConns) {
+			return true
+		}
+		s.full.Store(true)
+		if s.sessions.Add(-1) >= int64(s.MaxConns) {
+			return false
+		}
+	}
+}
+
+// release gives back what reserve counted.
+func (s *Server) release() {
+	n := s.sessions.Add(-1)
+	if n < int64(s.MaxConns) && s.full.Load() && s.full.CompareAndSwap(true, false) {
+		s.resumeAccepting()
+	}
+	if n == 0 && s.draining.Load() {
+		s.reportEmpty()
+	}
+}
+
+func (s *Server) resumeAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.loops {
+		l.post(l.accept.resume)
+	}
+}
+
+// lifetime is how long the next session may last: the maximum, less a random share of it, so that sessions which began together do not end
+// together. never: without limit.
+func (s *Server) lifetime(random float64) int64 {
+	if s.MaxLifetime <= 0 {
+		return never
+	}
+	return int64(math.Ceil(float64(s.MaxLifetime) * (1 - s.LifetimeJitter*random)))
 }

@@ -135,7 +135,7 @@ func (s *Server) idlest(l *loop) *loop {
 
 // movable reports whether s is in a state that another loop can take over: nothing else points to it or is lent to it.
 func (s *session) movable() bool {
-	return s.stage == relaying && !s.queued && s.up.pipe == nil && s.down.pipe == nil
+	return s.stage == relaying && !s.listed && s.up.pipe == nil && s.down.pipe == nil
 }
 
 // hand gives s to another loop. Between the two it belongs to the function that is posted.

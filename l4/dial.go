@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ func (s *session) start(lease pool.Lease) (stage, Cause) {
 	c.request.Tried = c.tried[:len(c.request.Tried)+1]
 	*a = attempt{lease: lease, side: noSide(), began: s.loop.server.clock(), address: uint8(b.Preferred())}
 	s.loop.server.connects.Add(1)
-	s.open(a)
+	s.connectTo(a)
 	return dialing, CauseNone
 }
 
@@ -82,12 +83,12 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 		a.skipped++
 		a.address = uint8((int(a.address) + 1) % addresses)
 		errno = 0
-		s.open(a)
+		s.connectTo(a)
 	}
 }
 
-// open makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
-func (s *session) open(a *attempt) {
+// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
+func (s *session) connectTo(a *attempt) {
 	address := a.lease.Backend().Addrs()[a.address]
 	a.opened = s.loop.server.clock()
 	var raw unix.RawSockaddrAny
@@ -101,7 +102,7 @@ func (s *session) open(a *attempt) {
 		a.side.fault = errno
 		return
 	}
-	if errno = s.prepare(&a.side, family); errno == 0 {
+	if errno = s.setOptions(&a.side, family); errno == 0 {
 		errno = connect(fd, &raw, size)
 	}
 	switch {
@@ -114,8 +115,8 @@ func (s *session) open(a *attempt) {
 	}
 }
 
-// prepare sets what a backend's socket needs before it is connected.
-func (s *session) prepare(e *side, family int) syscall.Errno {
+// setOptions sets what a backend's socket needs before it is connected.
+func (s *session) setOptions(e *side, family int) syscall.Errno {
 	if !e.tcp {
 		return 0
 	}
@@ -247,4 +248,39 @@ func outcomeOf(errno syscall.Errno) pool.Outcome {
 		return pool.Unreachable
 	}
 	return pool.OwnFault // descriptors, ports, memory, a local firewall
+}
+
+// connectBudget is how long all tries of one client may take.
+func (s *Server) connectBudget() int64 {
+	if s.ConnectBudget > 0 {
+		return int64(s.ConnectBudget)
+	}
+	return int64(s.ConnectTimeout) * int64(s.Tries)
+}
+
+// Hedged connects may be one in hedgeShare of all, and hedgeBurst more.
+const (
+	hedgeShare = 20
+	hedgeBurst = 5
+)
+
+// mayHedge counts an extra connect, if the budget has room for it.
+func (s *Server) mayHedge() bool {
+	if s.hedges.Add(1) <= s.connects.Load()/hedgeShare+hedgeBurst {
+		return true
+	}
+	s.hedges.Add(^uint64(0))
+	return false
+}
+
+// source returns the next local address for a connection of that family, false where the kernel shall choose.
+func (s *Server) source(family int) (pool.Address, bool) {
+	n := uint32(len(s.Sources))
+	for range n {
+		a := s.Sources[s.sourceAt.Add(1)%n]
+		if a.Is4() == (family == unix.AF_INET) {
+			return pool.TCPAddress(netip.AddrPortFrom(a, 0)), true
+		}
+	}
+	return pool.Address{}, false
 }

@@ -4,7 +4,7 @@
 //
 //  1. accept.go   a connection is counted, taken off a listener's queue and given a session
 //  2. session.go  step carries it from stage to stage; a stage that must wait is called again
-//  3. identify.go  from a trusted source, the PROXY header is read that names the client
+//  3. identify.go from a trusted source, the PROXY header is read that names the client
 //  4. pick.go     the pool chooses a backend, or the session waits in the pool's queue
 //  5. dial.go     it is connected to, or the next one is; a slow try may be hedged
 //  6. greet.go    the PROXY header goes out with the client's first bytes
@@ -14,5 +14,5 @@
 //
 // Under the walk: side.go is one socket of a session, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a
 // mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks; balance.go spreads sessions over loops. server.go is the
-// configuration, serve.go the life of the whole, sys.go the system calls.
+// configuration, serve.go the life of the whole, guard.go what tells dead peers, limit.go how many sessions fit, sys.go the system calls.
 package l4

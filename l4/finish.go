@@ -1,7 +1,6 @@
 package l4
 
 import (
-	"math"
 	"time"
 
 	"forebay/pool"
@@ -86,7 +85,7 @@ func (s *session) record(r *Record, cause Cause) {
 	}
 	if t := s.trace; t != nil {
 		r.Tries = append(r.Tries, t.tries...)
-		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.queued), t.via, t.local, t.uniqueID
+		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.inQueue), t.via, t.local, t.uniqueID
 	}
 	if c := s.setup; c != nil && c.waiter != nil {
 		r.Queue = durationOf(now - c.queued)
@@ -136,12 +135,3 @@ func (s *session) unacknowledgedData(e *side) int {
 
 // durationOf turns nanoseconds of the server's clock into a Duration that is not negative.
 func durationOf(ns int64) time.Duration { return time.Duration(max(ns, 0)) }
-
-// lifetime is how long the next session may last: the maximum, less a random share of it, so that sessions which began together do not end
-// together. never: without limit.
-func (s *Server) lifetime(random float64) int64 {
-	if s.MaxLifetime <= 0 {
-		return never
-	}
-	return int64(math.Ceil(float64(s.MaxLifetime) * (1 - s.LifetimeJitter*random)))
-}

@@ -99,6 +99,11 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 	return tlvs
 }
 
+// uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a count.
+func (s *Server) uniqueID() []byte {
+	return binary.BigEndian.AppendUint64(s.idPrefix[:len(s.idPrefix):len(s.idPrefix)], s.unique.Add(1))
+}
+
 // receivedTLVs returns what came with the client's introduction, less what this header has of its own or has no use for.
 func (s *session) receivedTLVs() []proxyproto.TLV {
 	var tlvs []proxyproto.TLV

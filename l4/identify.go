@@ -39,6 +39,16 @@ func (s *session) identify() (stage, Cause) {
 	return identifying, CauseNone
 }
 
+// trusts reports whether a PROXY header is required from peer. A UNIX socket's peer has no address, so none is.
+func (s *Server) trusts(peer netip.AddrPort) bool {
+	for _, p := range s.ProxyIn {
+		if p.Contains(peer.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
 // identified takes the complete header off the client's bytes and believes it.
 func (s *session) identified(size int) (stage, Cause) {
 	in, err := parseProxyHeader(s.up.held[:size])

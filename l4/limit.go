@@ -39,7 +39,7 @@ const (
 	mostSessions     = 1 << 20 // where no limit is set
 )
 
-// pipesFor is how many pipes bulk flows may borrow under a limit: a few even under a small one.
+// pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
 func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
 
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the

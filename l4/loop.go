@@ -150,7 +150,7 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 	}
 	e.note(ev.Events)
 	switch {
-	case s.queued:
+	case s.listed:
 	case s.isBulk():
 		l.again(s)
 	default:
@@ -179,8 +179,8 @@ func (l *loop) step(s *session) {
 
 // again puts s into the list of those that go on in the next turn.
 func (l *loop) again(s *session) {
-	if !s.queued {
-		s.queued = true
+	if !s.listed {
+		s.listed = true
 		l.bulk = append(l.bulk, s)
 	}
 }
@@ -194,7 +194,7 @@ func (l *loop) runBulk() {
 	n := copy(l.bulk, l.bulk[1:])
 	l.bulk[n] = nil
 	l.bulk = l.bulk[:n]
-	s.queued = false
+	s.listed = false
 	l.step(s)
 }
 
@@ -259,8 +259,8 @@ func (l *loop) add(s *session) {
 // remove takes s out of everything the loop keeps. Its sockets are closed, or will be registered elsewhere.
 func (l *loop) remove(s *session) {
 	l.wheel.cancel(&s.timer)
-	if s.queued {
-		s.queued = false
+	if s.listed {
+		s.listed = false
 		for i := range l.bulk {
 			if l.bulk[i] == s {
 				l.bulk = append(l.bulk[:i], l.bulk[i+1:]...)
@@ -322,6 +322,15 @@ func (l *loop) giveBack(c *setup) {
 	c.request.Tried = c.tried[:0]
 	if len(l.spare) < restSetups {
 		l.spare = append(l.spare, c)
+	}
+}
+
+// cut ends every session of the loop.
+func (l *loop) cut(why Cause) {
+	for i := 0; i < len(l.slots); i++ {
+		if s := l.slots[i].session; s != nil {
+			s.finish(why)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *session) queue() (stage, Cause) {
 		return s.joinQueue()
 	}
 	if lease := c.granted; lease.Backend() != nil {
-		s.traced().queued += l.now - c.queued
+		s.traced().inQueue += l.now - c.queued
 		c.began += l.now - c.queued
 		c.waiter, c.granted = nil, pool.Lease{}
 		return s.start(lease)

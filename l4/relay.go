@@ -194,7 +194,7 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 	f.held, f.urgent = nil, false
 	if f.pipe != nil && f.pipe.held > 0 && dst.writable {
-		s.empty(f, dst)
+		s.pour(f, dst)
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 		f.pipe.held = n
 		f.read += uint64(n)
 		s.moved = s.loop.now
-		s.empty(f, dst)
+		s.pour(f, dst)
 		if n < readSize && f.pipe.held == 0 { // no longer bulk
 			f.full = 0
 			s.unsplice(f)
@@ -241,8 +241,8 @@ func (s *session) unsplice(f *flow) {
 	f.pipe = nil
 }
 
-// empty moves what the flow's pipe holds to dst.
-func (s *session) empty(f *flow, dst *side) {
+// pour moves what the flow's pipe holds to dst.
+func (s *session) pour(f *flow, dst *side) {
 	for f.pipe.held > 0 {
 		n, errno := splice(f.pipe.r, dst.fd, f.pipe.held)
 		if errno == unix.EAGAIN {

@@ -3,12 +3,9 @@ package l4
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
-	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -16,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"forebay/pool"
 )
 
 // serverState is what a Server keeps while it serves.
@@ -46,7 +41,7 @@ type serverState struct {
 
 	draining atomic.Bool
 	cutting  atomic.Bool
-	empty    chan struct{} // closed when a drain has no session left
+	drained  chan struct{} // closed when a drain has no session left
 	started  chan struct{} // closed when Serve accepts
 	once     sync.Once
 }
@@ -68,7 +63,7 @@ func (e *CutError) Error() string {
 func (s *Server) prepare() {
 	s.once.Do(func() {
 		s.epoch = time.Now()
-		s.empty, s.started = make(chan struct{}), make(chan struct{})
+		s.drained, s.started = make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.mostLoops = s.Loops
 		if s.Loops == 0 {
@@ -119,37 +114,6 @@ func (s *Server) own(listeners []*Listener) {
 func (s *Server) Started() <-chan struct{} {
 	s.prepare()
 	return s.started
-}
-
-// inherit sets on a listening socket what every connection accepted from it will have.
-func (s *Server) inherit(ln *listener) {
-	if ln.unix {
-		return
-	}
-	setInt(ln.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	s.guard(&side{fd: ln.fd, tcp: true})
-}
-
-// Keep-alive probes: after KeepAlive of silence, then keepProbes of them at a keepShare of it.
-const (
-	keepProbes = 3
-	keepShare  = 4
-)
-
-// guard has the kernel notice a peer that has died: one that stops acknowledging, and one that is merely silent.
-func (s *Server) guard(e *side) {
-	if !e.tcp || !e.open() {
-		return
-	}
-	if s.UserTimeout > 0 {
-		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.UserTimeout/time.Millisecond))
-	}
-	if s.KeepAlive > 0 {
-		setInt(e.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(s.KeepAlive/time.Second), 1))
-		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, max(int(s.KeepAlive/time.Second/keepShare), 1))
-		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepProbes)
-	}
 }
 
 // startLoop starts one more loop.
@@ -213,7 +177,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopAccepting()
 	cut := error(nil)
 	select {
-	case <-s.empty:
+	case <-s.drained:
 	case <-ctx.Done():
 		cut = s.cut(DrainCut)
 	}
@@ -270,47 +234,6 @@ func (s *Server) onLoops(f func(*loop)) {
 	done.Wait()
 }
 
-// cut ends every session of the loop.
-func (l *loop) cut(why Cause) {
-	for i := 0; i < len(l.slots); i++ {
-		if s := l.slots[i].session; s != nil {
-			s.finish(why)
-		}
-	}
-}
-
-// reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops when there is.
-func (s *Server) reserve() bool {
-	for {
-		if s.sessions.Add(1) <= int64(s.MaxConns) {
-			return true
-		}
-		s.full.Store(true)
-		if s.sessions.Add(-1) >= int64(s.MaxConns) {
-			return false
-		}
-	}
-}
-
-// release gives back what reserve counted.
-func (s *Server) release() {
-	n := s.sessions.Add(-1)
-	if n < int64(s.MaxConns) && s.full.Load() && s.full.CompareAndSwap(true, false) {
-		s.resumeAccepting()
-	}
-	if n == 0 && s.draining.Load() {
-		s.reportEmpty()
-	}
-}
-
-func (s *Server) resumeAccepting() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.loops {
-		l.post(l.accept.resume)
-	}
-}
-
 // reportEmpty ends the wait of a drain that has nothing left to wait for.
 func (s *Server) reportEmpty() {
 	s.mu.Lock()
@@ -319,9 +242,9 @@ func (s *Server) reportEmpty() {
 		return
 	}
 	select {
-	case <-s.empty:
+	case <-s.drained:
 	default:
-		close(s.empty)
+		close(s.drained)
 	}
 }
 
@@ -333,56 +256,4 @@ func (s *Server) log() *slog.Logger {
 		return s.Logger
 	}
 	return slog.Default()
-}
-
-func (s *Server) random() float64 { return mathrand.Float64() }
-
-// trusts reports whether a PROXY header is required from peer. A UNIX socket's peer has no address, so none is.
-func (s *Server) trusts(peer netip.AddrPort) bool {
-	for _, p := range s.ProxyIn {
-		if p.Contains(peer.Addr()) {
-			return true
-		}
-	}
-	return false
-}
-
-// connectBudget is how long all tries of one client may take.
-func (s *Server) connectBudget() int64 {
-	if s.ConnectBudget > 0 {
-		return int64(s.ConnectBudget)
-	}
-	return int64(s.ConnectTimeout) * int64(s.Tries)
-}
-
-// Hedged connects may be one in hedgeShare of all, and hedgeBurst more.
-const (
-	hedgeShare = 20
-	hedgeBurst = 5
-)
-
-// mayHedge counts an extra connect, if the budget has room for it.
-func (s *Server) mayHedge() bool {
-	if s.hedges.Add(1) <= s.connects.Load()/hedgeShare+hedgeBurst {
-		return true
-	}
-	s.hedges.Add(^uint64(0))
-	return false
-}
-
-// source returns the next local address for a connection of that family, false where the kernel shall choose.
-func (s *Server) source(family int) (pool.Address, bool) {
-	n := uint32(len(s.Sources))
-	for range n {
-		a := s.Sources[s.sourceAt.Add(1)%n]
-		if a.Is4() == (family == unix.AF_INET) {
-			return pool.TCPAddress(netip.AddrPortFrom(a, 0)), true
-		}
-	}
-	return pool.Address{}, false
-}
-
-// uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a count.
-func (s *Server) uniqueID() []byte {
-	return binary.BigEndian.AppendUint64(s.idPrefix[:len(s.idPrefix):len(s.idPrefix)], s.unique.Add(1))
 }

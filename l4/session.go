@@ -18,7 +18,7 @@ type session struct {
 	stage    stage
 	first    end   // which side finished first
 	lost     end   // which side broke, once it is delivering
-	queued   bool  // stands in the loop's list of bulk sessions
+	listed   bool  // stands in the loop's list of bulk sessions
 	answered bool  // the backend's first byte has been seen
 	guarded  bool  // the kernel was told to notice when a peer has died
 	reached  uint8 // which of the backend's addresses is used
@@ -55,7 +55,7 @@ const (
 // A trace is what a session remembers of an eventful start.
 type trace struct {
 	tries    []Try            // those that failed
-	queued   int64            // ns spent waiting for a backend with room
+	inQueue  int64            // ns spent waiting for a backend with room
 	via      pool.Address     // who introduced the client
 	local    pool.Address     // what the client connected to, as far as somebody wanted to know
 	tlvs     []proxyproto.TLV // what came with the introduction
@@ -95,13 +95,12 @@ func (s *session) step() {
 	}
 	for {
 		next, cause := s.run()
-		if cause == CauseNone && next == s.stage {
-			cause = s.wait()
-		} else {
+		if cause == CauseNone && next != s.stage {
 			s.stage = next
-			if cause == CauseNone {
-				continue
-			}
+			continue
+		}
+		if cause == CauseNone {
+			cause = s.wait()
 		}
 		if cause != CauseNone {
 			s.finish(cause)

@@ -14,7 +14,7 @@ import (
 )
 
 // The data plane's system calls. All are raw: on a non-blocking descriptor they return at once, so the scheduler need not know of them,
-// and a loop keeps its processor (syscall.RawSyscall). EINTR does not occur, since none of them sleeps.
+// and a loop keeps its processor (syscall.RawSyscall). EINTR does not occur where none of them sleeps; epollWait alone can.
 
 // recv reads from a socket.
 func recv(fd int32, p []byte) (int, syscall.Errno) {
