@@ -263,9 +263,10 @@ func (s *session) pour(f *flow, dst *side) {
 // slow receiver moves, though nothing is handed over here.
 func (s *session) drains() bool {
 	n := s.client.unacknowledged() + s.backend.unacknowledged()
-	if n == 0 || n == s.traced().unacked {
+	t := s.traced()
+	if n == t.unacked {
 		return false
 	}
-	s.traced().unacked, s.moved = n, s.loop.now
+	t.unacked, s.moved = n, s.loop.now
 	return true
 }
