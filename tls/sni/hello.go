@@ -1,0 +1,196 @@
+package sni
+
+import (
+	"errors"
+	"slices"
+)
+
+// MaxSize is how many bytes of a connection, record headers included, a Parser looks at. A hello of today's browsers has about 1,800.
+const MaxSize = 64 << 10
+
+// What Parse returns where it returns no Hello. Errors of ErrMalformed say more: compare with errors.Is.
+var (
+	ErrMore      = errors.New("the ClientHello is not complete yet")
+	ErrNotTLS    = errors.New("not TLS: the first bytes are no handshake record")
+	ErrTooLarge  = errors.New("the ClientHello takes more than 64 KiB of the connection")
+	ErrMalformed = errors.New("malformed ClientHello")
+)
+
+// malformed is an ErrMalformed that says what is wrong. As a constant it is an error that takes no memory.
+type malformed string
+
+func (m malformed) Error() string { return ErrMalformed.Error() + ": " + string(m) }
+
+// Is makes errors.Is(m, ErrMalformed) true.
+func (m malformed) Is(target error) bool { return target == ErrMalformed }
+
+// A Hello is what a ClientHello says about where the client wants to go (RFC 8446, section 4.1.2). Where the client uses Encrypted
+// Client Hello, it is the outer one.
+type Hello struct {
+	// ServerName is the DNS name of the server_name extension (RFC 6066, section 3), in lower case and without a dot at its end. It is
+	// empty where there is none, and where what is there is not a DNS name: an IP address, say.
+	ServerName string
+	// Protocols are those of the ALPN extension (RFC 7301, section 3.1), in the client's order.
+	Protocols []string
+	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order; without the extension,
+	// the highest version that the client has. Values that mean nothing (GREASE, RFC 8701) are left in.
+	Versions []uint16
+	// ECH tells that there is an encrypted_client_hello extension (RFC 9849, section 5). It may be GREASE, which looks the same.
+	ECH bool
+}
+
+// Numbers of extensions (IANA, TLS ExtensionType Values).
+const (
+	extServerName        = 0
+	extALPN              = 16
+	extSupportedVersions = 43
+	extECH               = 0xfe0d
+)
+
+// known are the extensions that are read.
+var known = [...]int{extServerName, extALPN, extSupportedVersions, extECH}
+
+// readHello reads a ClientHello from behind its handshake header. Lengths that overrun show in c.broken.
+func readHello(c *cursor) (Hello, error) {
+	version := uint16(c.uint16())
+	c.skip(32)        // random
+	c.skip(c.uint8()) // legacy_session_id
+	suites := c.uint16()
+	c.skip(suites)
+	c.skip(c.uint8()) // legacy_compression_methods
+	var h Hello
+	if c.left > 0 && !c.broken { // up to TLS 1.2 there may be no extensions (RFC 5246, section 7.4.1.2)
+		if err := h.readExtensions(c); err != nil {
+			return Hello{}, err
+		}
+	}
+	if c.broken || suites%2 != 0 {
+		return Hello{}, malformed("a length in it does not fit")
+	}
+	if h.Versions == nil {
+		h.Versions = []uint16{version}
+	}
+	return h, nil
+}
+
+// readExtensions reads what must be the rest of the hello.
+func (h *Hello) readExtensions(c *cursor) error {
+	if c.uint16() != c.left {
+		return malformed("its extensions do not end where it does")
+	}
+	var seen seen
+	for c.left > 0 && !c.broken {
+		kind := c.uint16()
+		behind := c.open(c.uint16())
+		if seen.twice(kind) {
+			return malformed("it has an extension twice")
+		}
+		if err := h.readExtension(c, kind); err != nil {
+			return err
+		}
+		c.close(behind)
+	}
+	return nil
+}
+
+// readExtension reads one extension, or leaves it for c.close to skip.
+func (h *Hello) readExtension(c *cursor, kind int) error {
+	switch kind {
+	case extServerName:
+		return h.readServerName(c)
+	case extALPN:
+		return h.readProtocols(c)
+	case extSupportedVersions:
+		return h.readVersions(c)
+	case extECH:
+		h.ECH = true
+	}
+	return nil
+}
+
+// readServerName reads a ServerNameList, of which type 0 is the only one that there has ever been.
+func (h *Hello) readServerName(c *cursor) error {
+	const hostName = 0
+	if n := c.uint16(); n != c.left || n == 0 {
+		return malformed("its server name list does not fit")
+	}
+	for found := false; c.left > 0 && !c.broken; {
+		kind, size := c.uint8(), c.uint16()
+		switch {
+		case size == 0:
+			return malformed("its server name is empty")
+		case kind != hostName:
+			c.skip(size)
+		case found:
+			return malformed("it has two server names")
+		default:
+			found = true
+			h.ServerName = readName(c, size)
+		}
+	}
+	return nil
+}
+
+// readName reads a name of n bytes. It is not worth memory if it is longer than any DNS name.
+func readName(c *cursor, n int) string {
+	if n > maxName+1 || n > c.left {
+		c.skip(n)
+		return ""
+	}
+	var text [maxName + 1]byte
+	c.copy(text[:n])
+	name := lower(text[:n])
+	if !isName(name) {
+		return ""
+	}
+	return string(name)
+}
+
+// readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there are.
+func (h *Hello) readProtocols(c *cursor) error {
+	n := c.uint16()
+	if n != c.left || n == 0 {
+		return malformed("its ALPN list does not fit")
+	}
+	list := c.text(n)
+	count := 0
+	for at := 0; at < len(list); count++ {
+		size := int(list[at])
+		if at += 1 + size; size == 0 || at > len(list) {
+			return malformed("a protocol in its ALPN list does not fit")
+		}
+	}
+	h.Protocols = make([]string, 0, count)
+	for len(list) > 0 {
+		end := 1 + int(list[0])
+		h.Protocols = append(h.Protocols, list[1:end])
+		list = list[end:]
+	}
+	return nil
+}
+
+func (h *Hello) readVersions(c *cursor) error {
+	n := c.uint8()
+	if n != c.left || n == 0 || n%2 != 0 {
+		return malformed("its list of versions does not fit")
+	}
+	h.Versions = make([]uint16, n/2)
+	for i := range h.Versions {
+		h.Versions[i] = uint16(c.uint16())
+	}
+	return nil
+}
+
+// seen remembers which of the extensions that are read have been there. Others may come twice: that is for the server to judge.
+type seen [len(known)]bool
+
+// twice reports whether kind has been there before.
+func (s *seen) twice(kind int) bool {
+	i := slices.Index(known[:], kind)
+	if i < 0 {
+		return false
+	}
+	again := s[i]
+	s[i] = true
+	return again
+}

@@ -1,0 +1,53 @@
+package sni
+
+// maxName is the longest DNS name as text, without the dot at its end (RFC 1035, section 2.3.4).
+const maxName = 253
+
+// maxLabel is the longest part between dots.
+const maxLabel = 63
+
+// lower makes name lower case, in place, and takes the dot off its end.
+func lower(name []byte) []byte {
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			name[i] = c + 'a' - 'A'
+		}
+	}
+	if n := len(name); n > 0 && name[n-1] == '.' {
+		return name[:n-1]
+	}
+	return name
+}
+
+// isName reports whether name, in lower case and without a dot at its end, can be a DNS name: letters, digits, hyphens and underscores
+// between dots. An address is none (RFC 6066, section 3): that of version 6 has colons, that of version 4 ends in a number, which no name
+// does (RFC 3696, section 2).
+func isName[T string | []byte](name T) bool {
+	if len(name) > maxName {
+		return false
+	}
+	label, digits := 0, 0
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '.':
+			if label == 0 {
+				return false
+			}
+			label, digits = 0, 0
+			continue
+		case '0' <= c && c <= '9':
+			digits++
+		case c == '-' && label == 0 || !inName(c):
+			return false
+		}
+		if label++; label > maxLabel {
+			return false
+		}
+	}
+	return label > digits
+}
+
+// inName reports whether c may stand in a label. Underscores may not, by the letter, but do.
+func inName(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}

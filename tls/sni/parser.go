@@ -1,0 +1,125 @@
+package sni
+
+const (
+	headerSize  = 5       // type, version, length (RFC 8446, section 5.1)
+	messageSize = 4       // type, length of a handshake message (RFC 8446, section 4)
+	maxRecord   = 1 << 14 // bytes in a record that is not encrypted
+
+	typeHandshake   = 22
+	typeClientHello = 1
+	majorVersion    = 3
+)
+
+// A Parser reads one ClientHello out of what a client has sent so far. The zero value is ready. It keeps how far it has come, so that a
+// hello that arrives byte by byte, in records of one byte, costs no more to read than one that arrives whole.
+type Parser struct {
+	at   int // where in the connection the next record begins
+	have int // handshake bytes before it
+	size int // of the message, its header included; 0: not known yet
+	need int
+}
+
+// Parse looks at b, which is everything that the client has sent: what an earlier call was given, and more. It returns ErrMore until
+// the hello is complete, ErrNotTLS at the first byte that cannot be TLS, ErrTooLarge as soon as the hello can't end within MaxSize, or
+// an ErrMalformed. What follows the hello is not looked at. The Hello holds no part of b.
+func (p *Parser) Parse(b []byte) (Hello, error) {
+	p.need = 0
+	if err := checkStart(b); err != nil {
+		return Hello{}, err
+	}
+	if err := p.assemble(b); err != nil {
+		return Hello{}, err
+	}
+	c := cursor{b: b, left: p.size}
+	c.skip(messageSize)
+	return readHello(&c)
+}
+
+// Need returns how many bytes more the hello takes, at least, where Parse has returned ErrMore. While it is open whether this is TLS, it
+// is 1: a client of another protocol may have sent all it will.
+func (p *Parser) Need() int { return p.need }
+
+// checkStart refuses what a TLS connection can't begin with. The minor version is not to be looked at (RFC 8446, section 5.1). The
+// hello of SSL 2, which some clients of the nineties began TLS with, has another first byte.
+func checkStart(b []byte) error {
+	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] != majorVersion {
+		return ErrNotTLS
+	}
+	return nil
+}
+
+// assemble goes over the records until the message is complete.
+func (p *Parser) assemble(b []byte) error {
+	for {
+		rest := b[min(p.at, len(b)):]
+		length, err := readHeader(rest)
+		if err != nil {
+			return err
+		}
+		got := min(length, max(0, len(rest)-headerSize))
+		if err := p.learnSize(b, p.have+got); err != nil {
+			return err
+		}
+		if p.size > 0 && p.have+got >= p.size {
+			return nil
+		}
+		if length == 0 || got < length {
+			return p.more(b, length)
+		}
+		p.at += headerSize + length
+		p.have += length
+	}
+}
+
+// readHeader returns the length in the record header that b begins with, 0 while it is not all there.
+func readHeader(b []byte) (length int, err error) {
+	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] != majorVersion {
+		return 0, malformed("another record comes between its parts")
+	}
+	if len(b) < headerSize {
+		return 0, nil
+	}
+	length = int(b[3])<<8 | int(b[4])
+	switch {
+	case length == 0:
+		return 0, malformed("a record of it is empty") // RFC 8446, section 5.1
+	case length > maxRecord:
+		return 0, malformed("a record of it has more than 16,384 bytes")
+	}
+	return length, nil
+}
+
+// learnSize reads the message's header, once have bytes of it are there.
+func (p *Parser) learnSize(b []byte, have int) error {
+	if p.size > 0 || have == 0 {
+		return nil
+	}
+	c := cursor{b: b, left: have}
+	if c.uint8() != typeClientHello {
+		return malformed("the first message is another one")
+	}
+	if have < messageSize {
+		return nil
+	}
+	p.size = messageSize + c.uint8()<<16 + c.uint16()
+	return nil
+}
+
+// more returns ErrMore, and reckons what the hello takes at least: the rest of this record, of the given length (0: its header is not all
+// there), and the fewest records that hold what it does not.
+func (p *Parser) more(b []byte, length int) error {
+	end, missing := p.at, max(p.size, messageSize)-p.have
+	if length > 0 {
+		end += headerSize + min(length, missing)
+		missing -= min(length, missing)
+	}
+	end += missing + headerSize*((missing+maxRecord-1)/maxRecord)
+	if end > MaxSize {
+		return ErrTooLarge
+	}
+	p.need = end - len(b)
+	if len(b) < 2 {
+		p.need = 1
+	}
+	return ErrMore
+}
