@@ -1,0 +1,55 @@
+package certs
+
+import (
+	"fmt"
+	"time"
+)
+
+// Notice is how long before its end a certificate is reported as Expiring.
+const Notice = 14 * 24 * time.Hour
+
+// A Kind is what has happened to a pair.
+type Kind uint8
+
+const (
+	Renewed  Kind = iota + 1 // the files have changed, and new handshakes get what is in them
+	Broken                   // the files have changed and are bad: the last good pair goes on being served
+	Expiring                 // less than Notice is left; again each day
+	Expired                  // nothing is left; again each day
+)
+
+// String returns the kind in a word.
+func (k Kind) String() string {
+	switch k {
+	case Renewed:
+		return "renewed"
+	case Broken:
+		return "broken"
+	case Expiring:
+		return "expiring"
+	case Expired:
+		return "expired"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// An Event is what has happened to a pair.
+type Event struct {
+	Kind     Kind
+	Pair     Pair
+	NotAfter time.Time // of the certificate that is served
+	Err      error     // what is wrong with the files, if they are Broken
+}
+
+// String tells the event in a sentence.
+func (e Event) String() string {
+	switch e.Kind {
+	case Renewed:
+		return fmt.Sprintf("certificate %s is renewed, valid until %s", e.Pair, date(e.NotAfter))
+	case Broken:
+		return fmt.Sprintf("certificate %s can't be renewed, the one valid until %s is kept: %v", e.Pair, date(e.NotAfter), e.Err)
+	case Expiring:
+		return fmt.Sprintf("certificate %s expires on %s", e.Pair, date(e.NotAfter))
+	}
+	return fmt.Sprintf("certificate %s expired on %s, and clients will refuse it", e.Pair, date(e.NotAfter))
+}

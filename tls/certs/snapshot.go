@@ -1,0 +1,41 @@
+package certs
+
+import (
+	"slices"
+	"time"
+)
+
+// A Snapshot is one pair at one moment, as plain values.
+type Snapshot struct {
+	Pair      Pair
+	Names     []string // in lower case, sorted
+	Kind      string   // of the key: "ECDSA P-256"
+	Issuer    string
+	Serial    string // in hexadecimal
+	NotBefore time.Time
+	NotAfter  time.Time
+	Loaded    time.Time // when it was read
+	Default   bool      // it serves clients that give no name, or an unknown one
+	Fault     string    // what is wrong with the files, if they are bad now; "" otherwise
+}
+
+// Snapshot returns all pairs, in the order given. The names are not the caller's to change.
+func (s *Store) Snapshot() []Snapshot { return slices.Clone(s.serving.Load().snapshots) }
+
+func (e *entry) snapshot() Snapshot {
+	leaf := e.certificate.Leaf
+	s := Snapshot{
+		Pair:      e.pair,
+		Names:     namesOf(leaf),
+		Kind:      kindOf(leaf),
+		Issuer:    leaf.Issuer.String(),
+		Serial:    leaf.SerialNumber.Text(16),
+		NotBefore: leaf.NotBefore,
+		NotAfter:  leaf.NotAfter,
+		Loaded:    e.loaded,
+	}
+	if e.fault != nil {
+		s.Fault = e.fault.Error()
+	}
+	return s
+}
