@@ -1,0 +1,76 @@
+package profile
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// An Allow lists certificates of which one attribute suffices to be let in. The zero value lets in all.
+type Allow struct {
+	DNS         []string // subject alternative names (RFC 5280, section 4.2.1.6), compared without case
+	URIs        []string // as written: "spiffe://example.org/web"
+	Emails      []string // compared without case behind the @
+	CommonNames []string // as written
+	Pins        []Pin    // of public keys
+}
+
+func (a *Allow) empty() bool {
+	return len(a.DNS)+len(a.URIs)+len(a.Emails)+len(a.CommonNames)+len(a.Pins) == 0
+}
+
+// check says why c is not let in.
+func (a *Allow) check(c *x509.Certificate) error {
+	if a.empty() || a.names(c) || slices.Contains(a.CommonNames, c.Subject.CommonName) || slices.Contains(a.Pins, PinOf(c)) {
+		return nil
+	}
+	return fmt.Errorf("the client's certificate for %q (%s) is not on the list of those allowed", c.Subject, PinOf(c))
+}
+
+// names reports whether a subject alternative name of c is listed.
+func (a *Allow) names(c *x509.Certificate) bool {
+	for _, name := range c.DNSNames {
+		if slices.ContainsFunc(a.DNS, func(s string) bool { return strings.EqualFold(s, name) }) {
+			return true
+		}
+	}
+	for _, u := range c.URIs {
+		if slices.Contains(a.URIs, u.String()) {
+			return true
+		}
+	}
+	for _, mail := range c.EmailAddresses {
+		if slices.ContainsFunc(a.Emails, func(s string) bool { return sameMailbox(s, mail) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameMailbox compares as RFC 5280, section 7.5, says.
+func sameMailbox(a, b string) bool {
+	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
+	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
+}
+
+// lists returns what is listed, by kind, each sorted.
+func (a *Allow) lists() (lists [][][]byte) {
+	for _, texts := range [...][]string{a.DNS, a.URIs, a.Emails, a.CommonNames} {
+		list := make([][]byte, len(texts))
+		for i, s := range texts {
+			list[i] = []byte(s)
+		}
+		lists = append(lists, list)
+	}
+	pins := make([][]byte, len(a.Pins))
+	for i := range a.Pins {
+		pins[i] = a.Pins[i][:]
+	}
+	lists = append(lists, pins)
+	for _, list := range lists {
+		slices.SortFunc(list, bytes.Compare)
+	}
+	return lists
+}

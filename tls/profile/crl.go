@@ -1,0 +1,145 @@
+package profile
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for each of the
+// authorities, in PEM, or a single one in DER. Once it is used, nobody gets in whose authority has no list in it, or one that is out of
+// date: that is how OpenSSL, and so nginx and HAProxy, see it.
+type CRL struct {
+	Now  func() time.Time // nil: time.Now
+	file watched[revocations]
+}
+
+// revocations are lists by authority.
+type revocations map[authority]*revocationList
+
+// An authority is the name and key that certificates are issued under: it stays when its own certificate is renewed.
+type authority struct{ subject, key string }
+
+func authorityOf(c *x509.Certificate) authority {
+	return authority{string(c.RawSubject), string(c.RawSubjectPublicKeyInfo)}
+}
+
+type revocationList struct {
+	serials map[string]bool // serial numbers, big-endian
+	next    time.Time       // when the next list is due; zero: not said
+}
+
+// LoadCRL reads the file. Each list must be signed by one of the authorities.
+func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
+	c := new(CRL)
+	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities) }
+	if err := c.file.open(file, parse); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Check reads the file again if it has changed.
+func (c *CRL) Check() (Event, bool) { return c.file.check() }
+
+// Next returns when the first of the lists goes out of date; zero where none does.
+func (c *CRL) Next() (first time.Time) {
+	for _, l := range *c.file.value.Load() {
+		if !l.next.IsZero() && (first.IsZero() || l.next.Before(first)) {
+			first = l.next
+		}
+	}
+	return first
+}
+
+func parseCRL(text []byte, authorities []*x509.Certificate) (revocations, error) {
+	all := make(revocations)
+	if !bytes.Contains(text, []byte("-----BEGIN")) {
+		return all, all.add(text, authorities)
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "X509 CRL" {
+			return nil, fmt.Errorf("%s in it: only revocation lists are right (X509 CRL)", block.Type)
+		}
+		if err := all.add(block.Bytes, authorities); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no revocation list in it (-----BEGIN X509 CRL-----)")
+	}
+	return all, nil
+}
+
+// add adds a list in DER.
+func (r revocations) add(der []byte, authorities []*x509.Certificate) error {
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return fmt.Errorf("no revocation list: %w", err)
+	}
+	for _, e := range list.Extensions {
+		if e.Critical { // a delta, or a list of some certificates only (RFC 5280, sections 5.2.4 and 5.2.5)
+			return fmt.Errorf("the revocation list of %q has the critical extension %s: only complete lists are right", list.Issuer, e.Id)
+		}
+	}
+	issuer, err := signerOf(list, authorities)
+	if err != nil {
+		return err
+	}
+	if r[issuer] != nil {
+		return fmt.Errorf("two revocation lists of %q", list.Issuer)
+	}
+	serials := make(map[string]bool, len(list.RevokedCertificateEntries))
+	for _, e := range list.RevokedCertificateEntries {
+		serials[string(e.SerialNumber.Bytes())] = true
+	}
+	r[issuer] = &revocationList{serials, list.NextUpdate}
+	return nil
+}
+
+func signerOf(list *x509.RevocationList, authorities []*x509.Certificate) (authority, error) {
+	for _, a := range authorities {
+		if bytes.Equal(a.RawSubject, list.RawIssuer) && list.CheckSignatureFrom(a) == nil {
+			return authorityOf(a), nil
+		}
+	}
+	return authority{}, fmt.Errorf("the revocation list of %q is signed by none of the authorities that client certificates are verified by", list.Issuer)
+}
+
+// check says why none of the chains, each from the client's certificate to a root, is good. A nil CRL finds all good.
+func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
+	if c == nil {
+		return nil
+	}
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	err = errors.New("the client's certificate has not been verified")
+	for _, chain := range chains {
+		if err = c.file.value.Load().check(chain, now()); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// check goes up a chain. The list for the client's certificate must be there; those for what is above it count if they are.
+func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
+	for i, c := range chain[:len(chain)-1] {
+		list := r[authorityOf(chain[i+1])]
+		switch {
+		case list == nil && i == 0:
+			return fmt.Errorf("there is no revocation list of %q, who has issued the client's certificate", c.Issuer)
+		case list == nil:
+		case !list.next.IsZero() && now.After(list.next):
+			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, list.next.UTC().Format("2006-01-02 15:04 MST"))
+		case list.serials[string(c.SerialNumber.Bytes())]:
+			return fmt.Errorf("the certificate for %q, serial number %x, has been revoked", c.Subject, c.SerialNumber)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package profile
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func newECH(t testing.TB) (*ECHKey, []byte) {
+	t.Helper()
+	k, err := NewECHKey("public.example")
+	must(t, k, err)
+	text, err := k.PEM()
+	return k, must(t, text, err)
+}
+
+// echClient hides the name a.example behind public.example.
+func (h *house) echClient(configs []byte) *tls.Config {
+	c := h.client(nil)
+	c.EncryptedClientHelloConfigList = configs
+	return c
+}
+
+func TestECHIsAccepted(t *testing.T) {
+	h, dir := newHouse(t), t.TempDir()
+	first, firstText := newECH(t)
+	second, secondText := newECH(t)
+	path := write(t, dir, "ech.pem", append(bytes.Clone(firstText), secondText...))
+	ech, err := LoadECH(path)
+	server := h.config(t, Server{ECH: must(t, ech, err)})
+	var asked string
+	server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { asked = hello.ServerName; return nil, nil }
+	for i, k := range []*ECHKey{first, second} {
+		state, serverErr, err := shake(t, server, h.echClient(k.ConfigList()))
+		if serverErr != nil || err != nil || !state.ECHAccepted || asked != "a.example" {
+			t.Errorf("key %d: accepted %v, name %q, %v, %v", i, state.ECHAccepted, asked, serverErr, err)
+		}
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		client := h.client(nil)
+		client.MaxVersion = version
+		if _, serverErr, err := shake(t, server, client); serverErr != nil || err != nil {
+			t.Errorf("without ECH, %s: %v, %v", tls.VersionName(version), serverErr, err)
+		}
+	}
+	unknown, text := newECH(t)
+	_, _, err = shake(t, server, h.echClient(unknown.ConfigList()))
+	var rejected *tls.ECHRejectionError
+	if !errors.As(err, &rejected) || !bytes.Equal(rejected.RetryConfigList, first.ConfigList()) {
+		t.Errorf("unknown key: got %v, want to be told of the first key", err)
+	}
+	write(t, dir, "ech.pem", text)
+	if e, ok := ech.Check(); !ok || e.Err != nil {
+		t.Fatalf("new file: %v, %v", e, ok)
+	}
+	if state, _, err := shake(t, server, h.echClient(unknown.ConfigList())); err != nil || !state.ECHAccepted {
+		t.Errorf("the new key: accepted %v, %v", state.ECHAccepted, err)
+	}
+}
+
+func TestECHKeyForDNS(t *testing.T) {
+	k, _ := newECH(t)
+	b, ok := strings.CutPrefix(k.DNS(), "ech=")
+	list, err := base64.StdEncoding.DecodeString(b)
+	if !ok || err != nil || !bytes.Equal(list, k.ConfigList()) {
+		t.Errorf("got %s", k.DNS())
+	}
+	for _, name := range []string{"", "a..b", "192.0.2.1", "-a.example", "a_b.example", "a.example.", "bücher.example", strings.Repeat("a.", 127) + "bc", "a.0x1"} {
+		if _, err := NewECHKey(name); err == nil {
+			t.Errorf("%q is taken for a public name", name)
+		}
+	}
+}
+
+func TestECHRefuses(t *testing.T) {
+	k, good := newECH(t)
+	_, other := newECH(t)
+	split := bytes.Index(good, []byte("-----BEGIN ECH"))
+	otherSplit := bytes.Index(other, []byte("-----BEGIN ECH"))
+	key, list := good[:split], k.ConfigList()
+	changed := func(at int, b byte) []byte {
+		c := bytes.Clone(list)
+		c[at] = b
+		return append(bytes.Clone(key), encode("ECHCONFIG", c)...)
+	}
+	for name, c := range map[string]struct {
+		text []byte
+		want string
+	}{
+		"empty":                {nil, "is missing in it"},
+		"key alone":            {key, "is missing in it"},
+		"configuration alone":  {good[split:], "in the wrong place"},
+		"wrong order":          {append(bytes.Clone(good[split:]), key...), "in the wrong place"},
+		"another's key":        {append(bytes.Clone(other[:otherSplit]), good[split:]...), "is not that of"},
+		"certificate":          {encode("CERTIFICATE", []byte{1}), "in the wrong place"},
+		"length of the list":   {changed(1, 1), "its length is wrong"},
+		"two configurations":   {changed(5, 1), "one configuration"},
+		"version":              {changed(3, 0x0a), "version 0xfe0a"},
+		"KEM":                  {changed(8, 0x10), "is not that of"},
+		"unknown KEM":          {changed(8, 0x99), "ECHCONFIG"},
+		"public key's length":  {changed(10, 0xff), "does not fit"},
+		"no suites":            {changed(44, 7), "does not fit"},
+		"public name's length": {changed(54, 99), "does not fit"},
+		"garbage for a key":    {append(encode("PRIVATE KEY", []byte{1}), good[split:]...), "the private key"},
+	} {
+		_, err := LoadECH(write(t, t.TempDir(), "ech.pem", c.text))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// FuzzECH: what is read, crypto/tls can use: a client that comes with any other key is not failed.
+func FuzzECH(f *testing.F) {
+	k, _ := newECH(f)
+	f.Add(k.ConfigList())
+	f.Fuzz(func(t *testing.T, list []byte) {
+		if len(list) < 2 {
+			return
+		}
+		if c, err := readECHConfig(list[2:]); err == nil && len(c.public) > len(list) {
+			t.Errorf("a public key of %d bytes out of %d", len(c.public), len(list))
+		}
+	})
+}

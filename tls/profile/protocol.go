@@ -1,0 +1,49 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Protocol is a name for ALPN, as registered (RFC 7301, section 6) or private: "h2", "http/1.1", "postgresql".
+type Protocol string
+
+// slips are how registered names come to be written, and what they are.
+var slips = map[string]string{
+	"http2": "h2", "http/2": "h2", "HTTP/2": "h2", "H2": "h2", "http/2.0": "h2",
+	"http1": "http/1.1", "http1.1": "http/1.1", "http/1": "http/1.1", "HTTP/1.1": "http/1.1", "h1": "http/1.1",
+	"http3": "h3", "postgres": "postgresql", "POSTGRESQL": "postgresql", "acme-tls": "acme-tls/1",
+}
+
+// UnmarshalText reads 1 to 255 printable bytes that are no slip of a registered name: a protocol that no client offers ends handshakes.
+func (p *Protocol) UnmarshalText(text []byte) error {
+	if right, ok := slips[string(text)]; ok {
+		return fmt.Errorf("ALPN protocol %q is not what clients call it: write %s", text, right)
+	}
+	if n := len(text); n == 0 || n > 255 {
+		return fmt.Errorf("ALPN protocol %q has %d bytes: 1 to 255 are right", text, n)
+	}
+	if slices.ContainsFunc(text, func(c byte) bool { return c <= ' ' || c > '~' || c == ',' }) {
+		return fmt.Errorf("ALPN protocol %q: only printable bytes, without blanks and commas, are right", text)
+	}
+	*p = Protocol(text)
+	return nil
+}
+
+// names returns protocols as crypto/tls takes them: nil for none, which offers and selects none.
+func names(protocols []Protocol) (list []string) {
+	for _, p := range protocols {
+		list = append(list, string(p))
+	}
+	return list
+}
+
+// checkProtocols refuses one that is listed twice.
+func checkProtocols(protocols []Protocol) error {
+	for i, p := range protocols {
+		if slices.Contains(protocols[:i], p) {
+			return fmt.Errorf("ALPN protocol %q is given twice", string(p))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package profile
+
+import (
+	"crypto/tls"
+	"errors"
+)
+
+// A Server is how TLS is spoken with clients. The zero value asks for no client certificate and keeps ticket keys in the process. Load
+// has its files read; certificates come from elsewhere.
+type Server struct {
+	MinVersion Version
+	Protocols  []Protocol // in order of preference; none: whatever the client offers is passed over in silence (RFC 7301, section 3.2)
+	Clients    *Clients   // nil: no client certificate is asked for
+	Tickets    *Tickets   // nil: keys of the process's own, changed each day by crypto/tls
+	ECH        *ECH       // nil: no Encrypted Client Hello
+}
+
+// suites are those for TLS 1.2 that authenticate what they encrypt and have forward secrecy (RFC 9325, section 4.2). crypto/tls orders
+// them by what the machine does fastest. Those of TLS 1.3 are all of that kind.
+func suites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+		tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
+}
+
+// Config returns a Config of its own for one listener, without certificates. It is used as it is, not cloned per connection: tickets
+// hang on it. The error tells all faults.
+func (s *Server) Config() (*tls.Config, error) {
+	c := &tls.Config{
+		MinVersion:   s.MinVersion.number(),
+		CipherSuites: suites(),
+		NextProtos:   names(s.Protocols),
+	}
+	faults := []error{checkProtocols(s.Protocols)}
+	if s.Clients != nil {
+		faults = append(faults, s.Clients.apply(c))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if s.ECH != nil {
+		c.GetEncryptedClientHelloKeys = s.ECH.keys
+	}
+	if s.Tickets != nil {
+		s.Tickets.bind(c, s.Clients.rules())
+	}
+	return c, nil
+}

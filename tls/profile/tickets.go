@@ -1,0 +1,113 @@
+package profile
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// maxTicketKeys bounds the work that a ticket that nobody has issued makes: each key is tried.
+const maxTicketKeys = 16
+
+// A ticketKey is a line of the file. No ticket is encrypted with it, but with what is derived from it.
+type ticketKey [32]byte
+
+// Tickets are session ticket keys out of a file, so that sessions outlive a restart and are resumed on any machine that has the same
+// file. The file has a key a line: 32 random bytes in base64 (`openssl rand -base64 32`). The first one encrypts, all decrypt. To change
+// keys, put the new one second everywhere, then first everywhere, and take the old one out a week later, when no ticket is left. Empty
+// lines and those that begin with # are passed over.
+type Tickets struct {
+	file  watched[[]ticketKey]
+	mu    sync.Mutex
+	bound []binding
+}
+
+// A binding is a Config that has keys, and the digest of whom it lets in.
+type binding struct {
+	config *tls.Config
+	rules  [sha256.Size]byte
+}
+
+// LoadTickets reads the file.
+func LoadTickets(file string) (*Tickets, error) {
+	t := new(Tickets)
+	if err := t.file.open(file, parseTicketKeys); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// parseTicketKeys reads keys, and never shows one in an error.
+func parseTicketKeys(text []byte) (keys []ticketKey, err error) {
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		b, err := base64.StdEncoding.DecodeString(string(line))
+		if err != nil || len(b) != len(ticketKey{}) {
+			return nil, fmt.Errorf("line %d is no session ticket key: 32 random bytes in base64 are right (openssl rand -base64 32)", number)
+		}
+		if slices.Contains(keys, ticketKey(b)) {
+			return nil, fmt.Errorf("line %d is a key that has been there before", number)
+		}
+		keys = append(keys, ticketKey(b))
+	}
+	switch {
+	case len(keys) == 0:
+		return nil, errors.New("no session ticket key in it: 32 random bytes in base64 are right (openssl rand -base64 32)")
+	case len(keys) > maxTicketKeys:
+		return nil, fmt.Errorf("%d session ticket keys in it: at most %d are right, as each is tried", len(keys), maxTicketKeys)
+	}
+	return keys, nil
+}
+
+// Check reads the file again if it has changed, and gives all listeners the new keys.
+func (t *Tickets) Check() (Event, bool) {
+	e, ok := t.file.check()
+	if !ok || e.Err != nil {
+		return e, ok
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.bound {
+		t.set(b)
+	}
+	return e, ok
+}
+
+// bind gives c keys, now and whenever they change. Listeners that let in other clients get other keys: a ticket holds the certificate
+// that a client has shown, and must not stand for it where that has not been looked at (RFC 8446, section 4.6.1).
+func (t *Tickets) bind(c *tls.Config, rules [sha256.Size]byte) {
+	b := binding{c, rules}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bound = append(t.bound, b)
+	t.set(b)
+}
+
+func (t *Tickets) set(b binding) {
+	keys := *t.file.value.Load()
+	derived := make([][32]byte, len(keys))
+	for i, k := range keys {
+		derived[i] = k.derive(b.rules)
+	}
+	b.config.SetSessionTicketKeys(derived)
+}
+
+// derive makes the key for listeners with the rules of that digest (RFC 5869).
+func (k ticketKey) derive(rules [sha256.Size]byte) (key [32]byte) {
+	b, err := hkdf.Key(sha256.New, k[:], rules[:], "forebay session tickets 1", len(key))
+	if err != nil {
+		panic(err) // too long a key
+	}
+	return [32]byte(b)
+}

@@ -1,0 +1,114 @@
+package profile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// interval is how often Watch looks at files.
+const interval = 500 * time.Millisecond
+
+// An Event is what has become of a file that has changed.
+type Event struct {
+	File string
+	Err  error // what is wrong with it; nil: what it holds is in use
+}
+
+// String tells the event in a sentence.
+func (e Event) String() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s can't be used, what it held before is kept: %v", e.File, e.Err)
+	}
+	return e.File + " has changed and is in use"
+}
+
+// A File is one that is read again when it changes: Tickets, a CRL or an ECH.
+type File interface {
+	// Check looks once, and reads the file again if it has changed. It reports whether there is something to tell.
+	Check() (Event, bool)
+}
+
+// Watch checks files at once and then twice a second, until ctx is done.
+func Watch(ctx context.Context, report func(Event), files ...File) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		for _, f := range files {
+			if e, ok := f.Check(); ok {
+				report(e)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// A watched is a file that is used as a T.
+type watched[T any] struct {
+	path  string
+	parse func(text []byte) (T, error)
+	value atomic.Pointer[T] // what everybody reads: of the last good file
+
+	mu    sync.Mutex // one check at a time
+	stamp os.FileInfo
+	fault error
+	told  bool
+}
+
+// open reads the file for the first time.
+func (w *watched[T]) open(path string, parse func([]byte) (T, error)) error {
+	w.path, w.parse = path, parse
+	w.stamp = stampOf(path)
+	return w.read()
+}
+
+func stampOf(path string) os.FileInfo {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// same compares inode, size and time of change.
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+func (w *watched[T]) read() error {
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		return err
+	}
+	v, err := w.parse(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.path, err)
+	}
+	w.value.Store(&v)
+	return nil
+}
+
+// check looks at the file once. As it may be seen half written, what is bad is told only if it is still the same at the next look.
+func (w *watched[T]) check() (e Event, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stamp := stampOf(w.path)
+	if same(stamp, w.stamp) {
+		ok = w.fault != nil && !w.told
+		w.told = true
+		return Event{w.path, w.fault}, ok
+	}
+	w.stamp, w.told = stamp, false
+	w.fault = w.read()
+	return Event{File: w.path}, w.fault == nil
+}

@@ -1,0 +1,68 @@
+package profile
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestBadFileKeepsTheOldOne: it is told of once, and not before it has been seen twice.
+func TestBadFileKeepsTheOldOne(t *testing.T) {
+	k, path := loadTickets(t, line('a'))
+	dir := filepath.Dir(path)
+	expect := func(when, want string) {
+		t.Helper()
+		e, ok := k.Check()
+		if ok != (want != "") || ok && !strings.Contains(e.String(), want) {
+			t.Errorf("%s: got %v, %v, want %q", when, e, ok, want)
+		}
+	}
+	expect("as it was", "")
+	for want, ruin := range map[string]func(){
+		"no session ticket key": func() { write(t, dir, "tickets", []byte("half")) },
+		"no such file":          func() { must(t, 0, os.Remove(path)) },
+	} {
+		write(t, dir, "tickets", []byte(line('a')))
+		k.Check()
+		ruin()
+		expect("first look", "")
+		expect("second look", want)
+		expect("third look", "")
+		if keys := *k.file.value.Load(); len(keys) != 1 {
+			t.Errorf("the old keys are gone: %d", len(keys))
+		}
+	}
+	write(t, dir, "tickets", []byte(line('b')))
+	expect("good again", "has changed and is in use")
+	expect("good still", "")
+	write(t, dir, "tickets", []byte("half"))
+	k.Check()
+	write(t, dir, "tickets", []byte(line('c')))
+	expect("seen half written", "has changed and is in use")
+}
+
+func TestWatchLooksTwiceASecond(t *testing.T) {
+	k, path := loadTickets(t, line('a'))
+	synctest.Test(t, func(t *testing.T) {
+		var events []Event
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			Watch(ctx, func(e Event) { events = append(events, e) }, k)
+			close(done)
+		}()
+		synctest.Wait()
+		write(t, filepath.Dir(path), "tickets", []byte(line('b')))
+		time.Sleep(interval)
+		synctest.Wait()
+		cancel()
+		<-done
+		if len(events) != 1 {
+			t.Errorf("got %v, want one event", events)
+		}
+	})
+}
