@@ -86,6 +86,9 @@ func TestStrictRefusesUnknownNames(t *testing.T) {
 			}
 		}
 	}
+	if c, err := s.Certificate(&tls.ClientHelloInfo{ServerName: "b.example"}); c != nil || err != nil {
+		t.Errorf("got %v, %v, want neither: what crypto/tls needs to send the alert", c, err)
+	}
 	if s.Snapshot()[0].Default {
 		t.Error("a strict store has a default certificate")
 	}

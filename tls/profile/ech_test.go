@@ -5,6 +5,9 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"io"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,10 +89,16 @@ func TestECHRefuses(t *testing.T) {
 		c[at] = b
 		return append(bytes.Clone(key), encode("ECHCONFIG", c)...)
 	}
+	half := slices.Delete(bytes.Clone(list), 51, 53) // of a suite
+	half[1], half[5], half[44] = half[1]-2, half[5]-2, half[44]-2
+	longer := append(bytes.Clone(list), 0)
+	longer[1], longer[5] = longer[1]+1, longer[5]+1
 	for name, c := range map[string]struct {
 		text []byte
 		want string
 	}{
+		"bytes behind it":      {append(bytes.Clone(key), encode("ECHCONFIG", longer)...), "does not fit"},
+		"half a suite":         {append(bytes.Clone(key), encode("ECHCONFIG", half)...), "does not fit"},
 		"empty":                {nil, "is missing in it"},
 		"key alone":            {key, "is missing in it"},
 		"configuration alone":  {good[split:], "in the wrong place"},
@@ -113,16 +122,31 @@ func TestECHRefuses(t *testing.T) {
 	}
 }
 
-// FuzzECH: what is read, crypto/tls can use: a client that comes with any other key is not failed.
+// A tape is a connection whose other end has sent some bytes and gone.
+type tape struct {
+	net.Conn
+	in  io.Reader
+	out bytes.Buffer
+}
+
+func (t *tape) Read(b []byte) (int, error)  { return t.in.Read(b) }
+func (t *tape) Write(b []byte) (int, error) { return t.out.Write(b) }
+
+// FuzzECH: what is taken for a configuration, crypto/tls can read. It would fail every client that tries ECH otherwise.
 func FuzzECH(f *testing.F) {
 	k, _ := newECH(f)
-	f.Add(k.ConfigList())
-	f.Fuzz(func(t *testing.T, list []byte) {
-		if len(list) < 2 {
+	client := &tape{in: bytes.NewReader(nil)}
+	tls.Client(client, &tls.Config{ServerName: "a.example", EncryptedClientHelloConfigList: k.ConfigList()}).Handshake()
+	f.Add(k.ConfigList()[2:])
+	f.Fuzz(func(t *testing.T, config []byte) {
+		c, err := readECHConfig(config)
+		if err != nil || c.kem != 0x20 {
 			return
 		}
-		if c, err := readECHConfig(list[2:]); err == nil && len(c.public) > len(list) {
-			t.Errorf("a public key of %d bytes out of %d", len(c.public), len(list))
+		keys := []tls.EncryptedClientHelloKey{{Config: config, PrivateKey: k.private.Bytes()}}
+		server := tls.Server(&tape{in: bytes.NewReader(client.out.Bytes())}, &tls.Config{EncryptedClientHelloKeys: keys})
+		if err := server.Handshake(); err != nil && strings.Contains(err.Error(), "EncryptedClientHelloKey") {
+			t.Errorf("%x: %v", config, err)
 		}
 	})
 }

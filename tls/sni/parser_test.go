@@ -68,6 +68,17 @@ func parseByteByByte(t *testing.T, b []byte, want Hello) {
 	}
 }
 
+// TestNeedEndsWithTheHello: what follows it in its record is not waited for.
+func TestNeedEndsWithTheHello(t *testing.T) {
+	hello := build()
+	b := record(append(bytes.Clone(hello[headerSize:]), "another message"...)...)
+	var p Parser
+	if _, err := p.Parse(b[:20]); err != ErrMore || p.Need() != len(hello)-20 {
+		t.Errorf("got %v, needs %d, want ErrMore and %d", err, p.Need(), len(hello)-20)
+	}
+	mustParse(t, "all of the hello", b[:len(hello)], Hello{Versions: []uint16{0x0303}})
+}
+
 // TestNeedIsExact reads as much as Need says: a hello in one record takes four reads, if it comes in time.
 func TestNeedIsExact(t *testing.T) {
 	b := clientHello(t, &tls.Config{ServerName: "a.example"})
@@ -133,6 +144,11 @@ func TestLongestHello(t *testing.T) {
 		}
 	}
 	mustParse(t, "64 KiB", inRecords(longest, maxRecord), Hello{Versions: []uint16{0x0303}})
+	almost := inRecords(longest, maxRecord)
+	almost = almost[:len(almost)-1]
+	if _, err := new(Parser).Parse(almost); err != ErrMore {
+		t.Errorf("64 KiB but for a byte: got %v, want ErrMore", err)
+	}
 	// In records of one byte the same hello takes six times as much.
 	tiny := inRecords(longest, 1)
 	var p Parser
