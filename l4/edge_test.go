@@ -43,9 +43,25 @@ func TestResetOfTheSideDeliveredTo(t *testing.T) {
 	b := l4test.Dying(t, 1, 1<<20)
 	s := serve(t, func(s *Server) { s.HalfCloseTimeout = time.Hour }, b.Addr())
 	p := l4test.Dial(t, s.addr).SetReceiveBuffer(4096)
-	b.AwaitDone(1)
+	l4test.Await(t, 5*time.Second, "the reset is being delivered", func() bool { return s.has(delivering) })
 	p.Reset()
 	s.record(t, BackendReset)
+}
+
+// has asks the first loop whether a session has come to a stage.
+func (s *testServer) has(at stage) bool {
+	found := make(chan bool)
+	l := s.loops[0]
+	l.post(func() {
+		for _, x := range l.slots {
+			if x.session != nil && x.session.stage == at {
+				found <- true
+				return
+			}
+		}
+		found <- false
+	})
+	return <-found
 }
 
 func TestEachAddressOfABackendHasItsTime(t *testing.T) {
