@@ -156,7 +156,7 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	now := l.server.clock()
 	s.listener, s.peer = ln, peer
 	// Readable without having been told: the request is often there already.
-	s.client = side{fd: fd, tcp: !ln.unix, readable: true, writable: true}
+	s.client = side{fd: fd, tcp: !ln.unix, local: ln.unix || peer.Addr().IsLoopback(), readable: true, writable: true}
 	s.backend = noSide()
 	s.began, s.moved, s.ends = now, now, never
 	if life := l.server.lifetime(rand.Float64()); life != never {

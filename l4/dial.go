@@ -69,7 +69,7 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 	for {
 		switch {
 		case a.side.broken():
-			errno = a.side.fault
+			errno = syscall.Errno(a.side.fault)
 		case a.side.hungUp:
 			errno = socketError(a.side.fd)
 		case !a.side.writable && s.loop.now >= s.setup.giveUp(a, s.loop.server):
@@ -99,7 +99,7 @@ func (s *session) connectTo(a *attempt) {
 	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
 	if errno != 0 {
 		a.side.fd = -1
-		a.side.fault = errno
+		a.side.fault = uint16(errno)
 		return
 	}
 	if errno = s.setOptions(&a.side, family); errno == 0 {
@@ -109,7 +109,7 @@ func (s *session) connectTo(a *attempt) {
 	case errno == 0:
 		a.side.writable = true
 	case errno != unix.EINPROGRESS:
-		a.side.fault = errno
+		a.side.fault = uint16(errno)
 	case a.side.local:
 		a.side.settle()
 	}
@@ -141,7 +141,7 @@ func (e *side) settle() {
 		return
 	}
 	if errno := socketError(e.fd); errno != 0 {
-		e.fault = errno
+		e.fault = uint16(errno)
 	}
 }
 

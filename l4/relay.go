@@ -205,6 +205,9 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 			f.full = 0
 			return 0, false
 		}
+		if s.loop.server.unpaces {
+			dst.unpace()
+		}
 	}
 	n, errno := splice(src.fd, f.pipe.w, spliceBytes)
 	switch {

@@ -21,6 +21,7 @@ type serverState struct {
 	listeners    []*listener
 	pipesPerLoop int
 	mostLoops    int
+	unpaces      bool    // the kernel's congestion control paces, which is for nothing over loopback
 	idPrefix     [8]byte // of the process, in every unique ID
 
 	sessions atomic.Int64 // those that exist and those being accepted
@@ -65,6 +66,7 @@ func (s *Server) prepare() {
 		s.epoch = time.Now()
 		s.drained, s.started = make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
+		s.unpaces = kernelPaces()
 		s.mostLoops = s.Loops
 		if s.Loops == 0 {
 			s.mostLoops = runtime.GOMAXPROCS(0)

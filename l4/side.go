@@ -22,8 +22,9 @@ type side struct {
 	shut      bool // our FIN has been sent
 	local     bool // a UNIX socket, or TCP over loopback: connects at once
 	tcp       bool
-	number    uint8         // which of its session's sockets it is, in events
-	fault     syscall.Errno // why the connection is broken, 0 while it is not
+	unpaced   bool   // sends without pacing: see unpace
+	number    uint8  // which of its session's sockets it is, in events
+	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
 }
 
 // noSide is a side without a socket.
@@ -113,13 +114,13 @@ func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 // and reads then see a clean end: the first word counts. What the peer sent before can still be read.
 func (e *side) breakDown(errno syscall.Errno) {
 	if e.fault == 0 {
-		e.fault = errno
+		e.fault = uint16(errno)
 	}
 	e.readable, e.hungUp, e.fin, e.writable = true, true, false, false
 }
 
 // timedOut reports whether the kernel gave the peer up (TCP_USER_TIMEOUT, keep-alive, retransmission).
-func (e *side) timedOut() bool { return e.fault == unix.ETIMEDOUT }
+func (e *side) timedOut() bool { return e.fault == uint16(unix.ETIMEDOUT) }
 
 // closeWrite sends FIN.
 func (e *side) closeWrite() {

@@ -1,0 +1,35 @@
+package l4
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback there is nothing that could
+// be congested, and the timers alone cost a quarter of a bulk stream's processor time. So a loopback socket that bulk is sent to is given Reno,
+// which every kernel has. Sockets to other machines keep what the administrator chose, and so does whatever is not bulk: there it saves
+// nothing.
+
+// plainControl is the congestion control that loopback sockets get.
+const plainControl = "reno"
+
+// kernelPaces reports whether new sockets have a congestion control that paces (tcp(7), tcp_congestion_control).
+func kernelPaces() bool {
+	name, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	return err == nil && strings.HasPrefix(string(name), "bbr")
+}
+
+// unpace gives a loopback socket the plain congestion control, once. A kernel that refuses leaves everything as it was.
+func (e *side) unpace() {
+	if e.unpaced || !e.tcp || !e.local {
+		return
+	}
+	e.unpaced = true
+	name := []byte(plainControl)
+	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(e.fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION,
+		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name)), 0)
+}
