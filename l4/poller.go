@@ -18,8 +18,8 @@ import (
 //
 // Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a socket:
 // then no thread is held and an idle process sleeps entirely. The instance of the sessions is not what the runtime watches, since it would
-// then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance with one member that reports
-// once each time it is armed.
+// then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance whose one member is watched only
+// while the loop is parked.
 type poller struct {
 	sessions int32 // the epoll instance that holds every socket of the loop
 	gate     int32 // holds sessions

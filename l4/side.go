@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A side is one end of a session: a stream socket and what is known of it. Its methods are all that the stages use of a socket.
+// A side is one end of a session: a stream socket and what is known of it. Bytes go through its methods,
+// except where a stage splices, peeks or takes an urgent byte.
 //
 // Readiness is edge-triggered: a flag is raised by an event and lowered by the system call that found nothing more.
 type side struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback there is nothing that could
-// be congested, and the timers alone cost a quarter of a bulk stream's processor time. So a loopback socket that bulk is sent to is given Reno,
+// be congested, and the timers alone cost half of a bulk stream's processor time. So a loopback socket that bulk is sent to is given Reno,
 // which every kernel has. Sockets to other machines keep what the administrator chose, and so does whatever is not bulk: there it saves
 // nothing.
 
