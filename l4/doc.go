@@ -15,4 +15,7 @@
 // Under the walk: side.go is one socket of a session, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a
 // mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks; balance.go spreads sessions over loops. server.go is the
 // configuration, serve.go the life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
+//
+// Of what the PROXY header says, proxyfield.go has the optional fields, proxyssl.go the one about TLS, tlsname.go the names in it, shown.go
+// which certificate the client saw, netns.go where the network is.
 package l4

@@ -83,39 +83,32 @@ func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 
 // proxyTLVs returns the optional fields, the checksum last and still zero.
 func (s *session) proxyTLVs() []proxyproto.TLV {
-	var tlvs []proxyproto.TLV
-	server := s.loop.server
-	if server.ProxyTLV&ProxyReceived != 0 {
-		tlvs = append(tlvs, s.receivedTLVs()...)
+	selected := s.loop.server.ProxyTLV
+	facts := s.facts()
+	tlvs := facts.fields(selected)
+	if selected&ProxyReceived != 0 {
+		tlvs = append(passedOn(s.traced().tlvs, tlvs), tlvs...)
 	}
-	if server.ProxyTLV&ProxyUniqueID != 0 {
-		id := server.uniqueID()
-		s.traced().uniqueID = hex.EncodeToString(id)
-		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.PP2_TYPE_UNIQUE_ID, Value: id})
-	}
-	if server.ProxyTLV&ProxyCRC32C != 0 {
-		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.PP2_TYPE_CRC32C, Value: make([]byte, crc32.Size)})
+	if selected&ProxyCRC32C != 0 {
+		tlvs = append(tlvs, unsealed())
 	}
 	return tlvs
+}
+
+// facts gathers what is known of the client. Its ID is made here, once for each header.
+func (s *session) facts() clientFacts {
+	server := s.loop.server
+	f := clientFacts{namespace: server.namespace, extra: server.ProxyExtra}
+	if server.ProxyTLV&ProxyUniqueID != 0 {
+		f.uniqueID = server.uniqueID()
+		s.traced().uniqueID = hex.EncodeToString(f.uniqueID)
+	}
+	return f
 }
 
 // uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a count.
 func (s *Server) uniqueID() []byte {
 	return binary.BigEndian.AppendUint64(s.idPrefix[:len(s.idPrefix):len(s.idPrefix)], s.unique.Add(1))
-}
-
-// receivedTLVs returns what came with the client's introduction, less what this header has of its own or has no use for.
-func (s *session) receivedTLVs() []proxyproto.TLV {
-	var tlvs []proxyproto.TLV
-	for _, t := range s.trace.tlvs {
-		switch {
-		case t.Type == proxyproto.PP2_TYPE_CRC32C, t.Type == proxyproto.PP2_TYPE_NOOP:
-		case t.Type == proxyproto.PP2_TYPE_UNIQUE_ID && s.loop.server.ProxyTLV&ProxyUniqueID != 0:
-		default:
-			tlvs = append(tlvs, t)
-		}
-	}
-	return tlvs
 }
 
 // sealProxyHeader writes the checksum over the whole header into its last field (specification, section 2.2.3).

@@ -23,6 +23,7 @@ type serverState struct {
 	mostLoops    int
 	unpaces      bool    // the kernel's congestion control paces, which is for nothing over loopback
 	idPrefix     [8]byte // of the process, in every unique ID
+	namespace    string  // of the network, as far as it has a name and it is told to backends
 
 	sessions atomic.Int64 // those that exist and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
@@ -67,6 +68,9 @@ func (s *Server) prepare() {
 		s.drained, s.started = make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.unpaces = kernelPaces()
+		if s.ProxyTLV&ProxyNetNS != 0 {
+			s.namespace = namespaceName(namedNamespaces)
+		}
 		s.mostLoops = s.Loops
 		if s.Loops == 0 {
 			s.mostLoops = runtime.GOMAXPROCS(0)

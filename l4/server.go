@@ -35,8 +35,9 @@ type Server struct {
 	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
 	ProxyTimeout time.Duration  // from accept to the whole header
 
-	ProxyOut ProxyVersion // which PROXY protocol header a backend gets
-	ProxyTLV ProxyTLV     // what a version 2 header carries beside the addresses
+	ProxyOut   ProxyVersion // which PROXY protocol header a backend gets
+	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
+	ProxyExtra []ProxyField // what it carries beside that, in each session the same
 
 	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record. nil: not called.
 	Finished func(*Record)
@@ -59,11 +60,16 @@ const (
 // A ProxyTLV is a set of the optional fields of a version 2 header.
 type ProxyTLV uint8
 
-// The optional fields.
+// The optional fields (PROXY protocol specification, sections 2.2.1 to 2.2.7). One of which nothing is known in a session is left out there.
 const (
-	ProxyCRC32C   ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
-	ProxyUniqueID                      // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
-	ProxyReceived                      // what came with the header of a trusted source, checksum and padding left out
+	ProxyCRC32C     ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
+	ProxyUniqueID                        // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
+	ProxyReceived                        // the fields of a trusted source's header, less its checksum, its padding and those of types that are sent anyway
+	ProxyALPN                            // the protocol that TLS which ends here agreed on (PP2_TYPE_ALPN)
+	ProxyAuthority                       // the name in the client's ClientHello, where one was read (PP2_TYPE_AUTHORITY)
+	ProxySSL                             // TLS that ends here: what was agreed on, and who showed what (PP2_TYPE_SSL)
+	ProxyClientCert                      // within ProxySSL, all of the client's certificate (PP2_SUBTYPE_SSL_CLIENT_CERT)
+	ProxyNetNS                           // the name that ip-netns(8) has for this process's network namespace (PP2_TYPE_NETNS)
 )
 
 // DefaultServer returns a Server for p with the default of every limit.
