@@ -14,16 +14,19 @@ type shown struct {
 	scheme      string // how the handshake was signed, by its name in the IANA registry of TLS SignatureSchemes
 }
 
-// A witness is a transport of TLS that remembers what its client was shown. crypto/tls does not tell afterwards.
+// A witness is a transport of TLS that remembers what its client was shown.
 type witness interface {
 	net.Conn
 	saw(shown)
 }
 
-// witnessed returns a tls.Config.GetCertificate that serves what get does, and has the transport told about the certificate when the
-// handshake is signed with its key, if its transport is a witness. A certificate that is chosen and not used, as in TLS 1.2 before a
-// ticket is looked at, was not shown. RSA key exchange, which signs nothing, is not possible with such a key.
-func witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// Witnessed returns a tls.Config.GetCertificate that serves what get does. With it in the Config of a Route, ProxySSL tells backends of the
+// certificate that a client was shown and of the signature that proved it; crypto/tls does not say afterwards which they were. A Config that
+// has Certificates of its own may serve those unseen. RSA key exchange, which signs nothing, is not possible.
+//
+// The session learns of a certificate when the handshake is signed with its key. One that is chosen and not used, as in TLS 1.2 before the
+// ticket is looked at, was not shown.
+func Witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c, err := get(hello)
 		w, wants := hello.Conn.(witness)

@@ -56,11 +56,11 @@ func edCertificate(tb testing.TB) *tls.Certificate {
 
 // serving returns a Config whose certificate is witnessed.
 func serving(c *tls.Certificate) *tls.Config {
-	return &tls.Config{GetCertificate: witnessed(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c, nil })}
+	return &tls.Config{GetCertificate: Witnessed(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c, nil })}
 }
 
-// handshake has a client shake hands with server and returns what the client was shown, by what the transport was told.
-func handshake(t *testing.T, server, client *tls.Config) (shown, tls.ConnectionState) {
+// shakeHands has a client shake hands with server and returns what the client was shown, by what the transport was told.
+func shakeHands(t *testing.T, server, client *tls.Config) (shown, tls.ConnectionState) {
 	t.Helper()
 	near, far := pair(t)
 	transport := &noting{Conn: far}
@@ -118,7 +118,7 @@ func TestWhatIsShownIsWitnessed(t *testing.T) {
 		{"TLS 1.2, P-384", ecCertificate(t, elliptic.P384()), tls.VersionTLS12, "ecdsa_secp256r1_sha256"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, state := handshake(t, serving(test.certificate), &tls.Config{InsecureSkipVerify: true, MaxVersion: test.version})
+			got, state := shakeHands(t, serving(test.certificate), &tls.Config{InsecureSkipVerify: true, MaxVersion: test.version})
 			if got.certificate == nil || !got.certificate.Equal(state.PeerCertificates[0]) {
 				t.Errorf("certificate %v, want the one that the client saw", got.certificate)
 			}
@@ -135,10 +135,10 @@ func TestResumedSessionShowsNothing(t *testing.T) {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			server := serving(ecCertificate(t, elliptic.P256()))
 			client := &tls.Config{InsecureSkipVerify: true, ServerName: "a.example", MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
-			if first, _ := handshake(t, server, client); first.certificate == nil {
+			if first, _ := shakeHands(t, server, client); first.certificate == nil {
 				t.Error("no certificate was shown at first")
 			}
-			got, state := handshake(t, server, client)
+			got, state := shakeHands(t, server, client)
 			if !state.DidResume {
 				t.Fatal("the session was not resumed")
 			}
@@ -162,7 +162,7 @@ func TestWithoutACertificateNothingIsChanged(t *testing.T) {
 		{"without a key", &tls.Certificate{}, nil, &noting{}},
 		{"no witness", ecCertificate(t, elliptic.P256()), nil, &net.TCPConn{}},
 	} {
-		get := witnessed(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return test.certificate, test.err })
+		get := Witnessed(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return test.certificate, test.err })
 		if c, err := get(&tls.ClientHelloInfo{Conn: test.transport}); c != test.certificate || err != test.err {
 			t.Errorf("%s: got %v, %v", test.name, c, err)
 		}
