@@ -53,7 +53,7 @@ func (r room) allows(p string) bool {
 	if !strings.Contains(strings.Split(p, "/")[0], ".") {
 		return p != "C" // the standard library
 	}
-	return slices.ContainsFunc(r.libraries, func(l string) bool { return p == l || strings.HasSuffix(p, "/"+l) })
+	return slices.ContainsFunc(r.libraries, func(l string) bool { return strings.Contains("/"+p+"/", "/"+l+"/") })
 }
 
 // forTestOnly reports whether p is what any test may import, and name is a test.

@@ -162,12 +162,13 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	if life := l.server.lifetime(rand.Float64()); life != never {
 		s.ends = now + life
 	}
-	s.stage = picking
+	s.setup = l.borrow()
+	s.setup.route = &l.server.Route
+	l.add(s)
+	s.stage = s.listen(now)
 	if l.server.trusts(peer) {
 		s.stage = identifying
 	}
-	s.setup = l.borrow()
-	l.add(s)
 	l.stats.accepted.Add(1)
 	l.step(s)
 }

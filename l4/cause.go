@@ -8,22 +8,31 @@ const (
 	CauseNone Cause = iota // the session goes on
 
 	// Before a backend was connected.
-	ProxyRefused  // a trusted source sent no PROXY header, or one that does not hold
-	ProxyTimeout  // it did not send all of it within the PROXY timeout
-	ClientLeft    // the client closed or reset while it waited for a backend
-	QueueFull     // every backend was full and so was the queue
-	QueueTimeout  // every backend stayed full for the queue timeout
-	NoBackend     // the pool has no backend that may serve
-	ConnectFailed // every try failed; the tries say how
-	OwnFault      // this process ran out of descriptors, ports or memory
+	ProxyRefused     // a trusted source sent no PROXY header, or one that does not hold
+	ProxyTimeout     // it did not send all of it within the PROXY timeout
+	HelloTimeout     // the client did not send all of its ClientHello within the hello timeout
+	NotTLS           // the client did not begin with a ClientHello where one was needed
+	NoRoute          // no pool is for what the client asks for
+	HandshakeFailed  // the client's TLS handshake failed; the record says why
+	HandshakeTimeout // it was not done within the handshake timeout
+	ClientLeft       // the client closed or reset while it waited for a backend
+	QueueFull        // every backend was full and so was the queue
+	QueueTimeout     // every backend stayed full for the queue timeout
+	NoBackend        // the pool has no backend that may serve
+	ConnectFailed    // every try failed; the tries say how
+	OwnFault         // this process ran out of descriptors, ports or memory
 
 	// Ended by one side.
-	ClientClosed   // both sides finished, the client first
-	BackendClosed  // both sides finished, the backend first
-	ClientReset    // the client reset the connection
-	BackendReset   // the backend reset the connection
-	ClientTimeout  // the client stopped acknowledging (TCP_USER_TIMEOUT or keep-alive)
-	BackendTimeout // the backend stopped acknowledging
+	ClientClosed     // both sides finished, the client first
+	BackendClosed    // both sides finished, the backend first
+	ClientReset      // the client reset the connection
+	BackendReset     // the backend reset the connection
+	ClientTimeout    // the client stopped acknowledging (TCP_USER_TIMEOUT or keep-alive)
+	BackendTimeout   // the backend stopped acknowledging
+	ClientTruncated  // the client's stream ended without TLS's close_notify
+	BackendTruncated // the backend's did
+	ClientTLSFault   // after the handshake, a bad record of the client's or an alert
+	BackendTLSFault  // of the backend's
 
 	// Ended by a limit.
 	Idle        // no byte moved in either direction for the idle timeout
@@ -36,27 +45,36 @@ const (
 )
 
 var causeNames = [causeCount]string{
-	CauseNone:      "open",
-	ProxyRefused:   "proxy-refused",
-	ProxyTimeout:   "proxy-timeout",
-	ClientLeft:     "client-left",
-	QueueFull:      "queue-full",
-	QueueTimeout:   "queue-timeout",
-	NoBackend:      "no-backend",
-	ConnectFailed:  "connect-failed",
-	OwnFault:       "own-fault",
-	ClientClosed:   "client-closed",
-	BackendClosed:  "backend-closed",
-	ClientReset:    "client-reset",
-	BackendReset:   "backend-reset",
-	ClientTimeout:  "client-timeout",
-	BackendTimeout: "backend-timeout",
-	Idle:           "idle",
-	HalfClosed:     "half-closed",
-	Lifetime:       "lifetime",
-	DrainCut:       "drain-cut",
-	Stopped:        "stopped",
-	InternalBug:    "internal-bug",
+	CauseNone:        "open",
+	ProxyRefused:     "proxy-refused",
+	ProxyTimeout:     "proxy-timeout",
+	HelloTimeout:     "hello-timeout",
+	NotTLS:           "not-tls",
+	NoRoute:          "no-route",
+	HandshakeFailed:  "handshake-failed",
+	HandshakeTimeout: "handshake-timeout",
+	ClientLeft:       "client-left",
+	QueueFull:        "queue-full",
+	QueueTimeout:     "queue-timeout",
+	NoBackend:        "no-backend",
+	ConnectFailed:    "connect-failed",
+	OwnFault:         "own-fault",
+	ClientClosed:     "client-closed",
+	BackendClosed:    "backend-closed",
+	ClientReset:      "client-reset",
+	BackendReset:     "backend-reset",
+	ClientTimeout:    "client-timeout",
+	BackendTimeout:   "backend-timeout",
+	ClientTruncated:  "client-truncated",
+	BackendTruncated: "backend-truncated",
+	ClientTLSFault:   "client-tls-fault",
+	BackendTLSFault:  "backend-tls-fault",
+	Idle:             "idle",
+	HalfClosed:       "half-closed",
+	Lifetime:         "lifetime",
+	DrainCut:         "drain-cut",
+	Stopped:          "stopped",
+	InternalBug:      "internal-bug",
 }
 
 // String returns the name that logs and metrics use.
@@ -78,3 +96,12 @@ func Causes() []Cause {
 
 // Clean reports whether a session that ended so carried everything that both sides had to say.
 func (c Cause) Clean() bool { return c == ClientClosed || c == BackendClosed }
+
+// byBackend reports whether it was the backend that ended the session.
+func (c Cause) byBackend() bool {
+	switch c {
+	case BackendClosed, BackendReset, BackendTimeout, BackendTruncated, BackendTLSFault:
+		return true
+	}
+	return false
+}

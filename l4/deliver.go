@@ -1,6 +1,11 @@
 package l4
 
-import "time"
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // deliver is where a session goes when one side was reset or lost. What had been read from that side is still handed to the other, and
 // only when the other's kernel has had it acknowledged does finish mirror the reset: closing with RST drops what is queued. What is queued
@@ -12,13 +17,14 @@ func (s *session) deliver() (stage, Cause) {
 		src.readable = true // what arrived before the reset comes first, then the error
 	}
 	before := f.written
+	dst.flush()
 	more := s.pump(f, src, dst)
 	switch {
 	case dst.broken():
 		return delivering, s.lostBy()
 	case more:
 		s.loop.again(s)
-	case !f.waiting() && (s.loop.now >= s.traced().look || f.written > before) && s.acknowledged(dst):
+	case !f.waiting() && !dst.waiting() && (s.loop.now >= s.traced().look || f.written > before) && s.acknowledged(dst):
 		return delivering, s.lostBy()
 	case s.loop.now >= s.ends || s.loop.now >= s.deliverUntil() && !s.drains():
 		return delivering, s.lostBy()
@@ -44,7 +50,7 @@ func (s *session) deliverUntil() int64 {
 
 // nextLook is when delivering wants to look at the clock.
 func (s *session) nextLook() int64 {
-	if f, _, _ := s.lastFlow(); f.waiting() {
+	if f, _, dst := s.lastFlow(); f.waiting() || dst.waiting() {
 		return s.deliverUntil()
 	}
 	return min(s.traced().look, s.deliverUntil())
@@ -71,17 +77,20 @@ func (s *session) acknowledged(e *side) bool {
 
 // lostBy is the cause of a session that one side has broken.
 func (s *session) lostBy() Cause {
-	e := &s.client
-	if s.lost == backendEnd {
-		e = &s.backend
+	if s.lost == clientEnd {
+		return causeOfLoss(&s.client, ClientReset, ClientTimeout, ClientTruncated, ClientTLSFault)
 	}
-	switch {
-	case s.lost == clientEnd && e.timedOut():
-		return ClientTimeout
-	case s.lost == clientEnd:
-		return ClientReset
-	case e.timedOut():
-		return BackendTimeout
+	return causeOfLoss(&s.backend, BackendReset, BackendTimeout, BackendTruncated, BackendTLSFault)
+}
+
+func causeOfLoss(e *side, reset, timeout, truncated, tlsFault Cause) Cause {
+	switch syscall.Errno(e.fault) {
+	case unix.ETIMEDOUT: // TCP_USER_TIMEOUT, keep-alive, retransmission
+		return timeout
+	case faultTruncated:
+		return truncated
+	case faultTLS:
+		return tlsFault
 	}
-	return BackendReset
+	return reset
 }

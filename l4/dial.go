@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"syscall"
 
@@ -67,24 +68,71 @@ func (s *session) dial() (stage, Cause) {
 // progress reports whether a's socket is connected, or why it will not be. A backend with several addresses is tried at each.
 func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 	for {
-		switch {
-		case a.side.broken():
-			errno = syscall.Errno(a.side.fault)
-		case a.side.hungUp:
-			errno = socketError(a.side.fd)
-		case !a.side.writable && s.loop.now >= s.setup.giveUp(a, s.loop.server):
-			errno = unix.ETIMEDOUT
-		}
+		done, errno = s.look(a)
 		addresses := len(a.lease.Backend().Addrs())
 		if errno == 0 || int(a.skipped)+1 >= addresses {
-			return a.side.writable, errno
+			return done, errno
 		}
 		a.side.close()
 		a.skipped++
 		a.address = uint8((int(a.address) + 1) % addresses)
-		errno = 0
 		s.connectTo(a)
 	}
+}
+
+// look is progress at the address that is tried now.
+func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
+	late := s.loop.now >= s.setup.giveUp(a, s.loop.server)
+	switch e := &a.side; {
+	case e.broken():
+		errno = syscall.Errno(e.fault)
+	case e.layer != nil:
+		return s.lookSecured(e, late)
+	case e.hungUp:
+		errno = socketError(e.fd)
+	case late && !e.writable:
+		errno = unix.ETIMEDOUT
+	}
+	if errno == 0 && a.side.writable && s.setup.route.BackendTLS != nil {
+		return false, s.secureBackend(a)
+	}
+	return a.side.writable, errno
+}
+
+// secureBackend begins TLS on a connected socket, behind the PROXY header that the backend's TLS is not to see.
+func (s *session) secureBackend(a *attempt) syscall.Errno {
+	if s.loop.server.ProxyOut != ProxyOff {
+		header, err := s.proxyHeader()
+		if err != nil {
+			return unix.EMSGSIZE
+		}
+		if n, errno := a.side.send(header); n < len(header) {
+			return max(errno, unix.ENOBUFS)
+		}
+	}
+	config := s.setup.route.BackendTLS(a.lease.Backend(), s.protocol())
+	s.shake(&a.side, tls.Client, config, nil)
+	return 0
+}
+
+// protocol is what ALPN agreed on with the client.
+func (s *session) protocol() string {
+	if s.client.layer == nil {
+		return ""
+	}
+	return s.client.layer.conn.ConnectionState().NegotiatedProtocol
+}
+
+// lookSecured reports whether the handshake with a backend is done.
+func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errno) {
+	done, err := e.layer.shake.progress(e)
+	switch {
+	case err != nil:
+		return false, faultTLS
+	case late && !done:
+		return false, unix.ETIMEDOUT
+	}
+	return done, 0
 }
 
 // connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
@@ -170,7 +218,13 @@ func (s *session) lose(a *attempt, o pool.Outcome) {
 	c.last = o
 	b := a.lease.Backend()
 	t := s.traced()
-	t.tries = append(t.tries, Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(s.loop.server.clock() - a.began)})
+	t.tries = append(t.tries, Try{
+		Backend: b.Name(),
+		Address: b.Addrs()[a.address],
+		Result:  o,
+		Took:    durationOf(s.loop.server.clock() - a.began),
+		Fault:   a.side.layer.fault(),
+	})
 	a.lease.Done(o)
 	a.side.close()
 	*a = attempt{}
@@ -210,7 +264,7 @@ func (s *session) hedge() (stage, Cause) {
 	if !s.loop.server.mayHedge() {
 		return dialing, CauseNone
 	}
-	lease, err := s.loop.server.Pool.Pick(&s.setup.request)
+	lease, err := s.setup.route.Pool.Pick(&s.setup.request)
 	if err != nil {
 		return dialing, CauseNone
 	}
@@ -246,6 +300,8 @@ func outcomeOf(errno syscall.Errno) pool.Outcome {
 		return pool.TimedOut
 	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ENONET:
 		return pool.Unreachable
+	case faultTLS:
+		return pool.TLSFailed
 	}
 	return pool.OwnFault // descriptors, ports, memory, a local firewall
 }

@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"encoding/hex"
 	"time"
 
 	"forebay/pool"
@@ -38,7 +39,7 @@ func (s *session) close(cause Cause) {
 			}
 		}
 		if c.waiter != nil {
-			s.loop.server.Pool.Leave(c.waiter)
+			c.route.Pool.Leave(c.waiter)
 		}
 		s.loop.giveBack(c)
 		s.setup = nil
@@ -48,14 +49,13 @@ func (s *session) close(cause Cause) {
 		s.backend.close()
 		return
 	}
-	s.client.reset()
-	s.backend.reset()
+	s.client.abort(s.loop.buf)
+	s.backend.abort(s.loop.buf)
 }
 
 // outcome is what the session says about its backend.
 func (s *session) outcome(cause Cause) pool.Outcome {
-	backendEnded := cause == BackendReset || cause == BackendTimeout || cause == BackendClosed
-	if backendEnded && s.down.read == 0 && s.up.read > 0 {
+	if cause.byBackend() && s.down.read == 0 && s.up.read > 0 {
 		return pool.Died
 	}
 	return pool.Served
@@ -85,7 +85,11 @@ func (s *session) record(r *Record, cause Cause) {
 	}
 	if t := s.trace; t != nil {
 		r.Tries = append(r.Tries, t.tries...)
-		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.inQueue), t.via, t.local, t.uniqueID
+		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.inQueue), t.via, t.local, hex.EncodeToString(t.uniqueID)
+		r.ServerName = t.serverName
+		if t.route != nil {
+			r.Route = t.route.Name
+		}
 	}
 	if c := s.setup; c != nil && c.waiter != nil {
 		r.Queue = durationOf(now - c.queued)
@@ -93,6 +97,7 @@ func (s *session) record(r *Record, cause Cause) {
 	if b := s.lease.Backend(); b != nil {
 		s.recordBackend(r, b)
 	}
+	r.ClientTLS, r.BackendTLS = s.client.layer.info(), s.backend.layer.info()
 	s.recordPath(&s.client, s.down.read, s.down.written, &r.ClientTCP)
 	s.recordPath(&s.backend, s.up.read, s.up.written, &r.BackendTCP)
 }

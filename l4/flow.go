@@ -4,13 +4,13 @@ package l4
 type flow struct {
 	held     []byte // read from the source and not yet taken by the sink; nil nearly always
 	pipe     *pipe  // borrowed while the flow is bulk and its bytes move by splice
+	header   int32  // how many bytes at the head of held are a PROXY header
 	urgent   bool   // what is held is one byte of urgent data
 	full     uint8  // consecutive reads that filled the buffer
 	ended    bool   // the source's FIN has been read
 	finished bool   // ended, and everything has been handed to the sink's kernel
 	read     uint64 // bytes taken from the source
 	written  uint64 // bytes that the sink's kernel took, a PROXY header not counted
-	header   int32  // how many bytes at the head of held are a PROXY header
 }
 
 // waiting reports whether bytes wait for the sink.

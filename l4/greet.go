@@ -2,7 +2,6 @@ package l4
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"hash/crc32"
 	"net"
 
@@ -16,7 +15,7 @@ import (
 // the client is silent: the server may be the one who speaks first.
 func (s *session) greet() (stage, Cause) {
 	server := s.loop.server
-	if server.ProxyOut == ProxyOff {
+	if server.ProxyOut == ProxyOff || s.backend.layer != nil { // the header went before the handshake
 		return relaying, CauseNone
 	}
 	header, err := s.proxyHeader()
@@ -95,15 +94,27 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 	return tlvs
 }
 
-// facts gathers what is known of the client. Its ID is made here, once for each header.
+// facts gathers what is known of the client.
 func (s *session) facts() clientFacts {
-	server := s.loop.server
-	f := clientFacts{namespace: server.namespace, extra: server.ProxyExtra}
+	server, t := s.loop.server, s.traced()
+	f := clientFacts{serverName: t.serverName, namespace: server.namespace, extra: server.ProxyExtra}
 	if server.ProxyTLV&ProxyUniqueID != 0 {
-		f.uniqueID = server.uniqueID()
-		s.traced().uniqueID = hex.EncodeToString(f.uniqueID)
+		f.uniqueID = s.uniqueID()
+	}
+	if l := s.client.layer; l != nil {
+		state := l.conn.ConnectionState()
+		f.tls, f.shown = &state, l.shown
 	}
 	return f
+}
+
+// uniqueID returns the session's, the same for each backend that is tried.
+func (s *session) uniqueID() []byte {
+	t := s.traced()
+	if len(t.uniqueID) == 0 {
+		t.uniqueID = s.loop.server.uniqueID()
+	}
+	return t.uniqueID
 }
 
 // uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a count.

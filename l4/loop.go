@@ -114,13 +114,17 @@ func (l *loop) close() {
 
 // poll sleeps unless there is work.
 func (l *loop) poll() ([]unix.EpollEvent, error) {
+	shaking := l.server.shaking.Load() > 0
 	if len(l.bulk) > 0 || l.accept.pending() {
+		if shaking {
+			runtime.Gosched()
+		}
 		return l.poller.look(), nil
 	}
 	if due := l.wheel.next(); due != never {
 		l.poller.setTimer(l.server.clock(), due)
 	}
-	return l.poller.wait()
+	return l.poller.wait(!shaking) // a handshake can make use of every processor that is idle
 }
 
 // dispatch takes one event in.

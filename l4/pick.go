@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forebay/pool"
+	"forebay/tls/sni"
 )
 
 // A setup is what a session needs until a backend is connected. The loop lends it.
@@ -13,13 +14,16 @@ type setup struct {
 	request  pool.Request
 	tried    [maxTries]*pool.Backend // what request.Tried is a part of
 	attempts [2]attempt              // the try under way, and the one that hedges it
-	began    int64                   // when the first backend was picked; 0 until then
-	queued   int64                   // when it joined the queue
-	waiter   *pool.Waiter            // its place there
-	granted  pool.Lease              // what the queue gave it
-	last     pool.Outcome            // how the last failed try ended
-	sockets  uint8                   // how many were made; the last one's number
-	hedged   bool                    // a second try was made beside the first
+	route    *Route
+	hello    sni.Parser   // how far the ClientHello has come
+	heard    int64        // since when the client's first bytes are wanted
+	began    int64        // when the first backend was picked; 0 until then
+	queued   int64        // when it joined the queue
+	waiter   *pool.Waiter // its place there
+	granted  pool.Lease   // what the queue gave it
+	last     pool.Outcome // how the last failed try ended
+	sockets  uint8        // how many were made; the last one's number
+	hedged   bool         // a second try was made beside the first
 }
 
 // pick chooses the backend of the next try.
@@ -32,7 +36,7 @@ func (s *session) pick() (stage, Cause) {
 	if len(c.request.Tried) >= server.Tries || s.loop.now >= c.began+server.connectBudget() {
 		return picking, s.noneConnected()
 	}
-	lease, err := server.Pool.Pick(&c.request)
+	lease, err := c.route.Pool.Pick(&c.request)
 	switch {
 	case err == nil:
 		return s.start(lease)
@@ -72,7 +76,7 @@ func (s *session) queue() (stage, Cause) {
 	case l.now >= c.queued+int64(l.server.QueueTimeout):
 		cause = QueueTimeout
 	}
-	if cause != CauseNone && !l.server.Pool.Leave(c.waiter) {
+	if cause != CauseNone && !c.route.Pool.Leave(c.waiter) {
 		cause = CauseNone // a lease is on its way to the loop: use it, it has been waited for
 	}
 	return queueing, cause
@@ -82,7 +86,7 @@ func (s *session) queue() (stage, Cause) {
 // waiting: the client may have left meanwhile.
 func (s *session) joinQueue() (stage, Cause) {
 	c, l, age := s.setup, s.loop, s.age
-	waiter, err := l.server.Pool.Wait(&c.request, func(lease pool.Lease) {
+	waiter, err := c.route.Pool.Wait(&c.request, func(lease pool.Lease) {
 		l.post(func() {
 			if s.age != age || s.stage != queueing {
 				lease.Done(pool.Abandoned)
@@ -110,7 +114,19 @@ func (s *session) clientLeft() bool {
 		return true
 	case !s.client.hungUp, len(s.up.held) > 0: // what is held came behind a PROXY header
 		return false
+	case s.client.layer != nil:
+		return s.leftTLS()
 	}
 	n, errno := peek(s.client.fd, s.loop.buf[:1])
 	return n <= 0 && errno != unix.EAGAIN
+}
+
+// leftTLS is clientLeft over TLS, where looking means reading: what there is stays with the client's bytes.
+func (s *session) leftTLS() bool {
+	buf := s.loop.buf[:readSize]
+	n, errno := s.client.recv(buf)
+	s.up.keep(buf[:max(n, 0)])
+	s.up.read += uint64(max(n, 0))
+	s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN
+	return s.up.ended && len(s.up.held) == 0
 }

@@ -117,9 +117,9 @@ func (p *poller) look() []unix.EpollEvent {
 	return p.events[:max(n, 0)]
 }
 
-// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing.
-func (p *poller) wait() ([]unix.EpollEvent, error) {
-	if p.busy {
+// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing. hold: it may keep its processor.
+func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
+	if p.busy && hold {
 		n, e := epollWait(p.sessions, p.events[:], int(rawSleep/time.Millisecond))
 		if n > 0 {
 			return p.events[:n], nil

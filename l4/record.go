@@ -20,6 +20,11 @@ type Record struct {
 	Backend  string       // the name of the backend that was used, "" where none was connected
 	Address  pool.Address // where that backend was reached
 
+	Route      string  // the name of the route that its ClientHello led to, "" for the only one
+	ServerName string  // that its ClientHello asked for (RFC 6066, section 3), "" where none was read
+	ClientTLS  TLSInfo // zero where the client's TLS was not ended here
+	BackendTLS TLSInfo // zero where none was spoken to the backend
+
 	Start     time.Time     // when the connection was accepted
 	Queue     time.Duration // how long it waited for a backend with room
 	Connect   time.Duration // from the first pick to a connected backend, failed tries included; negative where none was
@@ -48,6 +53,19 @@ type Try struct {
 	Address pool.Address
 	Result  pool.Outcome
 	Took    time.Duration
+	Fault   string // why its TLS handshake failed, where it did
+}
+
+// A TLSInfo is what TLS was spoken with one side.
+type TLSInfo struct {
+	Version     uint16        // tls.VersionTLS13; 0 where the handshake was not done
+	CipherSuite uint16        // tls.TLS_AES_128_GCM_SHA256
+	Protocol    string        // that ALPN agreed on, "" for none
+	Subject     string        // the common name of the peer's certificate
+	Resumed     bool          // an earlier session went on (RFC 8446, section 2.2)
+	ECH         bool          // Encrypted Client Hello was accepted
+	Took        time.Duration // the handshake
+	Fault       string        // why it failed, or what ended the connection later
 }
 
 // A PathInfo is what the kernel knew about one side's TCP connection when the session ended (tcp(7), TCP_INFO). It is zero for UNIX

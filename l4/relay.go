@@ -24,6 +24,8 @@ const (
 
 // relay moves bytes both ways and forwards the end of each.
 func (s *session) relay() (stage, Cause) {
+	s.client.flush()
+	s.backend.flush()
 	more := s.pump(&s.up, &s.client, &s.backend)
 	more = s.pump(&s.down, &s.backend, &s.client) || more
 	if !s.answered && s.down.read > 0 {
@@ -33,9 +35,9 @@ func (s *session) relay() (stage, Cause) {
 	if s.broken() { // before any end is forwarded: a reset must not look like one
 		return delivering, CauseNone
 	}
-	s.endFlow(&s.up, clientEnd)
-	s.endFlow(&s.down, backendEnd)
-	if s.up.finished && s.down.finished {
+	s.endFlow(&s.up, clientEnd, &s.backend)
+	s.endFlow(&s.down, backendEnd, &s.client)
+	if s.up.finished && s.down.finished && s.client.part() && s.backend.part() {
 		return relaying, s.closedBy()
 	}
 	s.forwardFIN()
@@ -63,8 +65,8 @@ func (s *session) broken() bool {
 }
 
 // endFlow finishes a flow whose source has ended and whose bytes are all handed over.
-func (s *session) endFlow(f *flow, source end) {
-	if f.finished || !f.ended || f.waiting() {
+func (s *session) endFlow(f *flow, source end, dst *side) {
+	if f.finished || !f.ended || f.waiting() || dst.waiting() {
 		return
 	}
 	f.finished, s.moved = true, s.loop.now
@@ -130,7 +132,7 @@ func (s *session) pump(f *flow, src, dst *side) (more bool) {
 
 // move takes what one read gives and passes it on.
 func (s *session) move(f *flow, src, dst *side) int {
-	if f.full >= bulkReads && !src.urgent {
+	if f.full >= bulkReads && !src.urgent && src.layer == nil && dst.layer == nil {
 		if n, ok := s.splice(f, src, dst); ok {
 			return n
 		}

@@ -25,6 +25,9 @@ type serverState struct {
 	idPrefix     [8]byte // of the process, in every unique ID
 	namespace    string  // of the network, as far as it has a name and it is told to backends
 
+	places  chan struct{} // one taken by each TLS handshake that computes
+	shaking atomic.Int64  // TLS handshakes under way
+
 	sessions atomic.Int64 // those that exist and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
 	finished atomic.Uint64
@@ -79,6 +82,7 @@ func (s *Server) prepare() {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = MaxConnsFor(limit)
 		}
+		s.places = make(chan struct{}, s.handshakes())
 		s.pipesPerLoop = max(pipesFor(descriptorLimit())/s.mostLoops, 1)
 	})
 }

@@ -8,10 +8,11 @@ import (
 	"forebay/pool"
 )
 
-// A Server accepts sessions on listeners and relays each to a backend of its Pool. Its exported fields are its configuration;
+// A Server accepts sessions on listeners and relays each to a backend of a pool. Its exported fields are its configuration;
 // they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose.
 type Server struct {
-	Pool *pool.Pool
+	Route          // where sessions go that none of Routes takes; without a Pool they are refused
+	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS
 
 	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
@@ -34,6 +35,10 @@ type Server struct {
 
 	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
 	ProxyTimeout time.Duration  // from accept to the whole header
+
+	Handshakes       int           // TLS handshakes computed at once, those with backends included; one that waits for its peer does not count. 0: GOMAXPROCS
+	HandshakeTimeout time.Duration // until a client's TLS handshake is done, from when its first bytes are wanted
+	HelloTimeout     time.Duration // with Routes, until the whole ClientHello is there, from the same moment
 
 	ProxyOut   ProxyVersion // which PROXY protocol header a backend gets
 	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
@@ -75,11 +80,13 @@ const (
 // DefaultServer returns a Server for p with the default of every limit.
 func DefaultServer(p *pool.Pool) *Server {
 	return &Server{
-		Pool:             p,
+		Route:            Route{Pool: p},
 		ConnectTimeout:   5 * time.Second,
 		Tries:            3,
 		QueueTimeout:     5 * time.Second,
 		ProxyTimeout:     5 * time.Second,
+		HandshakeTimeout: 10 * time.Second,
+		HelloTimeout:     5 * time.Second,
 		IdleTimeout:      time.Hour,
 		HalfCloseTimeout: 5 * time.Minute,
 		LifetimeJitter:   0.1,

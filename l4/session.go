@@ -54,15 +54,17 @@ const (
 
 // A trace is what a session remembers of an eventful start.
 type trace struct {
-	tries    []Try            // those that failed
-	inQueue  int64            // ns spent waiting for a backend with room
-	via      pool.Address     // who introduced the client
-	local    pool.Address     // what the client connected to, as far as somebody wanted to know
-	tlvs     []proxyproto.TLV // what came with the introduction
-	uniqueID string
-	unacked  int   // what the kernel held for both peers when a limit last asked
-	look     int64 // when delivering asks again whether the last bytes were acknowledged
-	looks    uint8 // how often it has
+	tries      []Try            // those that failed
+	route      *Route           // chosen by the ClientHello; nil where none was read
+	serverName string           // that the ClientHello asked for
+	inQueue    int64            // ns spent waiting for a backend with room
+	via        pool.Address     // who introduced the client
+	local      pool.Address     // what the client connected to, as far as somebody wanted to know
+	tlvs       []proxyproto.TLV // what came with the introduction
+	uniqueID   []byte
+	unacked    int   // what the kernel held for both peers when a limit last asked
+	look       int64 // when delivering asks again whether the last bytes were acknowledged
+	looks      uint8 // how often it has
 }
 
 func (s *session) traced() *trace {
@@ -78,6 +80,8 @@ type stage uint8
 // The stages, in the order of the walk.
 const (
 	identifying stage = iota // read the PROXY header that a trusted source must send
+	hearing                  // read the ClientHello, where a rule needs it, and choose the route
+	securing                 // wait for the client's TLS handshake
 	picking                  // choose a backend, or join the queue
 	queueing                 // wait for a backend with room
 	dialing                  // connect to it, or to the next one
@@ -113,6 +117,10 @@ func (s *session) run() (stage, Cause) {
 	switch s.stage {
 	case identifying:
 		return s.identify()
+	case hearing:
+		return s.hear()
+	case securing:
+		return s.secure()
 	case picking:
 		return s.pick()
 	case queueing:
@@ -175,6 +183,10 @@ func (s *session) deadline() int64 {
 	switch s.stage {
 	case identifying:
 		return min(s.ends, s.began+int64(s.loop.server.ProxyTimeout))
+	case hearing:
+		return min(s.ends, s.hearUntil())
+	case securing:
+		return min(s.ends, s.secureUntil())
 	case queueing:
 		return min(s.ends, s.setup.queued+int64(s.loop.server.QueueTimeout))
 	case dialing:

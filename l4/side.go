@@ -24,6 +24,7 @@ type side struct {
 	local     bool // a UNIX socket, or TCP over loopback: connects at once
 	tcp       bool
 	unpaced   bool   // sends without pacing: see unpace
+	layer     *layer // the TLS that is spoken over the socket, nil where none is
 	number    uint8  // which of its session's sockets it is, in events
 	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
 }
@@ -49,7 +50,7 @@ func (e *side) note(events uint32) {
 		e.writable = true
 	}
 	if events&unix.EPOLLPRI != 0 {
-		e.readable, e.urgent = true, true
+		e.readable, e.urgent = true, e.layer == nil
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.readable, e.hungUp = true, true
@@ -66,6 +67,14 @@ func (e *side) note(events uint32) {
 // recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with
 // none.
 func (e *side) recv(p []byte) (int, syscall.Errno) {
+	if e.layer != nil {
+		return e.layer.recv(e, p)
+	}
+	return e.receive(p)
+}
+
+// receive is recv for the socket itself.
+func (e *side) receive(p []byte) (int, syscall.Errno) {
 	n, errno := recv(e.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
@@ -88,14 +97,27 @@ func (e *side) recv(p []byte) (int, syscall.Errno) {
 }
 
 // send writes p and returns how much was taken; what was not waits for writable.
-func (e *side) send(p []byte) (int, syscall.Errno) { return e.transmit(p, 0) }
+func (e *side) send(p []byte) (int, syscall.Errno) { return e.write(p, 0) }
 
 // sendLast writes the last bytes of a stream: closeWrite or close must follow, and FIN goes out in the same segment.
-func (e *side) sendLast(p []byte) (int, syscall.Errno) { return e.transmit(p, unix.MSG_MORE) }
+func (e *side) sendLast(p []byte) (int, syscall.Errno) { return e.write(p, unix.MSG_MORE) }
 
-// sendUrgent writes one byte of urgent data.
-func (e *side) sendUrgent(p []byte) (int, syscall.Errno) { return e.transmit(p, unix.MSG_OOB) }
+// sendUrgent writes one byte of urgent data, as an ordinary one over TLS, which knows none.
+func (e *side) sendUrgent(p []byte) (int, syscall.Errno) {
+	if e.layer != nil {
+		return e.send(p)
+	}
+	return e.transmit(p, unix.MSG_OOB)
+}
 
+func (e *side) write(p []byte, flags int) (int, syscall.Errno) {
+	if e.layer != nil {
+		return e.layer.send(e, p, flags)
+	}
+	return e.transmit(p, flags)
+}
+
+// transmit is write for the socket itself.
 func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	n, errno := send(e.fd, p, flags)
 	switch {
@@ -120,12 +142,22 @@ func (e *side) breakDown(errno syscall.Errno) {
 	e.readable, e.hungUp, e.fin, e.writable = true, true, false, false
 }
 
-// timedOut reports whether the kernel gave the peer up (TCP_USER_TIMEOUT, keep-alive, retransmission).
-func (e *side) timedOut() bool { return e.fault == uint16(unix.ETIMEDOUT) }
+// flush hands the socket what its layer holds.
+func (e *side) flush() {
+	if e.layer != nil {
+		e.layer.flush(e)
+	}
+}
 
-// closeWrite sends FIN.
+// waiting reports whether its layer holds bytes for the socket.
+func (e *side) waiting() bool { return e.layer != nil && len(e.layer.held) > 0 }
+
+// part says what the layer has to say before FIN, and reports whether the socket has taken it.
+func (e *side) part() bool { return e.layer == nil || e.layer.part(e) }
+
+// closeWrite sends FIN, as soon as it can.
 func (e *side) closeWrite() {
-	if e.shut || e.broken() {
+	if e.shut || e.broken() || !e.part() {
 		return
 	}
 	e.shut = true
@@ -137,6 +169,9 @@ func (e *side) closeWrite() {
 // close closes the socket: with FIN where it still has to be said, and what is queued is still delivered.
 func (e *side) close() {
 	if e.open() {
+		if e.layer != nil {
+			e.layer.end()
+		}
 		closeFD(e.fd)
 		e.fd = -1
 	}
@@ -149,6 +184,24 @@ func (e *side) reset() {
 		e.close()
 	}
 }
+
+// abort closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert of TLS, which says the
+// same and must be the last thing said, with FIN. What the peer has sent meanwhile is thrown away, since the kernel would answer it with RST.
+func (e *side) abort(scratch []byte) {
+	if e.fault != uint16(faultTLS) {
+		e.reset()
+		return
+	}
+	for range lastReads {
+		if n, _ := recv(e.fd, scratch); n <= 0 {
+			break
+		}
+	}
+	e.close()
+}
+
+// lastReads is how often abort reads.
+const lastReads = 8
 
 // unacknowledged returns how many bytes the kernel holds for the peer.
 func (e *side) unacknowledged() int {

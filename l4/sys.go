@@ -131,6 +131,26 @@ func localAddress(fd int32) pool.Address {
 	return pool.TCPAddress(addrPort(&raw))
 }
 
+// remoteAddress returns the address of a socket's peer.
+func remoteAddress(fd int32) pool.Address {
+	var raw unix.RawSockaddrAny
+	switch {
+	case peerName(fd, &raw) != 0:
+		return pool.Address{}
+	case raw.Addr.Family == unix.AF_UNIX:
+		return unixAddress(&raw)
+	}
+	return pool.TCPAddress(addrPort(&raw))
+}
+
+// netAddr returns a as package net has it.
+func netAddr(a pool.Address) net.Addr {
+	if a.IsUNIX() {
+		return &net.UnixAddr{Net: "unix", Name: a.Path()}
+	}
+	return net.TCPAddrFromAddrPort(a.TCP())
+}
+
 func unixAddress(raw *unix.RawSockaddrAny) pool.Address {
 	u := (*unix.RawSockaddrUnix)(unsafe.Pointer(raw))
 	path := make([]byte, 0, len(u.Path))

@@ -3,11 +3,12 @@ package pool
 // An Outcome is what came of a lease: traffic's opinion of the backend, given once, to Lease.Done.
 type Outcome uint8
 
-// The outcomes. Only Refused, TimedOut, Unreachable and Died speak against the backend.
+// The outcomes. Only Refused, TimedOut, TLSFailed, Unreachable and Died speak against the backend.
 const (
 	Served      Outcome = iota // connected, and the session ran its course
 	Refused                    // the backend's machine refused the connection
 	TimedOut                   // no answer within the connect timeout
+	TLSFailed                  // connected, and the TLS handshake failed
 	Unreachable                // no route, or a network error on the way
 	Died                       // connected, then ended without a first byte where the client had sent some
 	OwnFault                   // this machine lacked a descriptor, a port or memory: says nothing about the backend
@@ -19,6 +20,7 @@ var outcomeNames = [outcomeCount]string{
 	Served:      "connected",
 	Refused:     "refused",
 	TimedOut:    "timeout",
+	TLSFailed:   "tls-failed",
 	Unreachable: "unreachable",
 	Died:        "died",
 	OwnFault:    "own-fault",
@@ -35,5 +37,5 @@ func (o Outcome) String() string {
 
 // Failed reports whether o speaks against the backend.
 func (o Outcome) Failed() bool {
-	return o == Refused || o == TimedOut || o == Unreachable || o == Died
+	return o == Refused || o == TimedOut || o == TLSFailed || o == Unreachable || o == Died
 }

@@ -36,6 +36,8 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		ProxyTLV:         l4.ProxyCRC32C | l4.ProxyUniqueID | l4.ProxyReceived,
 		ProxyIn:          []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		ProxyTimeout:     2 * time.Second,
+		HandshakeTimeout: 10 * time.Second,
+		HelloTimeout:     5 * time.Second,
 	}
 	compareServers(t, c.config.server(nil), want)
 }

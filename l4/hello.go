@@ -1,0 +1,120 @@
+package l4
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"forebay/tls/sni"
+)
+
+// hear reads the client's ClientHello, which may come in any number of pieces, and chooses the route by it. Everything that is read stays
+// with the client's bytes. Sessions that go the only route, and are not ended there, never come here: nobody waits for a client that
+// may be waiting for its server.
+func (s *session) hear() (stage, Cause) {
+	hello, err := s.setup.hello.Parse(s.up.held)
+	for errors.Is(err, sni.ErrMore) && s.client.readable {
+		buf := s.loop.buf[:readSize]
+		n, errno := s.client.recv(buf)
+		s.up.keep(buf[:max(n, 0)])
+		s.up.read = uint64(len(s.up.held))
+		s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN
+		hello, err = s.setup.hello.Parse(s.up.held)
+	}
+	switch {
+	case err == nil:
+		return s.choose(&hello)
+	case !errors.Is(err, sni.ErrMore):
+		return s.chooseBlindly()
+	case s.up.ended && len(s.up.held) == 0:
+		return hearing, ClientLeft
+	case s.up.ended:
+		return s.chooseBlindly()
+	case s.loop.now >= s.hearUntil():
+		return hearing, HelloTimeout
+	}
+	return hearing, CauseNone
+}
+
+// listen returns the stage of a client that is known: hearing from now on, where its first bytes are wanted before a backend is.
+func (s *session) listen(now int64) stage {
+	server := s.loop.server
+	if server.Routes == nil && server.TLS == nil {
+		return picking
+	}
+	s.setup.heard = now
+	return hearing
+}
+
+// hearUntil is when the ClientHello must be there.
+func (s *session) hearUntil() int64 {
+	server := s.loop.server
+	within := int64(server.HandshakeTimeout)
+	if server.Routes != nil {
+		within = int64(server.HelloTimeout)
+	}
+	return s.setup.heard + within
+}
+
+// choose takes the route for a client whose hello is there.
+func (s *session) choose(hello *sni.Hello) (stage, Cause) {
+	t := s.traced()
+	t.serverName = hello.ServerName
+	if routes := s.loop.server.Routes; routes != nil {
+		if r := routes.find(hello); r != nil {
+			s.setup.route = r
+		}
+	}
+	t.route = s.setup.route
+	switch {
+	case t.route.Pool == nil:
+		return hearing, NoRoute
+	case t.route.TLS == nil:
+		return picking, CauseNone
+	}
+	first := s.up.held
+	s.up.held, s.up.ended, s.client.ended = nil, false, false
+	s.shake(&s.client, tls.Server, t.route.TLS, first)
+	return securing, CauseNone
+}
+
+// chooseBlindly is for a client that does not begin with a ClientHello.
+func (s *session) chooseBlindly() (stage, Cause) {
+	switch r := s.setup.route; {
+	case r.TLS != nil:
+		return hearing, NotTLS
+	case r.Pool == nil:
+		return hearing, NoRoute
+	}
+	return picking, CauseNone
+}
+
+// secure waits for the client's handshake. Nothing reaches a backend before it has succeeded.
+func (s *session) secure() (stage, Cause) {
+	l := s.client.layer
+	switch done, err := l.shake.progress(&s.client); {
+	case err != nil:
+		return securing, s.insecure(err)
+	case done:
+		s.up.read = 0 // what was read so far was TLS's own
+		return picking, CauseNone
+	case s.loop.now >= s.secureUntil():
+		return securing, HandshakeTimeout
+	}
+	return securing, CauseNone
+}
+
+// secureUntil is when the client's handshake must be done.
+func (s *session) secureUntil() int64 {
+	return s.setup.heard + int64(s.loop.server.HandshakeTimeout)
+}
+
+// insecure is the cause of a session whose client's handshake has failed.
+func (s *session) insecure(err error) Cause {
+	if s.client.broken() || errors.Is(err, errTruncated) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+		return ClientLeft
+	}
+	s.client.fault = uint16(faultTLS)
+	return HandshakeFailed
+}

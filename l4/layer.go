@@ -1,0 +1,245 @@
+package l4
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A layer is TLS on top of a side's socket: a crypto/tls connection, and the transport under it, which the layer is itself. While the
+// handshake goes on its calls block; from then on the loop makes them. A read that finds nothing then returns errDry, which crypto/tls
+// takes for temporary: it goes on in the middle of a record when it is called again. A write always takes everything, as crypto/tls would
+// not forgive one that does not: what the socket refuses is held here, and the loop reads nothing more for this side until it is gone.
+type layer struct {
+	conn  *tls.Conn
+	shake *handshake // nil once it is done
+	side  *side      // that the loop calls for at the moment
+	first []byte     // what had been read from the peer before the handshake
+	held  []byte     // records that the socket has not taken
+	flags int        // for send(2)
+	ended bool       // the peer's FIN has been found
+	said  bool       // close_notify has been sent
+	shown shown      // how this end proved who it is
+	took  int64      // ns that the handshake lasted
+	why   error      // what ended it
+}
+
+// heldMost is how much a layer may hold before nothing more is read from its peer, either. One write of the loop stays well below; what
+// adds to it is what a peer asks for that does not take it (a key update is answered with a key update).
+const heldMost = 64 << 10
+
+var (
+	errDry       error = dry{}
+	errTruncated       = errors.New("the connection ended without close_notify")
+)
+
+// dry is a net.Error that says: not now.
+type dry struct{}
+
+func (dry) Error() string   { return "nothing to read now" }
+func (dry) Timeout() bool   { return false }
+func (dry) Temporary() bool { return true }
+
+// The faults of a side that no system call reports. No call on a connected socket returns these numbers.
+const (
+	faultTruncated = unix.ENODATA // FIN came without close_notify (RFC 8446, section 6.1)
+	faultTLS       = unix.EPROTO  // a fatal alert, ours or the peer's
+)
+
+// recv reads what the peer has said into p, as side.recv does.
+func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
+	if len(l.held) > heldMost {
+		e.readable = false // until flush has made room
+		return -1, unix.EAGAIN
+	}
+	l.side = e
+	n := 0
+	for n < len(p) {
+		m, err := l.conn.Read(p[n:])
+		n += m
+		switch {
+		case err == nil:
+		case err == errDry:
+			return orAgain(n)
+		case err == io.EOF:
+			e.readable, e.ended = false, true
+			return n, 0
+		case n > 0:
+			e.readable = true // the error comes again
+			return n, 0
+		default:
+			l.fail(e, err)
+			return 0, syscall.Errno(e.fault)
+		}
+	}
+	e.readable = true // more may stand in conn
+	return n, 0
+}
+
+// orAgain is what a read returns that found nothing more.
+func orAgain(n int) (int, syscall.Errno) {
+	if n == 0 {
+		return -1, unix.EAGAIN
+	}
+	return n, 0
+}
+
+// fail records why conn can't go on, unless the socket has said so before.
+func (l *layer) fail(e *side, err error) {
+	l.why = err
+	if err == errTruncated {
+		e.breakDown(faultTruncated)
+		return
+	}
+	e.breakDown(faultTLS)
+}
+
+// send writes p, all of it, and returns how much was taken.
+func (l *layer) send(e *side, p []byte, flags int) (int, syscall.Errno) {
+	l.side, l.flags = e, flags
+	n, err := l.conn.Write(p)
+	if err != nil {
+		l.fail(e, err)
+		return n, syscall.Errno(e.fault)
+	}
+	return n, 0
+}
+
+// flush hands the socket what is held.
+func (l *layer) flush(e *side) {
+	if len(l.held) == 0 || !e.writable {
+		return
+	}
+	n, _ := e.transmit(l.held, 0)
+	if l.held = l.held[n:]; len(l.held) == 0 {
+		l.held = nil
+		e.readable = e.readable || !e.ended // recv may have been refused
+	}
+}
+
+// part says close_notify, once, and reports whether the socket has taken all there was to say. FIN must follow.
+func (l *layer) part(e *side) bool {
+	if !l.said {
+		l.said = true
+		l.side, l.flags = e, unix.MSG_MORE
+		if err := l.conn.CloseWrite(); err != nil {
+			l.fail(e, err)
+		}
+	}
+	l.flush(e)
+	return len(l.held) == 0
+}
+
+// end leaves the socket to its owner, who is about to close it.
+func (l *layer) end() {
+	if l.shake != nil {
+		l.shake.abandon()
+	}
+}
+
+// fault tells what went wrong, "" where nothing has.
+func (l *layer) fault() string {
+	switch {
+	case l == nil:
+	case l.shake != nil && l.shake.err != nil:
+		return l.shake.err.Error()
+	case l.why != nil:
+		return l.why.Error()
+	}
+	return ""
+}
+
+// info tells what was agreed on. While the handshake goes on that is not to be asked for.
+func (l *layer) info() TLSInfo {
+	if l == nil {
+		return TLSInfo{}
+	}
+	if l.shake != nil {
+		return TLSInfo{Fault: l.fault()}
+	}
+	c := l.conn.ConnectionState()
+	info := TLSInfo{Version: c.Version, CipherSuite: c.CipherSuite, Protocol: c.NegotiatedProtocol,
+		Resumed: c.DidResume, ECH: c.ECHAccepted, Took: durationOf(l.took), Fault: l.fault()}
+	if len(c.PeerCertificates) > 0 {
+		info.Subject = c.PeerCertificates[0].Subject.CommonName
+	}
+	return info
+}
+
+// Read is for crypto/tls: it reads records from the socket.
+func (l *layer) Read(p []byte) (int, error) {
+	if len(l.first) > 0 {
+		n := copy(p, l.first)
+		l.first = l.first[n:]
+		return n, nil
+	}
+	l.first = nil
+	if l.shake != nil {
+		return l.shake.read(p)
+	}
+	e := l.side
+	switch {
+	case l.ended:
+		return 0, errTruncated
+	case !e.readable:
+		return 0, errDry
+	}
+	n, errno := e.receive(p)
+	if e.ended { // of the socket, not of what is said over it
+		e.ended, l.ended = false, true
+	}
+	switch {
+	case errno == unix.EAGAIN:
+		return 0, errDry
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, errTruncated
+	}
+	return n, nil
+}
+
+// Write is for crypto/tls: it takes records for the socket.
+func (l *layer) Write(p []byte) (int, error) {
+	if l.shake != nil {
+		return l.shake.write(p)
+	}
+	n := 0
+	if len(l.held) == 0 {
+		var errno syscall.Errno
+		if n, errno = l.side.transmit(p, l.flags); errno != 0 {
+			return n, errno
+		}
+	}
+	l.held = append(l.held, p[n:]...)
+	return len(p), nil
+}
+
+// Close is for the interface net.Conn: the socket is its side's to close.
+func (l *layer) Close() error { return nil }
+
+// The deadlines are the loop's.
+func (l *layer) SetDeadline(time.Time) error      { return nil }
+func (l *layer) SetReadDeadline(time.Time) error  { return nil }
+func (l *layer) SetWriteDeadline(time.Time) error { return nil }
+
+// saw is for Witnessed.
+func (l *layer) saw(v shown) { l.shown = v }
+
+// LocalAddr returns the socket's own address.
+func (l *layer) LocalAddr() net.Addr { return netAddr(localAddress(l.socket())) }
+
+// RemoteAddr returns the peer's address.
+func (l *layer) RemoteAddr() net.Addr { return netAddr(remoteAddress(l.socket())) }
+
+func (l *layer) socket() int32 {
+	if l.shake != nil {
+		return l.shake.fd
+	}
+	return l.side.fd
+}
