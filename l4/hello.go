@@ -39,20 +39,24 @@ func (s *session) hear() (stage, Cause) {
 
 // listen returns the stage of a client that is known: hearing from now on, where its first bytes are wanted before a backend is.
 func (s *session) listen(now int64) stage {
-	server := s.loop.server
-	if server.Routes == nil && server.TLS == nil {
+	if !s.loop.server.hears() {
 		return picking
 	}
 	s.setup.heard = now
 	return hearing
 }
 
+// hears reports whether ClientHellos are read: where they choose the route, where TLS ends here, and where backends are told the name.
+func (s *Server) hears() bool {
+	return s.Routes != nil || s.TLS != nil || s.ProxyOut == ProxyV2 && s.ProxyTLV&ProxyAuthority != 0
+}
+
 // hearUntil is when the ClientHello must be there.
 func (s *session) hearUntil() int64 {
 	server := s.loop.server
-	within := int64(server.HandshakeTimeout)
-	if server.Routes != nil {
-		within = int64(server.HelloTimeout)
+	within := int64(server.HelloTimeout)
+	if server.Routes == nil && server.TLS != nil {
+		within = int64(server.HandshakeTimeout)
 	}
 	return s.setup.heard + within
 }

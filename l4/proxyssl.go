@@ -50,7 +50,7 @@ func verifyResult(state *tls.ConnectionState) uint32 {
 const mostSSLValue = 16 << 10
 
 // sslFields returns the fields inside the field SSL. Of the certificate and the signature nothing is said in a resumed session: none was
-// shown, none was made.
+// shown, none was made. Of a client with several common names the last one is told, which is also what an allow list compares.
 func (f *clientFacts) sslFields(selected ProxyTLV) []proxyproto.TLV {
 	var w fieldWriter
 	w.add(proxyproto.PP2_SUBTYPE_SSL_VERSION, versionName(f.tls.Version))

@@ -12,7 +12,7 @@ import (
 // they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose.
 type Server struct {
 	Route          // where sessions go that none of Routes takes; without a Pool they are refused
-	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS
+	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS or ProxyAuthority wants the name
 
 	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
@@ -38,7 +38,7 @@ type Server struct {
 
 	Handshakes       int           // TLS handshakes computed at once, those with backends included; one that waits for its peer does not count. 0: GOMAXPROCS
 	HandshakeTimeout time.Duration // until a client's TLS handshake is done, from when its first bytes are wanted
-	HelloTimeout     time.Duration // with Routes, until the whole ClientHello is there, from the same moment
+	HelloTimeout     time.Duration // with Routes or ProxyAuthority, until the whole ClientHello is there, from the same moment
 
 	ProxyOut   ProxyVersion // which PROXY protocol header a backend gets
 	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
@@ -71,7 +71,7 @@ const (
 	ProxyUniqueID                        // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
 	ProxyReceived                        // the fields of a trusted source's header, less its checksum, its padding and those of types that are sent anyway
 	ProxyALPN                            // the protocol that TLS which ends here agreed on (PP2_TYPE_ALPN)
-	ProxyAuthority                       // the name in the client's ClientHello, where one was read (PP2_TYPE_AUTHORITY)
+	ProxyAuthority                       // the name in the client's ClientHello, which is waited for (PP2_TYPE_AUTHORITY)
 	ProxySSL                             // TLS that ends here: what was agreed on, and who showed what (PP2_TYPE_SSL)
 	ProxyClientCert                      // within ProxySSL, all of the client's certificate (PP2_SUBTYPE_SSL_CLIENT_CERT)
 	ProxyNetNS                           // the name that ip-netns(8) has for this process's network namespace (PP2_TYPE_NETNS)
