@@ -1,18 +1,11 @@
 package health
 
 import (
-	"flag"
 	"os"
 	"testing"
 
 	"forebay/l4/l4test"
 )
 
-// TestMain fails the run if a test has left a goroutine or a descriptor behind. Fuzzing has some of its own at work.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.fuzz").Value.String() != "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(l4test.Main(m))
-}
+// TestMain fails the run if a test has left a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(l4test.Main(m)) }

@@ -1,0 +1,173 @@
+package health
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+)
+
+// A Check is a probe as an operator writes it. The zero Check is off.
+//
+//	off
+//	tcp
+//	tls
+//	http://[HOST][:PORT][/PATH]   https://…
+//	send:BYTES   expect:BYTES   match:REGEX   in any number and order
+//	redis   postgres   mysql   smtp
+//	exec:COMMAND
+//
+// tcp, tls and the ready-made ones may be followed by where to ask in place of where the traffic goes: redis:6380, tcp:10.0.0.9:22,
+// tls:unix:/run/app.sock. A URL names it as any does, and a script in an option: at=PORT. Options follow after commas; those that a check
+// has no use for are refused:
+//
+//	name=HOST       what TLS verifies and HTTP's Host says; else the backend's name
+//	tls             for redis, smtp and scripts: over TLS
+//	verify=off      takes any certificate
+//	status=SET      for HTTP: 200-299+401; 200-299 where it is left out
+//	body=BYTES      for HTTP: what the body contains
+//	match=REGEX     for HTTP: what the body matches
+//	method=METHOD   for HTTP: GET where it is left out
+//	user=NAME       for postgres and mysql, see there
+//	database=NAME   for postgres
+//	proxy=VERSION   v1, v2 or off: the PROXY header LOCAL before anything else; where it is left out, as the traffic's if the check goes
+//	                where the traffic goes, and off elsewhere
+//
+// BYTES may have \r \n \t \0 \\ \, and \xHH. In a REGEX, a path or a name a comma is written \, too. A COMMAND is everything to the end.
+type Check struct {
+	kind kind
+	at   place
+	name string
+
+	header Header
+	own    bool // header is the operator's word
+
+	secure     bool // of redis, smtp, script
+	unverified bool
+
+	page     HTTP // its Method, Path, Status, Body and Match
+	user     string
+	database string
+	steps    []Step
+	command  string
+}
+
+// A kind is the word that a check begins with; that of a script, "script", is not written.
+type kind string
+
+const (
+	off      kind = ""
+	onTCP    kind = "tcp"
+	onTLS    kind = "tls"
+	onHTTP   kind = "http"
+	onHTTPS  kind = "https"
+	redis    kind = "redis"
+	postgres kind = "postgres"
+	mysql    kind = "mysql"
+	smtp     kind = "smtp"
+	script   kind = "script"
+	command  kind = "exec"
+)
+
+// options returns the options that a check of kind k takes.
+func (k kind) options() []string {
+	switch k {
+	case onTCP:
+		return []string{"proxy"}
+	case onTLS:
+		return []string{"name", "verify", "proxy"}
+	case onHTTP:
+		return []string{"name", "status", "body", "match", "method", "proxy"}
+	case onHTTPS:
+		return []string{"name", "verify", "status", "body", "match", "method", "proxy"}
+	case redis, smtp:
+		return []string{"tls", "name", "verify", "proxy"}
+	case postgres:
+		return []string{"user", "database", "proxy"}
+	case mysql:
+		return []string{"user", "proxy"}
+	case script:
+		return []string{"at", "tls", "name", "verify", "proxy"}
+	}
+	return nil
+}
+
+// Off reports whether nothing is asked.
+func (c Check) Off() bool { return c.kind == off }
+
+// Target returns where c goes for a backend at t: t itself, unless c names another place. Then nothing of c ever reaches t.Address. The
+// error tells of a port where t is a UNIX socket and has none.
+func (c Check) Target(t Target) (Target, error) {
+	t, err := c.at.of(t)
+	if c.name != "" {
+		t.Name = c.name
+	}
+	return t, err
+}
+
+// Probe returns what does c, over connections that d opens; nil if c is off. Where c names a place or a header, that goes before d's.
+func (c Check) Probe(d Dialer) Probe {
+	if c.Off() {
+		return nil
+	}
+	return placed{c, c.probe(c.dialer(d))}
+}
+
+// dialer returns d as c wants it.
+func (c Check) dialer(d Dialer) Dialer {
+	if c.own || c.at != (place{}) {
+		d.Header = c.header
+	}
+	if c.unverified {
+		d.TLS = withoutVerification(d.TLS)
+	}
+	return d
+}
+
+func withoutVerification(config *tls.Config) *tls.Config {
+	if config == nil {
+		return &tls.Config{InsecureSkipVerify: true}
+	}
+	config = config.Clone()
+	config.InsecureSkipVerify = true
+	config.VerifyConnection, config.VerifyPeerCertificate = nil, nil
+	return config
+}
+
+func (c Check) probe(d Dialer) Probe {
+	switch c.kind {
+	case onTCP:
+		return TCP{d}
+	case onTLS:
+		return TLS{d}
+	case onHTTP, onHTTPS:
+		page := c.page
+		page.Dialer, page.Secure = d, c.kind == onHTTPS
+		return page
+	case redis:
+		return Redis{d, c.secure}
+	case postgres:
+		return Postgres{d, c.user, c.database}
+	case mysql:
+		return MySQL{d, c.user}
+	case smtp:
+		return SMTP{d, c.secure}
+	case script:
+		return Script{d, c.secure, c.steps}
+	}
+	return Command{c.command}
+}
+
+// placed is a probe that goes where its check says.
+type placed struct {
+	check Check
+	probe Probe
+}
+
+// Probe asks there, and nowhere else.
+func (p placed) Probe(ctx context.Context, t Target) Result {
+	elsewhere, err := p.check.Target(t)
+	if err != nil {
+		return Result{Err: fmt.Errorf("check %s: %w", p.check, err)}
+	}
+	return p.probe.Probe(ctx, elsewhere)
+}

@@ -1,0 +1,100 @@
+package health
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+// A Dialer opens the connections of probes. The zero value is ready.
+type Dialer struct {
+	Header Header // sent before anything else, and before TLS
+	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the certificate is
+	// looked at again. nil, and an empty ServerName: the server is verified by the system's roots and Target.Name.
+	TLS *tls.Config
+	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+const (
+	// leaveWithin bounds how long a probe waits for the server's end after its own verdict.
+	leaveWithin = time.Second
+	// leaveBytes bounds what is read meanwhile. More is not worth it: the close is a reset then, since bytes were left unread (RFC 2525,
+	// section 2.17).
+	leaveBytes = 64 << 10
+)
+
+// plainly asks t over a connection as it is. ask returns what was wrong, nil if the server is up.
+func (d Dialer) plainly(ctx context.Context, t Target, ask func(*talk) error) Result {
+	return d.talk(ctx, t, nil, ask)
+}
+
+// securely is plainly over TLS. protocols are what ALPN offers in place of the Config's; nil: the Config's.
+func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask func(*talk) error) Result {
+	config := new(tls.Config)
+	if d.TLS != nil {
+		config = d.TLS.Clone()
+	}
+	config.ClientSessionCache = nil
+	if protocols != nil {
+		config.NextProtos = protocols
+	}
+	if config.ServerName == "" {
+		config.ServerName = t.host()
+	}
+	return d.talk(ctx, t, config, ask)
+}
+
+// talk opens a connection, asks, and takes leave. The verdict's time is taken in between.
+func (d Dialer) talk(ctx context.Context, t Target, secure *tls.Config, ask func(*talk) error) Result {
+	start := time.Now()
+	raw, err := d.dial(ctx, t)
+	if err != nil {
+		return Result{Err: fmt.Errorf("connect to %s: %w", t.Address, plain(ctx, shorter(err))), Took: time.Since(start)}
+	}
+	c := &talk{ctx: ctx, raw: raw, conn: raw}
+	defer c.raw.Close()
+	defer context.AfterFunc(ctx, c.interrupt)()
+	err = c.begin(d.Header, secure)
+	if err == nil {
+		err = ask(c)
+	}
+	took := time.Since(start)
+	c.leave()
+	return Result{Err: err, Took: took, Transcript: c.said.String()}
+}
+
+func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
+	if d.Dial != nil {
+		return d.Dial(ctx, t.Network, t.Address)
+	}
+	system := net.Dialer{KeepAlive: -1} // a probe ends long before a keep-alive
+	return system.DialContext(ctx, t.Network, t.Address)
+}
+
+// shorter leaves away what an error of package net says of address and system call: the message has it already.
+func shorter(err error) error {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+// host returns what TLS and HTTP call the server.
+func (t Target) host() string {
+	if t.Name != "" || t.Network == "unix" {
+		return t.Name
+	}
+	host, _, err := net.SplitHostPort(t.Address)
+	if err != nil {
+		return t.Address
+	}
+	return host
+}

@@ -1,0 +1,47 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Redis sends PING. A server that asks for a password or lacks a permission in its answer is up; one that still loads its data, runs
+// nothing but a script, or has lost its master and may not answer, is not. The server logs nothing of it at its default level.
+type Redis struct {
+	Dialer
+	Secure bool // speaks TLS
+}
+
+// Probe sends PING and reads one line.
+func (p Redis) Probe(ctx context.Context, t Target) Result {
+	if p.Secure {
+		return p.securely(ctx, t, nil, p.ask)
+	}
+	return p.plainly(ctx, t, p.ask)
+}
+
+func (p Redis) ask(c *talk) error {
+	if err := c.send("*1\r\n$4\r\nPING\r\n"); err != nil { // an array of one (https://redis.io/docs/latest/develop/reference/protocol-spec)
+		return err
+	}
+	answer, err := c.line()
+	if err != nil {
+		return fmt.Errorf("wait for +PONG: %w", err)
+	}
+	for _, alive := range []string{"+PONG", "-NOAUTH ", "-NOPERM ", "-ERR operation not permitted"} {
+		if strings.HasPrefix(answer, alive) {
+			return nil
+		}
+	}
+	return fmt.Errorf("got %q, want +PONG", clip(answer))
+}
+
+// clip shortens what a server said to what an error can carry.
+func clip(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}

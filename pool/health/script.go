@@ -1,0 +1,67 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// A Script is a dialogue: bytes to send, and bytes to wait for, in turn. It ends with FIN, after the last step or the first that fails.
+type Script struct {
+	Dialer
+	Secure bool // speaks TLS
+	Steps  []Step
+}
+
+// A Step is one of three: Send, Expect or Match; the others are empty.
+type Step struct {
+	Send   []byte   // is sent
+	Expect []byte   // is waited for, anywhere in what the server says from here on
+	Match  *Pattern // the same, for what it matches
+}
+
+// Probe plays the script.
+func (p Script) Probe(ctx context.Context, t Target) Result {
+	if p.Secure {
+		return p.securely(ctx, t, nil, p.play)
+	}
+	return p.plainly(ctx, t, p.play)
+}
+
+func (p Script) play(c *talk) error {
+	for i, s := range p.Steps {
+		if err := s.take(c); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (s Step) take(c *talk) error {
+	if len(s.Send) > 0 {
+		return c.send(string(s.Send))
+	}
+	_, err := c.await(s.find)
+	if err != nil {
+		return fmt.Errorf("got %q, want %s: %w", clip(string(c.pending)), s.wanted(), err)
+	}
+	return nil
+}
+
+// find returns where in b the end of what is waited for is, 0 if it is not in b.
+func (s Step) find(b []byte) int {
+	if s.Match != nil {
+		return s.Match.find(b)
+	}
+	if at := bytes.Index(b, s.Expect); at >= 0 {
+		return at + len(s.Expect)
+	}
+	return 0
+}
+
+func (s Step) wanted() string {
+	if s.Match != nil {
+		return "a match of " + s.Match.String()
+	}
+	return fmt.Sprintf("%q", clip(string(s.Expect)))
+}

@@ -1,0 +1,79 @@
+package health
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection.
+func TestTCPIsNotSeen(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
+		t.Run(host, func(t *testing.T) {
+			b := l4test.ServeAt(t, host+":0", func(p *l4test.Peer) { p.ReceiveAll() })
+			_, port, _ := net.SplitHostPort(b.Addr())
+			for range 100 {
+				wantUp(t, ask(t, TCP{}, host+":"+port))
+			}
+			l4test.Dial(t, b.Addr()).CloseWrite().ExpectEOF()
+			if n := b.Accepted(); n != 1 {
+				t.Errorf("the server accepted %d connections, want 1", n)
+			}
+		})
+	}
+}
+
+// A listener that accepts nothing more is noticed when its queue is full.
+func TestTCPFullQueueIsDown(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	addr := l4test.BlackHole(t)
+	wantDown(t, TCP{}.Probe(ctx, target(addr)), addr, "no answer in time")
+}
+
+// A UNIX socket can't be asked unseen: the connection has the header, where one is wanted, and nothing else.
+func TestTCPOverUNIXSocket(t *testing.T) {
+	b := l4test.ServeAt(t, "unix:"+l4test.SocketPath(t), func(p *l4test.Peer) { p.Expect(localV1).ExpectEOF() })
+	wantUp(t, ask(t, TCP{Dialer{Header: HeaderV1}}, b.Addr()))
+	b.AwaitDone(1)
+	wantDown(t, ask(t, TCP{}, "unix:/nowhere/s"), "connect to /nowhere/s", "no such file")
+}
+
+// Without descriptors nothing is known of the backend.
+func TestOwnFaults(t *testing.T) {
+	addr := l4test.Discard(t).Addr()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	raw, dialed := ask(t, TCP{}, addr), ask(t, Redis{}, addr)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []Result{raw, dialed} {
+		wantDown(t, r, "too many open files")
+		if !OurOwn(r.Err) {
+			t.Errorf("%v is told to be the backend's fault", r.Err)
+		}
+	}
+}
+
+// BenchmarkTCP measures one check over loopback.
+func BenchmarkTCP(b *testing.B) {
+	t := target(l4test.Discard(b).Addr())
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := (TCP{}).Probe(b.Context(), t); r.Err != nil {
+			b.Fatal(r.Err)
+		}
+	}
+}
