@@ -10,8 +10,9 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // versionName names a TLS version.
@@ -29,24 +30,31 @@ func versionName(v uint16) string {
 	return ""
 }
 
-// cipherName names a cipher suite. For those of TLS 1.3 OpenSSL uses the registry's names; how the others' follow from these is
+// cipherName names a cipher suite.
+func cipherName(suite uint16) string { return cipherNames()[suite] }
+
+// cipherNames holds the names of all that crypto/tls has.
+var cipherNames = sync.OnceValue(func() map[uint16]string {
+	names := make(map[uint16]string)
+	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		names[c.ID] = opensslName(c.Name)
+	}
+	return names
+})
+
+// opensslName turns the registry's name of a cipher suite into OpenSSL's. For those of TLS 1.3 that is the same; how the others' follow is
 // openssl-ciphers(1).
-func cipherName(suite uint16) string {
-	name, ok := strings.CutPrefix(tls.CipherSuiteName(suite), "TLS_")
-	exchange, cipher, old := strings.Cut(name, "_WITH_")
+func opensslName(name string) string {
+	exchange, cipher, old := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
 	switch {
-	case !ok:
-		return ""
 	case !old:
-		return "TLS_" + name
+		return name
 	case exchange != "RSA":
 		cipher = exchange + "_" + cipher
 	}
-	return opensslCipher.Replace(cipher)
+	return strings.NewReplacer("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", "3DES_EDE_CBC", "DES-CBC3", "RC4_128", "RC4",
+		"AES_", "AES", "_CBC", "", "_", "-").Replace(cipher)
 }
-
-var opensslCipher = strings.NewReplacer("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", "3DES_EDE_CBC", "DES-CBC3", "RC4_128", "RC4",
-	"AES_", "AES", "_CBC", "", "_", "-")
 
 // signatureName names the algorithm that a certificate is signed with.
 func signatureName(a x509.SignatureAlgorithm) string {
@@ -79,9 +87,9 @@ func signatureName(a x509.SignatureAlgorithm) string {
 func keyName(public any) string {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		return fmt.Sprintf("RSA%d", k.N.BitLen())
+		return "RSA" + strconv.Itoa(k.N.BitLen())
 	case *ecdsa.PublicKey:
-		return fmt.Sprintf("EC%d", k.Curve.Params().BitSize)
+		return "EC" + strconv.Itoa(k.Curve.Params().BitSize)
 	case ed25519.PublicKey:
 		return "ED25519"
 	}
