@@ -89,7 +89,7 @@ func (o *output) transcript() string {
 	if o.size == 0 {
 		return "wrote nothing"
 	}
-	return string(entry{verb: "wrote", kept: o.kept, size: o.size}.appendTo(nil))
+	return (&transcript{entries: []entry{{verb: "wrote", kept: o.kept, size: o.size}}}).String()
 }
 
 // lastLine returns what an error has of the output, nothing where there is none.

@@ -1,0 +1,121 @@
+package health
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"forebay/l4/l4test"
+)
+
+// A secureServer is an HTTPS server with a certificate for 127.0.0.1 and example.com, and what it logs.
+type secureServer struct {
+	*httptest.Server
+	said guarded
+}
+
+// guarded is a buffer for many goroutines.
+type guarded struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (g *guarded) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.b.Write(b)
+}
+
+func (g *guarded) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.b.String()
+}
+
+func serveSecurely(t *testing.T) *secureServer {
+	s := new(secureServer)
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) }))
+	s.Config.ErrorLog = log.New(&s.said, "", 0)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *secureServer) roots() *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return &tls.Config{RootCAs: roots, NextProtos: []string{"h2", "http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+}
+
+func TestTLSVerifies(t *testing.T) {
+	s := serveSecurely(t)
+	addr := s.Listener.Addr().String()
+	for _, c := range []struct {
+		check  string
+		config *tls.Config
+		down   string
+	}{
+		{"tls", s.roots(), ""},
+		{"tls,name=example.com", s.roots(), ""},
+		{"tls,name=other.example", s.roots(), "not other.example"},
+		{"tls,name=other.example,verify=off", s.roots(), ""},
+		{"tls", nil, "TLS handshake: tls: failed to verify certificate"},
+		{"tls,verify=off", nil, ""},
+		{"https:///,body=127.0.0.1", s.roots(), ""},
+		{"https:///,body=example.com,name=example.com", s.roots(), ""},
+		{"https:///", nil, "failed to verify certificate"},
+		{"http:///", nil, "got status 400"},
+	} {
+		t.Run(c.check, func(t *testing.T) {
+			probe := mustParse(t, c.check).Probe(Dialer{TLS: c.config})
+			for range 2 { // the second must not get by without looking at the certificate
+				judge(t, ask(t, probe, addr), c.down)
+			}
+			if c.config != nil && c.config.ServerName != "" {
+				t.Errorf("the Config was given the name %s", c.config.ServerName)
+			}
+		})
+	}
+}
+
+// The server logs nothing of a handshake that is all it sees.
+func TestTLSIsNotLogged(t *testing.T) {
+	s := serveSecurely(t)
+	for range 100 {
+		wantUp(t, ask(t, TLS{Dialer{TLS: s.roots()}}, s.Listener.Addr().String()))
+	}
+	s.Close()
+	if said := s.said.String(); said != "" {
+		t.Errorf("the server logs:\n%s", said)
+	}
+}
+
+// Other protocols go over TLS too, and end with close_notify before FIN (RFC 8446, section 6.1).
+func TestTLSEndsWithCloseNotify(t *testing.T) {
+	s := serveSecurely(t)
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		conn := tls.Server(p.Conn(), s.TLS)
+		question := make([]byte, 14)
+		if _, err := io.ReadFull(conn, question); err != nil {
+			t.Errorf("got %q, %v, want PING", question, err)
+		}
+		io.WriteString(conn, "+PONG\r\n")
+		if n, err := conn.Read(question); n > 0 || err != io.EOF {
+			t.Errorf("got %d bytes and %v, want close_notify", n, err)
+		}
+		p.ExpectEOF()
+	})
+	r := ask(t, mustParse(t, "redis,tls").Probe(Dialer{TLS: s.roots()}), b.Addr())
+	wantUp(t, r)
+	if want := `TLS 1.3 with TLS_AES_128_GCM_SHA256; sent "*1\r\n$4\r\nPING\r\n"; got "+PONG\r\n"`; r.Transcript != want {
+		t.Errorf("got %s, want %s", r.Transcript, want)
+	}
+	b.AwaitDone(1)
+}
