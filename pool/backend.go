@@ -17,10 +17,26 @@ type Config struct {
 // A Backend is a live member of a Pool. What it counts hangs on the object, so that it outlives changes of the configuration. A
 // pointer to it is its identity.
 type Backend struct {
-	name      string
-	addrs     []Address
-	preferred atomic.Int32
-	pool      *Pool
+	name  string
+	addrs []Address
+	pool  *Pool
+
+	// Guarded by the pool's mutex. What every pick touches stands first.
+	tier     *tier // nil once it is removed from the configuration
+	at       int   // its place in a heap
+	share    int   // what it counts for: its weight times rampSteps, or less while it starts slowly
+	ramp     *ramp // nil unless it starts slowly
+	maxConns int   // 0: no limit
+	serving  bool  // its standing lets it take sessions
+	ranked   bool  // the tier's ranking holds it: it serves and has room
+	failing  bool  // its last news was a failure
+	standing standing
+	turn     turn
+	weight   int
+	index    int     // its place among its tier's in the configuration
+	cost     float64 // to leastTime
+	recent   node[*Backend]
+	health
 
 	// Written with the pool's mutex held, read without.
 	active    atomic.Int64
@@ -28,18 +44,15 @@ type Backend struct {
 	outcomes  [outcomeCount]atomic.Uint64
 	connect   smoothed
 	firstByte smoothed
+	answered  atomic.Uint64 // sessions that had a first byte
+	state     atomic.Uint32 // a State
+	history   atomic.Pointer[[]Transition]
+	draining  atomic.Bool  // the operator's word
+	step      atomic.Int32 // of rampSteps, that its share has come to
 
-	// Guarded by the pool's mutex.
-	weight   int
-	maxConns int
-	index    int   // its place among its tier's in the configuration
-	tier     *tier // nil while draining
-	ranked   bool  // whether the tier's ranking holds it
-	at       int   // its place in a heap
-	turn     turn
-	failing  bool    // its last news was a failure
-	cost     float64 // to leastTime
-	recent   node[*Backend]
+	// Written by anybody.
+	preferred atomic.Int32
+	doubted   chan struct{}
 }
 
 // Name returns the backend's name. It never changes.
@@ -67,11 +80,11 @@ func (b *Backend) sessions() int { return int(b.active.Load()) }
 // room reports whether b may take one more session.
 func (b *Backend) room() bool { return b.maxConns == 0 || b.sessions() < b.maxConns }
 
-// lighter reports whether b carries less for its weight than c does. Cross-multiplied, it is exact.
-func (b *Backend) lighter(c *Backend) bool { return b.sessions()*c.weight < c.sessions()*b.weight }
+// lighter reports whether b carries less for its share than c does. Cross-multiplied, it is exact.
+func (b *Backend) lighter(c *Backend) bool { return b.sessions()*c.share < c.sessions()*b.share }
 
-// evenWith reports whether b and c carry the same for their weight.
-func (b *Backend) evenWith(c *Backend) bool { return b.sessions()*c.weight == c.sessions()*b.weight }
+// evenWith reports whether b and c carry the same for their share.
+func (b *Backend) evenWith(c *Backend) bool { return b.sessions()*c.share == c.sessions()*b.share }
 
 // dueBefore reports whether b's turn is before c's, the earlier in the configuration first where they are due together.
 func (b *Backend) dueBefore(c *Backend) bool {

@@ -14,26 +14,37 @@ func (l Lease) Backend() *Backend { return l.backend }
 
 // Connected tells how long the backend took to accept the connection.
 func (l *Lease) Connected(took time.Duration) {
-	l.report(func(b *Backend) {
-		b.connect.add(took)
-		b.failing = false
-	})
-}
-
-// FirstByte tells how long the backend took from the connection to its first byte.
-func (l *Lease) FirstByte(took time.Duration) {
-	l.report(func(b *Backend) { b.firstByte.add(took) })
-}
-
-// report enters what was learnt about the backend, and lets the ranking know.
-func (l *Lease) report(enter func(*Backend)) {
 	b := l.backend
 	if b == nil || l.done {
 		return
 	}
 	b.pool.mu.Lock()
-	defer b.pool.mu.Unlock()
-	enter(b)
+	b.connect.add(took)
+	b.failing = false
+	b.unconnected = 0
+	if b.hold != nil {
+		b.pool.triedLocked(b, took)
+	}
+	b.learntLocked()
+	b.pool.release()
+}
+
+// FirstByte tells how long the backend took from the connection to its first byte.
+func (l *Lease) FirstByte(took time.Duration) {
+	b := l.backend
+	if b == nil || l.done {
+		return
+	}
+	b.pool.mu.Lock()
+	b.firstByte.add(took)
+	b.answered.Add(1)
+	b.unanswered = 0
+	b.learntLocked()
+	b.pool.release()
+}
+
+// learntLocked lets the ranking know that something was learnt about b.
+func (b *Backend) learntLocked() {
 	if b.ranked {
 		b.tier.changed(b)
 	}
@@ -47,17 +58,19 @@ func (l *Lease) Done(o Outcome) {
 	}
 	l.done = true
 	l.backend.pool.end(l.backend, o)
+	if o.Failed() {
+		l.backend.doubt()
+	}
 }
 
 // end takes one session off b and gives the room to the first that waits for it.
 func (p *Pool) end(b *Backend, o Outcome) {
 	p.mu.Lock()
-	granted := p.endLocked(b, o)
-	p.mu.Unlock()
-	granted.tell()
+	p.endLocked(b, o)
+	p.release()
 }
 
-func (p *Pool) endLocked(b *Backend, o Outcome) grants {
+func (p *Pool) endLocked(b *Backend, o Outcome) {
 	b.active.Add(-1)
 	if o < outcomeCount {
 		b.outcomes[o].Add(1)
@@ -65,13 +78,18 @@ func (p *Pool) endLocked(b *Backend, o Outcome) grants {
 	b.failing = b.failing || o.Failed()
 	if b.tier == nil {
 		p.forgetLocked(b)
-		return grants{}
+		return
 	}
-	b.tier.active--
 	wasFull := !b.ranked
-	b.tier.settle(b)
+	b.tier.leave(b)
 	if wasFull && b.ranked { // with room before, there was no waiter that it could have served
-		return p.serveLocked()
+		p.serveLocked()
 	}
-	return grants{}
+	switch {
+	case o.Failed():
+		p.failedLocked(b, o)
+	case b.hold != nil: // it may have been its trial that ended undecided, or made room for one
+		p.offerTrialLocked(b)
+		p.serveLocked()
+	}
 }

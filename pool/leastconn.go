@@ -17,7 +17,7 @@ func newLeastConn() *leastConn {
 }
 
 func (p *leastConn) add(b *Backend) {
-	b.turn = b.turn.since(p.now, b.weight)
+	b.turn = b.rejoin(p.now)
 	p.push(b)
 }
 
@@ -30,6 +30,6 @@ func (p *leastConn) next(r *Request) *Backend {
 		return nil
 	}
 	p.now = b.turn.since(p.now, b.weight)
-	b.turn = p.now.following()
+	b.turn = b.nextAfter(p.now)
 	return b
 }

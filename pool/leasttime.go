@@ -38,7 +38,7 @@ func (p *leastTime) prepare(members []member) (install func()) {
 
 func (p *leastTime) add(b *Backend) {
 	b.cost = b.connectCost()
-	b.turn = b.turn.since(p.now, b.weight)
+	b.turn = b.rejoin(p.now)
 	p.push(b)
 	p.recent.push(&b.recent)
 }
@@ -61,7 +61,7 @@ func (p *leastTime) next(r *Request) *Backend {
 	}
 	p.picks++
 	p.now = b.turn.since(p.now, b.weight)
-	b.turn = p.now.following()
+	b.turn = b.nextAfter(p.now)
 	p.recent.remove(&b.recent)
 	p.recent.push(&b.recent)
 	return b
@@ -90,5 +90,5 @@ func (b *Backend) connectCost() float64 {
 	case took == 0:
 		took = doubtfulTime
 	}
-	return float64(took) * float64(b.sessions()+1) / float64(b.weight)
+	return float64(took) * float64(b.sessions()+1) / float64(b.share)
 }

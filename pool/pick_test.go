@@ -154,7 +154,7 @@ func TestSnapshotShowsWhatHappened(t *testing.T) {
 		a.ConnectTime != 9000 || a.FirstByteTime != 100 {
 		t.Errorf("got %+v", a)
 	}
-	if !b.Backup || b.MaxConns != 7 || b.Picks != 0 || b.Draining {
+	if !b.Backup || b.MaxConns != 7 || b.Picks != 0 || b.Removed {
 		t.Errorf("got %+v", b)
 	}
 }

@@ -68,23 +68,24 @@ func (p *Pool) Leave(w *Waiter) bool {
 
 // serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is called whenever room
 // has come, so that between two critical sections no waiter could be served: that is why a Pick overtakes nobody.
-func (p *Pool) serveLocked() grants {
-	var granted grants
+func (p *Pool) serveLocked() {
+	if p.queue.length == 0 {
+		return
+	}
 	for n := p.queue.head; n != nil && p.roomLocked(); {
 		w := n.of
 		n = n.next
 		if lease, err := p.pickLocked(&w.request); err == nil {
 			w.lease = lease
 			p.queue.remove(&w.place)
-			granted.push(w)
+			p.granted.push(w)
 		}
 	}
 	p.counts.waiting.Store(int64(p.queue.length))
-	return granted
 }
 
 // roomLocked reports whether any backend has room.
-func (p *Pool) roomLocked() bool { return p.primary.open > 0 || p.backup.open > 0 }
+func (p *Pool) roomLocked() bool { return p.primary.mayServe() || p.backup.mayServe() }
 
 // grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node that the queue
 // needs no more.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // limited returns n backends with room for one session each.
@@ -213,9 +215,11 @@ func TestQueueUnderConcurrency(t *testing.T) {
 func TestPoolInvariants(t *testing.T) {
 	for _, policy := range Policies() {
 		t.Run(policy.String(), func(t *testing.T) {
-			for seed := range uint64(5) {
-				newWorld(t, policy, seed).run(400)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				for seed := range uint64(5) {
+					newWorld(t, policy, seed).run(400)
+				}
+			})
 		})
 	}
 }
@@ -227,11 +231,14 @@ type world struct {
 	pool    *Pool
 	leases  []Lease
 	waiters []*Waiter
+
+	granting sync.Mutex
 }
 
 func newWorld(t *testing.T, policy Policy, seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 11)), t: t}
-	w.pool = newPool(t, Options{Policy: policy, Queue: 5, LoadFactor: 1}, w.backends())
+	w.pool = newPool(t, Options{Policy: policy, Queue: 5, LoadFactor: 1, SlowStart: 10 * time.Second, Ejection: Ejection{After: 1 + w.IntN(3)},
+		Checks: w.IntN(2) == 0, WhenAllDown: WhenAllDown(w.IntN(2)), Initial: []State{Up, Down}[w.IntN(2)]}, w.backends())
 	return w
 }
 
@@ -253,8 +260,13 @@ func (w *world) run(steps int) {
 			w.arrive()
 		case n < 90:
 			w.end()
-		case n < 95 && len(w.waiters) > 0:
+		case n < 91 && len(w.waiters) > 0:
 			w.pool.Leave(w.waiters[w.IntN(len(w.waiters))])
+		case n < 94:
+			w.speak()
+		case n < 95:
+			time.Sleep(time.Duration(w.Int64N(int64(10 * time.Second))))
+			synctest.Wait()
 		case n >= 95:
 			update(w.t, w.pool, w.backends())
 		}
@@ -277,9 +289,33 @@ func (w *world) arrive() {
 	if !errors.Is(err, ErrFull) {
 		return
 	}
-	waiter, err := w.pool.Wait(r, func(l Lease) { w.leases = append(w.leases, l) })
+	waiter, err := w.pool.Wait(r, func(l Lease) {
+		w.granting.Lock() // two holds may end at once
+		defer w.granting.Unlock()
+		w.leases = append(w.leases, l)
+	})
 	if err == nil {
 		w.waiters = append(w.waiters, waiter)
+	}
+}
+
+// speak has a witness or the operator say something about a backend.
+func (w *world) speak() {
+	all := w.pool.Backends()
+	if len(all) == 0 {
+		return
+	}
+	b := all[w.IntN(len(all))]
+	switch w.IntN(5) {
+	case 0:
+		b.Judge(Down, Evidence{Witness: Check})
+	case 1, 2:
+		b.Judge(Up, Evidence{Witness: Check})
+		b.Readmit(Evidence{Witness: Check})
+	case 3:
+		b.Drain()
+	case 4:
+		b.Resume()
 	}
 }
 
@@ -298,6 +334,8 @@ func (w *world) end() {
 
 func (w *world) check() {
 	w.t.Helper()
+	w.pool.mu.Lock() // timers work in the background
+	defer w.pool.mu.Unlock()
 	active := make(map[*Backend]int)
 	for _, l := range w.leases {
 		active[l.Backend()]++
@@ -307,12 +345,13 @@ func (w *world) check() {
 		if m.sessions() != active[m.Backend] {
 			w.t.Fatalf("%s counts %d sessions and has %d", m, m.sessions(), active[m.Backend])
 		}
-		if m.ranked != (m.tier != nil && m.room()) {
-			w.t.Fatalf("%s: ranked %v, draining %v, room %v", m, m.ranked, m.tier == nil, m.room())
+		if m.ranked != (m.serving && m.room()) {
+			w.t.Fatalf("%s: ranked %v, serving %v, room %v", m, m.ranked, m.serving, m.room())
 		}
-		if m.draining && m.sessions() == 0 {
-			w.t.Fatalf("%s drains without a session", m)
+		if m.removed && m.sessions() == 0 {
+			w.t.Fatalf("%s was removed, has no session, and is there", m)
 		}
+		w.checkStanding(m.Backend)
 		if m.tier != nil {
 			want[m.tier] = with(want[m.tier], m.Backend)
 		}
@@ -323,23 +362,64 @@ func (w *world) check() {
 	}
 	for _, tier := range []*tier{&w.pool.primary, &w.pool.backup} {
 		got := *tier
-		got.ranking = nil
+		got.ranking, got.trials = nil, list[*Backend]{}
 		if got != want[tier] {
 			w.t.Fatalf("a tier counts %+v and has %+v", got, want[tier])
 		}
 	}
+	w.checkCensus()
 	w.checkQueue()
 }
 
 // with returns t with b counted in.
 func with(t tier, b *Backend) tier {
 	t.backends++
-	t.weight += b.weight
-	t.active += b.sessions()
+	if b.serving {
+		t.serving++
+		t.weight += b.weight
+		t.active += b.sessions()
+	}
 	if b.ranked {
 		t.open++
 	}
 	return t
+}
+
+// checkStanding compares what b may do with what is known about it.
+func (w *world) checkStanding(b *Backend) {
+	w.t.Helper()
+	if b.standing != b.standingNow() || b.State() != b.judged() {
+		w.t.Fatalf("%s: standing %v, state %v, and it should be %v, %v", b, b.standing, b.State(), b.standingNow(), b.judged())
+	}
+	if b.serving != (b.tier != nil && b.standing <= w.pool.gate) {
+		w.t.Fatalf("%s: serves %v with standing %v at gate %v", b, b.serving, b.standing, w.pool.gate)
+	}
+	if b.hold != nil && b.hold.place.linked && b.standing != standingEjected {
+		w.t.Fatalf("%s is to be tried with standing %v", b, b.standing)
+	}
+	if b.standing == standingEjected && !w.pool.options.Checks && b.onTrial() && b.sessions() == 0 {
+		w.t.Fatalf("%s was forgotten: its hold is over, and no session tries it or will", b)
+	}
+	if b.ranked && w.pool.options.Policy == LeastTime && b.cost != b.connectCost() {
+		w.t.Fatalf("%s is ranked at a cost of %v, and it is %v", b, b.cost, b.connectCost())
+	}
+	if b.share > b.weight*rampSteps || b.ramp == nil && b.tier != nil && b.share != b.weight*rampSteps {
+		w.t.Fatalf("%s counts %d for weight %d", b, b.share, b.weight)
+	}
+}
+
+// checkCensus counts anew who is how.
+func (w *world) checkCensus() {
+	w.t.Helper()
+	want := census{standingRemoved: w.pool.census[standingRemoved]}
+	for _, b := range w.pool.Backends() {
+		if b.tier != nil {
+			want[b.standing]++
+		}
+	}
+	if w.pool.census != want || w.pool.gate != w.pool.gateNow() {
+		w.t.Fatalf("the census says %v at gate %v, and is %v, %v", w.pool.census, w.pool.gate, want, w.pool.gateNow())
+	}
 }
 
 func (w *world) checkQueue() {
@@ -347,7 +427,7 @@ func (w *world) checkQueue() {
 	n := 0
 	for place := w.pool.queue.head; place != nil; place = place.next {
 		n++
-		if lease, err := w.pool.Pick(&place.of.request); err == nil {
+		if lease, err := w.pool.pickLocked(&place.of.request); err == nil {
 			w.t.Fatalf("a client waits though %s has room for it", lease.Backend())
 		}
 	}

@@ -2,9 +2,9 @@ package pool
 
 import "math/rand/v2"
 
-// random draws two different backends, by weight, and picks the one that carries less for its weight. Two are enough to keep the
+// random draws two different backends, by their shares, and picks the one that carries less for its share. Two are enough to keep the
 // fullest near the mean (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), and unlike least-conn it sends
-// no herd to a backend that has just come back. If both carry the same, the first drawn has it, so that an idle pool is shared by weight.
+// no herd to a backend that has just come back. If both carry the same, the first drawn has it, so that an idle pool is shared as it should be.
 type random struct {
 	backends []*Backend      // by their index; nil where one may take no session
 	weights  weightTree      // of those that may be drawn
@@ -20,7 +20,7 @@ func (p *random) prepare(members []member) (install func()) {
 
 func (p *random) add(b *Backend) {
 	p.backends[b.index] = b
-	p.weights.set(b.index, b.weight)
+	p.weights.set(b.index, b.share)
 }
 
 func (p *random) remove(b *Backend) {
@@ -44,14 +44,14 @@ func (p *random) lighterOfTwo() *Backend {
 	}
 	p.weights.set(b.index, 0)
 	other := p.drawn()
-	p.weights.set(b.index, b.weight)
+	p.weights.set(b.index, b.share)
 	if other != nil && other.lighter(b) {
 		return other
 	}
 	return b
 }
 
-// drawn returns a backend by weight, nil if none may be drawn.
+// drawn returns a backend by share, nil if none may be drawn.
 func (p *random) drawn() *Backend {
 	if p.weights.total == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (p *random) hide(tried []*Backend) {
 func (p *random) show(tried []*Backend) {
 	for _, b := range tried {
 		if p.holds(b) {
-			p.weights.set(b.index, b.weight)
+			p.weights.set(b.index, b.share)
 		}
 	}
 }

@@ -73,8 +73,8 @@ func TestRandomPutsTriedBackendsBack(t *testing.T) {
 			t.Fatalf("picked %s, which was tried", a)
 		}
 	}
-	if tree := p.primary.ranking.(*random).weights; tree.total != 3 {
-		t.Errorf("the weights add up to %d afterwards, want 3", tree.total)
+	if tree := p.primary.ranking.(*random).weights; tree.total != 3*rampSteps {
+		t.Errorf("the weights add up to %d afterwards, want 3 shares", tree.total)
 	}
 }
 

@@ -13,7 +13,7 @@ func newRoundRobin() *roundRobin {
 }
 
 func (p *roundRobin) add(b *Backend) {
-	b.turn = b.turn.since(p.now, b.weight)
+	b.turn = b.rejoin(p.now)
 	if !p.now.before(b.turn) && b.index < p.index {
 		b.turn = b.turn.following()
 	}
@@ -29,7 +29,7 @@ func (p *roundRobin) next(r *Request) *Backend {
 	}
 	due := p.items[0] // b itself, unless r has tried that one, whose turn then comes next
 	p.now, p.index = due.turn, due.index
-	b.turn = b.turn.following()
+	b.turn = b.nextAfter(b.turn)
 	p.fix(b)
 	return b
 }

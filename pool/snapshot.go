@@ -10,7 +10,7 @@ type Snapshot struct {
 	Waited   uint64            // that have ever been put there
 	Left     uint64            // of these, that gave up
 	Shed     uint64            // clients that found the queue full
-	Backends []BackendSnapshot // in the order of the configuration, then those that drain
+	Backends []BackendSnapshot // in the order of the configuration, then those removed that have sessions left
 }
 
 // A BackendSnapshot is one backend in a Snapshot.
@@ -20,8 +20,12 @@ type BackendSnapshot struct {
 	Weight        Weight
 	MaxConns      int // 0: no limit
 	Backup        bool
-	Draining      bool // gets no more sessions, and is forgotten when those it has have ended
-	Active        int  // sessions now, those that are connecting included
+	Removed       bool // from the configuration: it is forgotten when the sessions it has have ended
+	Draining      bool // by the operator's word: it gets no more sessions
+	State         State
+	Share         float64      // of its weight that counts: 1, or less while it starts slowly
+	History       []Transition // of its state, the oldest first; not to be changed
+	Active        int          // sessions now, those that are connecting included
 	Picks         uint64
 	Outcomes      Outcomes
 	ConnectTime   time.Duration // smoothed; 0: not measured yet
@@ -55,7 +59,11 @@ func (m member) snapshot() BackendSnapshot {
 		Weight:        m.config.Weight,
 		MaxConns:      m.config.MaxConns,
 		Backup:        m.config.Backup,
-		Draining:      m.draining,
+		Removed:       m.removed,
+		Draining:      m.Draining(),
+		State:         m.State(),
+		Share:         float64(m.step.Load()) / rampSteps,
+		History:       m.History(),
 		Active:        m.sessions(),
 		Picks:         m.picks.Load(),
 		ConnectTime:   m.connect.duration(),

@@ -55,7 +55,7 @@ func (p *source) next(r *Request) *Backend {
 	}
 	key := addrKey(r.Source)
 	for attempt := range uint64(sourceAttempts) {
-		if b := p.table.owner(key, attempt); p.mayServe(b, r) {
+		if b := p.table.owner(key, attempt); p.mayServe(b, r) && b.attracts(key) {
 			return b
 		}
 	}

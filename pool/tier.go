@@ -5,7 +5,7 @@ import "slices"
 // A ranking orders the backends of one tier that may take a session now. The Pool's mutex guards it.
 type ranking interface {
 	add(b *Backend)           // b may take sessions from now on
-	remove(b *Backend)        // b may not: it is full or draining
+	remove(b *Backend)        // b may not: it is full, down, draining or removed
 	changed(b *Backend)       // b's active sessions or its measured times have changed
 	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. Its turn is then over
 
@@ -34,54 +34,106 @@ func newRanking(o Options, t *tier) ranking {
 // A tier is the primary backends or the backups.
 type tier struct {
 	ranking
-	backends int // that are configured, full ones included
-	weight   int // of these together
-	active   int // sessions on these together
-	open     int // how many the ranking holds
+	backends int            // that are configured
+	serving  int            // of these, that may take sessions, full ones included
+	weight   int            // of those that serve
+	active   int            // sessions on those that serve
+	open     int            // how many the ranking holds
+	trials   list[*Backend] // those ejected whose time it is for a session to try them
 }
 
 // lease counts one more session on b. It leaves the ranking if that filled it.
 func (t *tier) lease(b *Backend) Lease {
 	b.active.Add(1)
 	b.picks.Add(1)
-	t.active++
-	t.settle(b)
+	if b.serving {
+		t.active++
+		t.settle(b)
+	}
 	return Lease{backend: b}
 }
 
+// leave takes in that one session on b has ended.
+func (t *tier) leave(b *Backend) {
+	if b.serving {
+		t.active--
+		t.settle(b)
+	}
+}
+
+// pick chooses a backend for r, nil if there is none: one that is to be tried goes first, where r has another try if it fails.
+func (t *tier) pick(r *Request) *Backend {
+	if t.trials.head != nil && len(r.Tried) == 0 {
+		if b := t.trial(); b != nil {
+			return b
+		}
+	}
+	return t.next(r)
+}
+
+// trial takes the first that is to be tried. If that is full, it waits behind the others.
+func (t *tier) trial() *Backend {
+	n := t.trials.head
+	t.trials.remove(n)
+	if !n.of.room() {
+		t.trials.push(n)
+		return nil
+	}
+	return n.of
+}
+
+// mayServe reports whether there is a backend that could take a session.
+func (t *tier) mayServe() bool { return t.open > 0 || t.trials.head != nil }
+
 // settle puts b into the ranking, takes it out, or moves it within, after its sessions or its limit have changed.
 func (t *tier) settle(b *Backend) {
+	may := b.serving && b.room()
 	switch {
-	case b.ranked && b.room():
+	case b.ranked && may:
 		t.changed(b)
 	case b.ranked:
 		t.remove(b)
 		b.ranked = false
 		t.open--
-	case b.room():
+	case may:
 		t.add(b)
 		b.ranked = true
 		t.open++
 	}
 }
 
-// join makes b one of the tier's.
+// join makes b one of the tier's, which does not serve yet.
 func (t *tier) join(b *Backend) {
 	b.tier, b.index = t, t.backends
 	t.backends++
+}
+
+// enlist lets b serve.
+func (t *tier) enlist(b *Backend) {
+	b.serving = true
+	t.serving++
 	t.weight += b.weight
 	t.active += b.sessions()
 	t.settle(b)
 }
 
-// empty makes t that of no backends, for install to be called.
-func (t *tier) empty() { t.backends, t.weight, t.active, t.open = 0, 0, 0, 0 }
+// dismiss lets b serve no more.
+func (t *tier) dismiss(b *Backend) {
+	b.serving = false
+	t.serving--
+	t.weight -= b.weight
+	t.active -= b.sessions()
+	t.settle(b)
+}
 
-// untried counts the backends of t, full ones included, that r has not tried.
+// empty makes t that of no backends, for install to be called.
+func (t *tier) empty() { t.backends, t.serving, t.weight, t.active, t.open = 0, 0, 0, 0, 0 }
+
+// untried counts the backends of t that serve, full ones included, and that r has not tried.
 func (t *tier) untried(r *Request) int {
-	n := t.backends
+	n := t.serving
 	for i, b := range r.Tried {
-		if b.tier == t && !slices.Contains(r.Tried[:i], b) {
+		if b.tier == t && b.serving && !slices.Contains(r.Tried[:i], b) {
 			n--
 		}
 	}

@@ -27,6 +27,13 @@ func (t turn) following() turn {
 	return t
 }
 
+// after returns the same backend's turn n turns after t.
+func (t turn) after(n int) turn {
+	t.step += n
+	t.round, t.step = t.round+uint64(t.step/t.of), t.step%t.of
+	return t
+}
+
 // since returns t, or if that is past, the first turn at now or later of a backend of the given weight. A backend that has been away
 // comes back without credit for what it missed.
 func (t turn) since(now turn, weight int) turn {

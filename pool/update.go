@@ -13,12 +13,12 @@ const maxBackends = 1<<16 - 1
 // A member is a backend and how it is configured.
 type member struct {
 	*Backend
-	config   Config
-	draining bool
+	config  Config
+	removed bool // from the configuration; it has sessions left
 }
 
 // Update makes backends the configuration. One that has the name and addresses of a backend that is there is that backend: it keeps its
-// sessions and counters, and takes the new weight and limits. The others that are there drain: they get no more sessions, and are
+// sessions, counters and state, and takes the new weight and limits. The others that are there are removed: they get no more sessions, and are
 // forgotten when their last one ends; if they are configured again before that, they go on. Clients that wait have what room there is
 // now before Update returns. One that changes nothing disturbs nothing. The error names every fault; nothing has changed then.
 func (p *Pool) Update(backends []Config) error {
@@ -33,13 +33,13 @@ func (p *Pool) Update(backends []Config) error {
 	}
 	primaries, backups := split(members)
 	installPrimary, installBackup := p.primary.prepare(primaries), p.backup.prepare(backups)
-	p.replace(members, func() { installPrimary(); installBackup() }).tell()
+	p.replace(members, func() { installPrimary(); installBackup() })
 	return nil
 }
 
-// configured returns those of members that do not drain: they come first.
+// configured returns those of members that are configured: they come first.
 func configured(members []member) []member {
-	n := slices.IndexFunc(members, func(m member) bool { return m.draining })
+	n := slices.IndexFunc(members, func(m member) bool { return m.removed })
 	if n < 0 {
 		n = len(members)
 	}
@@ -74,8 +74,17 @@ func (p *Pool) find(present []*Backend, c Config) *Backend {
 			return b
 		}
 	}
-	b := &Backend{pool: p, name: c.Name, addrs: c.Addrs}
+	return p.newBackend(c)
+}
+
+func (p *Pool) newBackend(c Config) *Backend {
+	b := &Backend{pool: p, name: c.Name, addrs: c.Addrs, doubted: make(chan struct{}, 1), standing: standingRemoved}
 	b.recent.of = b
+	b.seen = p.booted
+	if p.options.Initial == Down {
+		b.accusers.add(Start)
+		b.state.Store(uint32(Down))
+	}
 	return b
 }
 
@@ -92,12 +101,13 @@ func split(members []member) (primaries, backups []member) {
 }
 
 // replace puts members in the place of those there are, and calls install between.
-func (p *Pool) replace(members []member, install func()) grants {
+func (p *Pool) replace(members []member, install func()) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	old := *p.members.Load()
+	defer p.release()
+	old, joined := *p.members.Load(), p.joined(members)
 	for _, m := range old {
-		m.tier, m.ranked = nil, false
+		m.withdrawTrial()
+		m.tier, m.ranked, m.serving = nil, false, false
 	}
 	p.primary.empty()
 	p.backup.empty()
@@ -106,9 +116,38 @@ func (p *Pool) replace(members []member, install func()) grants {
 		m.weight, m.maxConns = int(m.config.Weight), m.config.MaxConns
 		p.tierOf(m).join(m.Backend)
 	}
-	members = append(members, draining(old)...)
+	for _, b := range joined {
+		b.beginRamp()
+	}
+	members = append(members, removed(old)...)
 	p.members.Store(&members)
-	return p.serveLocked()
+	p.openLocked(old)
+}
+
+// joined returns those of members that are about to serve and did not before: none when the pool is made.
+func (p *Pool) joined(members []member) []*Backend {
+	var joined []*Backend
+	for _, m := range members {
+		if m.tier == nil && p.booted && m.State() == Up && !m.Draining() {
+			joined = append(joined, m.Backend)
+		}
+	}
+	return joined
+}
+
+// openLocked lets those serve that may, after the members have changed, which were old before.
+func (p *Pool) openLocked(old []member) {
+	members := *p.members.Load()
+	for _, m := range slices.Concat(old, members) {
+		m.setShare()
+		p.takeCensusLocked(m.Backend)
+	}
+	p.gate = p.gateNow()
+	for _, m := range members {
+		p.passLocked(m.Backend)
+		p.offerTrialLocked(m.Backend)
+	}
+	p.serveLocked()
 }
 
 func (p *Pool) tierOf(m member) *tier {
@@ -118,19 +157,19 @@ func (p *Pool) tierOf(m member) *tier {
 	return &p.primary
 }
 
-// draining returns those of old that are in no tier any more and have sessions left.
-func draining(old []member) []member {
+// removed returns those of old that are in no tier any more and have sessions left.
+func removed(old []member) []member {
 	var left []member
 	for _, m := range old {
 		if m.tier == nil && m.sessions() > 0 {
-			m.draining = true
+			m.removed = true
 			left = append(left, m)
 		}
 	}
 	return left
 }
 
-// forgetLocked drops b, which drains, if its last session has ended.
+// forgetLocked drops b, which was removed, if its last session has ended.
 func (p *Pool) forgetLocked(b *Backend) {
 	if b.sessions() > 0 {
 		return
@@ -150,6 +189,22 @@ func (o Options) validate() error {
 	if o.LoadFactor != 0 && !(o.LoadFactor >= 1) {
 		faults = append(faults, fmt.Errorf("a load factor of %v leaves sessions without a place: 1 or more is right, or 0 for no bound", o.LoadFactor))
 	}
+	if o.WhenAllDown > RefuseDown {
+		faults = append(faults, fmt.Errorf("%v is no answer to all backends being down", o.WhenAllDown))
+	}
+	if !(o.Panic >= 0 && o.Panic <= 1) {
+		faults = append(faults, fmt.Errorf("a panic below a share of %v: from 0 (never) to 1 is right", o.Panic))
+	}
+	if o.Panic > 0 && o.WhenAllDown == RefuseDown {
+		faults = append(faults, errors.New("to panic is to use backends that are down, and when all are down sessions would be refused: one of the two is right"))
+	}
+	if o.SlowStart < 0 {
+		faults = append(faults, fmt.Errorf("a slow start of %v: a positive time is right, or 0 for none", o.SlowStart))
+	}
+	if o.Initial != Up && o.Initial != Down {
+		faults = append(faults, fmt.Errorf("backends that are %v at first: up or down is right", o.Initial))
+	}
+	faults = append(faults, o.Ejection.validate())
 	return errors.Join(faults...)
 }
 

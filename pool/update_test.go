@@ -37,14 +37,14 @@ func TestRemovedBackendDrains(t *testing.T) {
 		if strings.Contains(picks(t, p, 10), gone.Backend().Name()) {
 			t.Errorf("%v: a removed backend was picked", policy)
 		}
-		if b := p.Snapshot().Backends; len(b) != 2 || b[0].Draining || !b[1].Draining || b[1].Active == 0 {
+		if b := p.Snapshot().Backends; len(b) != 2 || b[0].Removed || !b[1].Removed || b[1].Active == 0 {
 			t.Errorf("%v: got %+v, want the removed one last, draining", policy, b)
 		}
 		for b := gone.Backend(); b.sessions() > 0; {
 			l := gone
 			l.Done(Served)
 		}
-		if b := p.Snapshot().Backends; len(b) != 1 || b[0].Draining {
+		if b := p.Snapshot().Backends; len(b) != 1 || b[0].Removed {
 			t.Errorf("%v: got %+v, want the removed one forgotten", policy, b)
 		}
 	}
@@ -56,7 +56,7 @@ func TestDrainingBackendComesBack(t *testing.T) {
 	a := pick(t, p)
 	update(t, p, equal(2)[1:])
 	update(t, p, equal(2))
-	if got := p.Snapshot().Backends[0]; got.Name != "a" || got.Draining || got.Active != 1 || got.Picks != 1 {
+	if got := p.Snapshot().Backends[0]; got.Name != "a" || got.Removed || got.Active != 1 || got.Picks != 1 {
 		t.Errorf("got %+v, want a with its session", got)
 	}
 	a.Done(Served)
@@ -183,8 +183,8 @@ func TestUpdateUnderConcurrency(t *testing.T) {
 		wg.Wait()
 		update(t, p, equal(8))
 		for _, b := range p.Snapshot().Backends {
-			if b.Active != 0 || b.Draining {
-				t.Errorf("%v: %s has %d sessions, draining %v, after all have ended", policy, b.Name, b.Active, b.Draining)
+			if b.Active != 0 || b.Removed {
+				t.Errorf("%v: %s has %d sessions, draining %v, after all have ended", policy, b.Name, b.Active, b.Removed)
 			}
 		}
 	}

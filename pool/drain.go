@@ -1,0 +1,50 @@
+package pool
+
+// Drain has b get no more sessions, whatever its state, until Resume; those that it has go on. It is the operator's word, so nothing
+// else takes it back: not a check, not an Update. A backend that drains does not count among those that are up.
+func (b *Backend) Drain() { b.setDraining(true) }
+
+// Resume ends what Drain began. It takes the backend back gently, as one that recovered.
+func (b *Backend) Resume() { b.setDraining(false) }
+
+// Draining reports whether the operator has b drain.
+func (b *Backend) Draining() bool { return b.draining.Load() }
+
+func (b *Backend) setDraining(draining bool) {
+	p := b.pool
+	p.mu.Lock()
+	defer p.release()
+	if b.draining.Load() == draining {
+		return
+	}
+	b.draining.Store(draining)
+	b.endRamp()
+	p.takeCensusLocked(b)
+	if b.standing == standingUp {
+		b.beginRamp()
+	}
+	b.withdrawTrial()
+	p.admitLocked(b)
+	p.offerTrialLocked(b)
+	p.serveLocked()
+}
+
+// Backends returns the backends that are configured, in their order, then those that were removed and still have sessions.
+func (p *Pool) Backends() []*Backend {
+	members := *p.members.Load()
+	all := make([]*Backend, len(members))
+	for i, m := range members {
+		all[i] = m.Backend
+	}
+	return all
+}
+
+// Backend returns the configured backend of the given name, nil if there is none.
+func (p *Pool) Backend(name string) *Backend {
+	for _, m := range configured(*p.members.Load()) {
+		if m.name == name {
+			return m.Backend
+		}
+	}
+	return nil
+}

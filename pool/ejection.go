@@ -1,0 +1,245 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// An Ejection says when sessions that fail take their backend out of use. The zero Ejection never does.
+//
+// At most half of the pool's backends are ejected at a time, and never the last that is up: where most fail, the fault is likely to be
+// this machine's, and a doubtful backend is better than none.
+type Ejection struct {
+	// After is how many connections in a row must fail, or how many sessions in a row must fail between the connection and the
+	// backend's first byte. 0: any number may.
+	After int
+
+	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not. It is above 0 and up to
+	// 1; 0: any share may.
+	Share float64
+
+	// Slow is how many times the pool's median a backend's connect time or its time to the first byte must be, for three windows of
+	// CompareTimes. It is above 1; 0: it may take any time.
+	Slow float64
+
+	// Hold is how long the first ejection lasts; 0 means 5 s. Each that follows lasts twice as long as the one before, up to 5 min,
+	// and up to a quarter more by chance. A backend that has then been up for 5 min begins anew.
+	Hold time.Duration
+}
+
+const (
+	defaultHold = 5 * time.Second
+	maxHold     = 5 * time.Minute
+	holdJitter  = 0.25 // so that many balancers do not come back to a backend together
+)
+
+// The window in which a share of failures is looked at. It is opened by a failure, so that sessions that succeed cost nothing.
+const (
+	windowLength  = 10 * time.Second
+	windowMinimum = 20 // sessions; of fewer, a share says little
+)
+
+// suspicion is what traffic has against a backend.
+type suspicion struct {
+	unconnected int // connections that failed in a row
+	unanswered  int // sessions in a row that failed after they were connected, before a first byte
+	window      window
+	slowWindows int       // in a row
+	holds       int       // ejections that have not been forgiven
+	readmitted  time.Time // when the last of them ended
+}
+
+// A window counts what fails from the moment of its first failure.
+type window struct {
+	began  time.Time
+	picks  uint64 // before the session whose failure opened it
+	failed uint64
+}
+
+// A hold is the time of one ejection, and what follows until it is decided.
+type hold struct {
+	timer *time.Timer
+	until time.Time
+	over  bool           // a session or a check may readmit the backend
+	place node[*Backend] // among its tier's trials, while it waits for a session that tries it
+}
+
+// failedLocked takes in that a session on b failed, and ejects b if that is enough.
+func (p *Pool) failedLocked(b *Backend, o Outcome) {
+	b.suspicion.count(o, b.picks.Load())
+	switch {
+	case b.onTrial():
+		p.holdAgainLocked(b, o)
+	case b.State() == Up && p.mayEjectLocked(b):
+		if reason := b.suspicion.against(p.options.Ejection, b.picks.Load(), o); reason != "" {
+			p.ejectLocked(b, Evidence{Witness: Traffic, Reason: reason})
+		}
+	}
+}
+
+// count takes in a failure. Failures to connect end with a connection; those after it only with a byte of the backend's, for a backend
+// whose kernel accepts for a dead process is connected to each time.
+func (s *suspicion) count(o Outcome, picks uint64) {
+	switch o {
+	case Refused, TimedOut, Unreachable:
+		s.unconnected++
+	default:
+		s.unanswered++
+	}
+	if now := time.Now(); now.Sub(s.window.began) > windowLength {
+		s.window = window{began: now, picks: picks - 1}
+	}
+	s.window.failed++
+}
+
+// against returns why e ejects, "" if it does not.
+func (s *suspicion) against(e Ejection, picks uint64, last Outcome) string {
+	begun := picks - s.window.picks
+	switch {
+	case e.After > 0 && s.unconnected >= e.After:
+		return fmt.Sprintf("%d connections in a row failed, the last: %v", s.unconnected, last)
+	case e.After > 0 && s.unanswered >= e.After:
+		return fmt.Sprintf("%d sessions in a row failed before the first byte, the last: %v", s.unanswered, last)
+	case e.Share > 0 && begun >= windowMinimum && float64(s.window.failed) >= e.Share*float64(begun):
+		return fmt.Sprintf("%d of %d sessions failed within %v, the last: %v", s.window.failed, begun, windowLength, last)
+	}
+	return ""
+}
+
+// mayEjectLocked reports whether b's ejection would leave another backend up and half of the pool in use.
+func (p *Pool) mayEjectLocked(b *Backend) bool {
+	return b.standing == standingUp && p.census[standingUp] > 1 && 2*(p.census[standingEjected]+1) <= p.census.configured()
+}
+
+func (p *Pool) ejectLocked(b *Backend, e Evidence) {
+	p.holdLocked(b)
+	p.reviewLocked(b, e)
+}
+
+// holdAgainLocked ejects b anew, whose trial failed.
+func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
+	p.holdLocked(b)
+	p.recordLocked(b, Transition{From: b.State(), To: b.State(), Until: b.heldUntil(),
+		Evidence: Evidence{Witness: Traffic, Reason: fmt.Sprintf("its trial failed: %v", o)}})
+}
+
+// holdLocked starts b's next hold.
+func (p *Pool) holdLocked(b *Backend) {
+	if b.hold == nil && time.Since(b.readmitted) >= maxHold {
+		b.holds = 0
+	}
+	length := p.options.Ejection.hold(b.holds, p.jitter())
+	b.holds++
+	b.seen = true
+	h := &hold{until: time.Now().Add(length)}
+	h.place.of = b
+	h.timer = time.AfterFunc(length, func() { p.holdOver(b, h) })
+	b.hold = h
+}
+
+// hold returns how long the ejection after so many others lasts. chance is from 0 to 1.
+func (e Ejection) hold(others int, chance float64) time.Duration {
+	length := e.Hold
+	if length == 0 {
+		length = defaultHold
+	}
+	for ; others > 0 && length < maxHold; others-- {
+		length *= 2
+	}
+	return time.Duration(float64(min(length, maxHold)) * (1 + holdJitter*chance))
+}
+
+// onTrial reports whether b's hold is over and whoever tries it is at it.
+func (b *Backend) onTrial() bool { return b.hold != nil && b.hold.over && !b.hold.place.linked }
+
+// holdOver lets b, after h, be tried: by a check where there are checks, else by a session.
+func (p *Pool) holdOver(b *Backend, h *hold) {
+	p.mu.Lock()
+	if b.hold == h {
+		h.over = true
+		p.offerTrialLocked(b)
+		p.serveLocked()
+	}
+	p.release()
+	b.doubt()
+}
+
+// offerTrialLocked puts b among those that the next session tries, unless a check does.
+func (p *Pool) offerTrialLocked(b *Backend) {
+	if h := b.hold; !p.options.Checks && b.standing == standingEjected && h.over && !h.place.linked {
+		b.tier.trials.push(&h.place)
+	}
+}
+
+// readmitLocked ends b's ejection. A session that failed after it was connected stays as a warning until the backend has sent a byte:
+// being connected to proves little then.
+func (p *Pool) readmitLocked(b *Backend, e Evidence) {
+	after := max(p.options.Ejection.After-1, 0)
+	unanswered := min(b.unanswered, after)
+	b.acquit()
+	b.unanswered = unanswered
+	p.reviewLocked(b, e)
+}
+
+// triedLocked takes in that a session on b, which is ejected, was connected.
+func (p *Pool) triedLocked(b *Backend, took time.Duration) {
+	if b.onTrial() {
+		p.readmitLocked(b, Evidence{Witness: Traffic, Reason: "the session that tried it was connected", Took: took})
+	}
+}
+
+// acquit drops what traffic has against b, but for the number of its ejections.
+func (b *Backend) acquit() {
+	if h := b.hold; h != nil {
+		h.timer.Stop()
+		b.withdrawTrial()
+		b.hold = nil
+		b.readmitted = time.Now()
+	}
+	b.suspicion = suspicion{holds: b.holds, readmitted: b.readmitted}
+	b.failing = false
+}
+
+func (b *Backend) withdrawTrial() {
+	if h := b.hold; h != nil && h.place.linked {
+		b.tier.trials.remove(&h.place)
+	}
+}
+
+// heldUntil returns when b's hold ends, the zero time where there is none.
+func (b *Backend) heldUntil() time.Time {
+	if b.hold == nil || b.accusers != 0 {
+		return time.Time{}
+	}
+	return b.hold.until
+}
+
+// doubt asks for a check of b at once.
+func (b *Backend) doubt() {
+	select {
+	case b.doubted <- struct{}{}:
+	default: // one is asked for already
+	}
+}
+
+// Doubted tells that traffic has found fault with b, or would have an ejected b tried: check it now. One value stands for any number of
+// faults.
+func (b *Backend) Doubted() <-chan struct{} { return b.doubted }
+
+func (e Ejection) validate() error {
+	var faults []error
+	if e.After < 0 {
+		faults = append(faults, fmt.Errorf("an ejection after %d failures: 1 or more is right, or 0 for never", e.After))
+	}
+	if !(e.Share >= 0 && e.Share <= 1) {
+		faults = append(faults, fmt.Errorf("an ejection at a share of %v: above 0 and up to 1 is right, or 0 for never", e.Share))
+	}
+	if e.Slow != 0 && !(e.Slow > 1) {
+		faults = append(faults, fmt.Errorf("an ejection at %v times the median would take half of the pool: more than 1 is right, or 0 for never", e.Slow))
+	}
+	if e.Hold < 0 {
+		faults = append(faults, fmt.Errorf("a hold of %v: a positive time is right, or 0 for %v", e.Hold, defaultHold))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,472 @@
+package pool
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// ejecting returns a pool whose holds have no jitter.
+func ejecting(t testing.TB, o Options, backends []Config) *Pool {
+	if o.Ejection == (Ejection{}) {
+		o.Ejection = Ejection{After: 5}
+	}
+	p := newPool(t, o, backends)
+	p.jitter = func() float64 { return 0 }
+	return p
+}
+
+// on begins a session on b, whatever its state.
+func on(b *Backend) *Lease {
+	b.pool.mu.Lock()
+	defer b.pool.mu.Unlock()
+	l := b.tier.lease(b)
+	return &l
+}
+
+// fail has n sessions on b end with o.
+func fail(b *Backend, n int, o Outcome) {
+	for range n {
+		l := on(b)
+		if o == Died {
+			l.Connected(1)
+		}
+		l.Done(o)
+	}
+}
+
+func TestFailuresInARowEject(t *testing.T) {
+	for _, o := range []Outcome{Refused, TimedOut, Unreachable, Died} {
+		t.Run(o.String(), func(t *testing.T) {
+			p := ejecting(t, Options{}, equal(3))
+			a := backend(t, p, "a")
+			fail(a, 4, o)
+			if a.State() != Up {
+				t.Fatalf("after 4: %v, want up", a.State())
+			}
+			fail(a, 1, o)
+			if a.State() != Ejected {
+				t.Fatalf("after 5: %v, want ejected", a.State())
+			}
+			if names := picks(t, p, 6); strings.Contains(names, "a") {
+				t.Errorf("while a is ejected: got %s", names)
+			}
+		})
+	}
+}
+
+// What ends a row: a connection ends failures to connect, only a first byte those after it, and what says nothing ends none.
+func TestWhatEndsARow(t *testing.T) {
+	connects := func(l *Lease) { l.Connected(1); l.Done(Served) }
+	answers := func(l *Lease) { l.Connected(1); l.FirstByte(1); l.Done(Served) }
+	for _, test := range []struct {
+		name    string
+		failure Outcome
+		between func(*Lease)
+		want    State
+	}{
+		{"refused, then connected", Refused, connects, Up},
+		{"refused, then abandoned", Refused, func(l *Lease) { l.Done(Abandoned) }, Ejected},
+		{"refused, then our own fault", Refused, func(l *Lease) { l.Done(OwnFault) }, Ejected},
+		{"died, then connected without a byte", Died, connects, Ejected},
+		{"died, then answered", Died, answers, Up},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := backend(t, ejecting(t, Options{}, equal(3)), "a")
+			fail(a, 4, test.failure)
+			test.between(on(a))
+			fail(a, 4, test.failure)
+			if test.want == Ejected {
+				fail(a, 0, test.failure)
+			}
+			if got := a.State(); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestOwnFaultsAndClientsThatLeaveEjectNobody(t *testing.T) {
+	a := backend(t, ejecting(t, Options{}, equal(3)), "a")
+	fail(a, 100, OwnFault)
+	fail(a, 100, Abandoned)
+	if a.State() != Up {
+		t.Errorf("got %v, want up", a.State())
+	}
+}
+
+func TestShareOfFailuresEjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{Ejection: Ejection{Share: 0.5}}, equal(3))
+		told := newDiary(p)
+		a := backend(t, p, "a")
+		for range 9 {
+			fail(a, 1, Refused)
+			fail(a, 1, Served)
+		}
+		fail(a, 1, Refused)
+		told.want(t) // 10 of 19: too few to tell
+		fail(a, 1, Served)
+		fail(a, 1, Refused)
+		told.want(t, "0s a up→ejected until 5s by traffic: 11 of 21 sessions failed within 10s, the last: refused")
+		b := backend(t, p, "b")
+		fail(b, 15, Refused)
+		time.Sleep(windowLength + 1)
+		fail(b, 15, Refused)
+		if b.State() != Up {
+			t.Error("failures of two windows were taken together")
+		}
+	})
+}
+
+func TestAtMostHalfIsEjectedAndNeverTheLast(t *testing.T) {
+	for n, want := range []int{0, 0, 1, 1, 2, 2, 3} {
+		p := ejecting(t, Options{}, equal(n))
+		ejected := 0
+		for _, b := range p.Backends() {
+			fail(b, 20, Refused)
+			if b.State() == Ejected {
+				ejected++
+			}
+		}
+		if ejected != want {
+			t.Errorf("of %d backends %d were ejected, want %d", n, ejected, want)
+		}
+	}
+}
+
+// Of four backends one may be ejected beside two that are down, and the last that is up may not.
+func TestTheLastThatIsUpIsNotEjected(t *testing.T) {
+	p := ejecting(t, Options{}, equal(4))
+	for _, b := range named(p, "ab") {
+		b.Judge(Down, byCheck("refused"))
+	}
+	for _, b := range named(p, "cd") {
+		fail(b, 20, Died)
+	}
+	if c, d := backend(t, p, "c"), backend(t, p, "d"); c.State() != Ejected || d.State() != Up {
+		t.Errorf("got %v and %v, want ejected and up", c.State(), d.State())
+	}
+}
+
+// The hold doubles with each ejection, up to five minutes, and is forgotten after the backend has been up for that long.
+func TestHoldGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		a := backend(t, p, "a")
+		fail(a, 5, Refused)
+		for _, want := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+			last := a.History()[len(a.History())-1]
+			if got := last.Until.Sub(last.At); got != want*time.Second {
+				t.Errorf("got a hold of %v, want %v", got, want*time.Second)
+			}
+			time.Sleep(want*time.Second - 1)
+			synctest.Wait()
+			if names := picks(t, p, 4); names != "bbbb" {
+				t.Fatalf("1 ns before the end of a hold of %v: got %s", want*time.Second, names)
+			}
+			time.Sleep(1)
+			synctest.Wait()
+			l := pick(t, p)
+			if l.Backend() != a {
+				t.Fatalf("after a hold of %v: got %s, want a to be tried", want*time.Second, l.Backend())
+			}
+			l.Done(Refused)
+		}
+		time.Sleep(maxHold)
+		synctest.Wait()
+		l := pick(t, p)
+		l.Connected(1)
+		l.Done(Served)
+		time.Sleep(maxHold)
+		fail(a, 5, Refused)
+		if last := a.History()[len(a.History())-1]; last.Until.Sub(last.At) != defaultHold {
+			t.Errorf("after five good minutes: got a hold of %v, want %v", last.Until.Sub(last.At), defaultHold)
+		}
+	})
+}
+
+func TestHoldHasJitter(t *testing.T) {
+	for _, test := range []struct {
+		chance float64
+		want   time.Duration
+	}{{0, 8 * time.Second}, {0.5, 9 * time.Second}, {1, 10 * time.Second}} {
+		if got := (Ejection{Hold: 4 * time.Second}).hold(1, test.chance); got != test.want {
+			t.Errorf("chance %v: got %v, want %v", test.chance, got, test.want)
+		}
+	}
+}
+
+// After the hold one session tries the backend, and only when it is connected do others follow.
+func TestOneSessionTriesAfterTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		told := newDiary(p)
+		a := backend(t, p, "a")
+		fail(a, 5, Refused)
+		time.Sleep(defaultHold)
+		synctest.Wait()
+		if l := pick(t, p, named(p, "b")[0:0]...); l.Backend() != a {
+			t.Fatalf("got %s, want a to be tried", l.Backend())
+		} else if names := picks(t, p, 5); names != "bbbbb" {
+			t.Fatalf("while the trial goes on: got %s", names)
+		} else {
+			l.Connected(time.Millisecond)
+		}
+		told.want(t, "0s a up→ejected until 5s by traffic: 5 connections in a row failed, the last: refused",
+			"5s a ejected→up by traffic: the session that tried it was connected")
+		if names := picks(t, p, 4); !strings.Contains(names, "a") {
+			t.Errorf("after the trial: got %s", names)
+		}
+	})
+}
+
+// A session that has failed once already is no trial: it has fewer tries left.
+func TestRetryIsNoTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(3))
+		fail(backend(t, p, "a"), 5, Refused)
+		time.Sleep(defaultHold)
+		synctest.Wait()
+		if l := pick(t, p, named(p, "b")...); l.Backend().Name() != "c" {
+			t.Errorf("got %s, want c", l.Backend())
+		}
+	})
+}
+
+func TestTrialThatEndsUndecidedIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, o := range []Outcome{Abandoned, OwnFault} {
+			p := ejecting(t, Options{}, equal(2))
+			a := backend(t, p, "a")
+			fail(a, 5, Refused)
+			time.Sleep(defaultHold)
+			synctest.Wait()
+			for range 3 {
+				l := pick(t, p)
+				if l.Backend() != a {
+					t.Fatalf("%v: got %s, want a", o, l.Backend())
+				}
+				l.Done(o)
+			}
+		}
+	})
+}
+
+// One that is down or drains meanwhile is not tried, and is when it no longer drains.
+func TestTrialIsWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		a := backend(t, p, "a")
+		fail(a, 5, Refused)
+		pass(defaultHold)
+		a.Drain()
+		if got := picks(t, p, 2); got != "bb" {
+			t.Errorf("while a drains: got %s, want bb", got)
+		}
+		a.Resume()
+		if got := picks(t, p, 1); got != "a" {
+			t.Errorf("after that: got %s, want a", got)
+		}
+		a.Judge(Down, byCheck("refused"))
+		if got := picks(t, p, 2); got != "bb" {
+			t.Errorf("while a is down: got %s, want bb", got)
+		}
+	})
+}
+
+// A backend that was ejected for dying is readmitted by a connection, but the next death ejects it again, for longer.
+func TestConnectionProvesLittleToTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		told := newDiary(p)
+		a := backend(t, p, "a")
+		fail(a, 5, Died)
+		time.Sleep(defaultHold)
+		synctest.Wait()
+		l := pick(t, p)
+		l.Connected(1)
+		l.Done(Died)
+		told.want(t, "0s a up→ejected until 5s by traffic: 5 sessions in a row failed before the first byte, the last: died",
+			"5s a ejected→up by traffic: the session that tried it was connected",
+			"5s a up→ejected until 15s by traffic: 5 sessions in a row failed before the first byte, the last: died")
+	})
+}
+
+func TestCheckReadmitsAfterTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{Checks: true}, equal(2))
+		a := backend(t, p, "a")
+		fail(a, 5, Refused)
+		<-a.Doubted()
+		time.Sleep(defaultHold - 1)
+		synctest.Wait()
+		if a.Readmit(byCheck("connected")) {
+			t.Error("readmitted 1 ns before the end of its hold")
+		}
+		select {
+		case <-a.Doubted():
+			t.Error("a check was asked for during the hold")
+		default:
+		}
+		time.Sleep(1)
+		<-a.Doubted() // at once, not at the next interval
+		if names := picks(t, p, 4); names != "bbbb" {
+			t.Errorf("a session was made to try what checks can: got %s", names)
+		}
+		if !a.Readmit(byCheck("connected")) || a.State() != Up {
+			t.Error("a check's success did not readmit it")
+		}
+		if a.Readmit(byCheck("connected")) {
+			t.Error("readmitted twice")
+		}
+	})
+}
+
+// A backend that checks found down and up again is up, whatever was held against it.
+func TestRecoveryEndsTheHold(t *testing.T) {
+	p := ejecting(t, Options{Checks: true}, equal(3))
+	a := backend(t, p, "a")
+	fail(a, 5, Refused)
+	a.Judge(Up, byCheck("connected"))
+	if a.State() != Ejected {
+		t.Errorf("a good word during the hold: got %v, want ejected", a.State())
+	}
+	a.Judge(Down, byCheck("refused"))
+	a.Judge(Up, byCheck("connected"))
+	if a.State() != Up {
+		t.Errorf("got %v, want up", a.State())
+	}
+}
+
+func TestEveryFailureAsksForACheck(t *testing.T) {
+	p := ejecting(t, Options{}, equal(2))
+	a := backend(t, p, "a")
+	for _, o := range []Outcome{Served, Abandoned, OwnFault} {
+		fail(a, 1, o)
+		select {
+		case <-a.Doubted():
+			t.Errorf("%v asked for a check", o)
+		default:
+		}
+	}
+	fail(a, 3, Refused)
+	<-a.Doubted()
+	select {
+	case <-a.Doubted():
+		t.Error("three failures asked for more than one check")
+	default:
+	}
+}
+
+// Three dead primaries and three tries: once they are ejected or down, a client reaches the backup with its first or second try.
+func TestDeadPrimariesDoNotHideTheBackup(t *testing.T) {
+	backends := equal(4)
+	backends[3].Backup = true
+	p := ejecting(t, Options{}, backends)
+	reached := func() bool {
+		r := &Request{}
+		for range 3 {
+			l, err := p.Pick(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Tried = append(r.Tried, l.Backend())
+			if l.Backend().Name() == "d" {
+				l.Connected(1)
+				l.Done(Served)
+				return true
+			}
+			l.Done(Refused)
+		}
+		return false
+	}
+	if reached() {
+		t.Fatal("the first client reached the backup with three tries; it cannot know yet")
+	}
+	for range 10 {
+		reached()
+	}
+	for range 20 {
+		if !reached() {
+			t.Fatalf("the backup is out of reach: census %v", p.census)
+		}
+	}
+}
+
+func TestSlowBackendIsEjected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{Ejection: Ejection{Slow: 3}}, equal(4))
+		told := newDiary(p)
+		window := func(slow time.Duration) {
+			for _, b := range p.Backends() {
+				took := 20 * time.Millisecond
+				if b.Name() == "c" {
+					took = slow
+				}
+				for range 5 {
+					l := on(b)
+					l.Connected(time.Millisecond)
+					l.FirstByte(took)
+					l.Done(Served)
+				}
+			}
+			time.Sleep(slowWindow)
+			p.compareTimes()
+		}
+		c := p.Backends()[2]
+		for _, slow := range []time.Duration{59, 59, 59, 61, 61, 59} { // never three in a row above three times the median
+			c.forgetTimes()
+			window(slow * time.Millisecond)
+		}
+		told.want(t)
+		c.forgetTimes()
+		window(61 * time.Millisecond)
+		window(61 * time.Millisecond)
+		told.want(t)
+		window(61 * time.Millisecond)
+		told.want(t, "1m30s c up→ejected until 1m35s by latency: took 61ms to send the first byte, the median of the pool is 20ms")
+		if c.firstByte.duration() != 0 {
+			t.Error("its old times were not forgotten")
+		}
+	})
+}
+
+func TestTooLittleToCompareEjectsNobody(t *testing.T) {
+	for name, test := range map[string]struct{ backends, sessions int }{
+		"two backends":  {2, 20},
+		"four sessions": {4, 4},
+	} {
+		p := ejecting(t, Options{Ejection: Ejection{Slow: 3}}, equal(test.backends))
+		for range 4 {
+			for _, b := range p.Backends() {
+				for range test.sessions {
+					l := on(b)
+					l.Connected(map[bool]time.Duration{true: time.Minute, false: 1}[b.Name() == "a"])
+					l.Done(Served)
+				}
+			}
+			p.compareTimes()
+		}
+		if got := backend(t, p, "a").State(); got != Up {
+			t.Errorf("%s: got %v, want up", name, got)
+		}
+	}
+}
+
+func TestFaultyEjection(t *testing.T) {
+	_, err := New(Options{Ejection: Ejection{After: -1, Share: math.NaN(), Slow: 1, Hold: -1}, WhenAllDown: 9, Panic: 2, SlowStart: -1, Initial: Ejected}, nil)
+	want := `when-all-down(9) is no answer to all backends being down
+a panic below a share of 2: from 0 (never) to 1 is right
+a slow start of -1ns: a positive time is right, or 0 for none
+backends that are ejected at first: up or down is right
+an ejection after -1 failures: 1 or more is right, or 0 for never
+an ejection at a share of NaN: above 0 and up to 1 is right, or 0 for never
+an ejection at 1 times the median would take half of the pool: more than 1 is right, or 0 for never
+a hold of -1ns: a positive time is right, or 0 for 5s`
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}

@@ -1,0 +1,120 @@
+package pool
+
+import "time"
+
+// rampSteps is in how many equal steps a backend's share grows to the whole while it starts slowly: fine enough that no step is a flood,
+// and a power of two, so that shares of weights are exact.
+const rampSteps = 32
+
+// A ramp is a slow start under way. At step n of rampSteps the backend counts with n/rampSteps of its weight.
+type ramp struct {
+	step  int
+	carry int // what is left of the division in stride
+	timer *time.Timer
+}
+
+// beginRamp makes b's share small. It is not in a ranking now.
+func (b *Backend) beginRamp() {
+	p := b.pool
+	if p.options.SlowStart == 0 {
+		return
+	}
+	r := &ramp{step: 1}
+	b.ramp = r
+	b.turn = turn{} // which turn it had is forgotten
+	b.setShare()
+	r.timer = time.AfterFunc(p.options.SlowStart/rampSteps, func() { p.climb(b, r) })
+}
+
+// endRamp gives b its whole share.
+func (b *Backend) endRamp() {
+	if b.ramp == nil {
+		return
+	}
+	b.ramp.timer.Stop()
+	b.ramp = nil
+	b.reshare()
+}
+
+// climb makes b's share one step larger.
+func (p *Pool) climb(b *Backend, r *ramp) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.ramp != r {
+		return
+	}
+	if r.step++; r.step == rampSteps {
+		b.endRamp()
+		return
+	}
+	r.timer.Reset(p.options.SlowStart / rampSteps)
+	b.reshare()
+}
+
+// reshare takes b's share anew and has it ranked by that.
+func (b *Backend) reshare() {
+	if b.ranked {
+		b.tier.remove(b)
+		b.setShare()
+		b.tier.add(b)
+		return
+	}
+	b.setShare()
+}
+
+// setShare works out what b counts for. It must not be ranked meanwhile: the order of a ranking hangs on it.
+func (b *Backend) setShare() {
+	step := rampSteps
+	if b.ramp != nil {
+		step = b.ramp.step
+	}
+	b.share = b.weight * step
+	b.step.Store(int32(step))
+}
+
+// nextAfter returns b's turn after t, at which it was picked: the following, or while it starts slowly the one that is so many turns
+// later that it gets its share.
+func (b *Backend) nextAfter(t turn) turn {
+	if b.ramp == nil {
+		return t.following()
+	}
+	return t.after(b.ramp.stride())
+}
+
+// stride returns how many turns make one.
+func (r *ramp) stride() int {
+	owed := rampSteps + r.carry
+	r.carry = owed % r.step
+	return owed / r.step
+}
+
+// rejoin returns b's turn in a ranking whose last turn was now.
+func (b *Backend) rejoin(now turn) turn {
+	if b.ramp == nil {
+		return b.turn.since(now, b.weight)
+	}
+	next := turn{}.since(now, b.weight).after(rampSteps / b.ramp.step)
+	if b.turn.of == b.weight && !b.turn.before(now) && b.turn.before(next) {
+		return b.turn // as the step before had it
+	}
+	return next
+}
+
+// passes reports whether b, of the policy first, lets a session go by while it starts slowly.
+func (b *Backend) passes() bool {
+	if b.ramp == nil {
+		return false
+	}
+	b.ramp.carry += b.ramp.step
+	if b.ramp.carry < rampSteps {
+		return true
+	}
+	b.ramp.carry -= rampSteps
+	return false
+}
+
+// attracts reports whether b, of the source policy, takes the client of key while it starts slowly. A client that it took once it takes at
+// each later step.
+func (b *Backend) attracts(key uint64) bool {
+	return b.ramp == nil || int(mix(key^0x510e527fade682d1)%rampSteps) < b.ramp.step
+}
