@@ -29,9 +29,13 @@ type layer struct {
 	why   error      // what ended it
 }
 
-// heldMost is how much a layer may hold before nothing more is read from its peer, either. One write of the loop stays well below; what
-// adds to it is what a peer asks for that does not take it (a key update is answered with a key update).
-const heldMost = 64 << 10
+const (
+	// heldMost is how much a layer may hold before nothing more is read from its peer, either. One record of the loop's stays well below; what
+	// adds to it is what a peer asks for that does not take it (a key update is answered with a key update).
+	heldMost = 64 << 10
+	// recordSize is how much one record holds at most (RFC 8446, section 5.1).
+	recordSize = 16 << 10
+)
 
 var (
 	errDry       error = dry{}
@@ -99,13 +103,20 @@ func (l *layer) fail(e *side, err error) {
 	e.breakDown(faultTLS)
 }
 
-// send writes p, all of it, and returns how much was taken.
-func (l *layer) send(e *side, p []byte, flags int) (int, syscall.Errno) {
-	l.side, l.flags = e, flags
-	n, err := l.conn.Write(p)
-	if err != nil {
-		l.fail(e, err)
-		return n, syscall.Errno(e.fault)
+// send writes p, record by record, and returns how much was taken. Records of one call leave together (MSG_MORE).
+func (l *layer) send(e *side, p []byte, flags int) (n int, errno syscall.Errno) {
+	l.side = e
+	for n < len(p) && len(l.held) == 0 {
+		record := p[n:min(n+recordSize, len(p))]
+		if l.flags = flags; n+len(record) < len(p) {
+			l.flags |= unix.MSG_MORE
+		}
+		m, err := l.conn.Write(record)
+		n += m
+		if err != nil {
+			l.fail(e, err)
+			return n, syscall.Errno(e.fault)
+		}
 	}
 	return n, 0
 }

@@ -75,7 +75,7 @@ func newLoop(server *Server, number int) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{server: server, number: number, poller: p, buf: make([]byte, headerRoom+readSize), now: server.clock()}
+	l := &loop{server: server, number: number, poller: p, buf: make([]byte, max(headerRoom+readSize, bulkSize)), now: server.clock()}
 	l.pipes.most = server.pipesPerLoop
 	l.wheel.tick = l.now / wheelTick
 	return l, nil

@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced; and what a stalled sink leaves to
-	// be kept is at most this.
+	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced where it can be; and what a stalled
+	// sink leaves to be kept is at most this.
 	readSize = 16 << 10
+	// bulkSize is what one asks for where bulk can't be spliced, because of TLS: four records, which leave in one segment.
+	bulkSize = 64 << 10
 	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where two splices cost less
 	// than a read and a write of the same bytes.
 	bulkReads = 4
@@ -132,7 +134,13 @@ func (s *session) pump(f *flow, src, dst *side) (more bool) {
 
 // move takes what one read gives and passes it on.
 func (s *session) move(f *flow, src, dst *side) int {
-	if f.full >= bulkReads && !src.urgent && src.layer == nil && dst.layer == nil {
+	size := readSize
+	switch {
+	case f.full < bulkReads || src.urgent:
+	case src.layer != nil || dst.layer != nil:
+		size = bulkSize
+		s.unpace(dst)
+	default:
 		if n, ok := s.splice(f, src, dst); ok {
 			return n
 		}
@@ -140,7 +148,7 @@ func (s *session) move(f *flow, src, dst *side) int {
 	if src.urgent && s.moveUrgent(f, src, dst) {
 		return 1
 	}
-	buf := s.loop.buf[:readSize]
+	buf := s.loop.buf[:size]
 	n, errno := src.recv(buf)
 	switch {
 	case errno == unix.EAGAIN:
@@ -149,7 +157,7 @@ func (s *session) move(f *flow, src, dst *side) int {
 	case errno != 0 || n == 0:
 		f.ended = true
 		return 0
-	case n == len(buf):
+	case n >= readSize:
 		f.full = min(f.full+1, bulkReads)
 	default:
 		f.full = 0
@@ -207,9 +215,7 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 			f.full = 0
 			return 0, false
 		}
-		if s.loop.server.unpaces {
-			dst.unpace()
-		}
+		s.unpace(dst)
 	}
 	n, errno := splice(src.fd, f.pipe.w, spliceBytes)
 	switch {

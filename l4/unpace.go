@@ -23,6 +23,13 @@ func kernelPaces() bool {
 	return err == nil && strings.HasPrefix(string(name), "bbr")
 }
 
+// unpace takes pacing off a side that bulk is sent to, where there is any.
+func (s *session) unpace(e *side) {
+	if s.loop.server.unpaces {
+		e.unpace()
+	}
+}
+
 // unpace gives a loopback socket the plain congestion control, once. A kernel that refuses leaves everything as it was.
 func (e *side) unpace() {
 	if e.unpaced || !e.tcp || !e.local {

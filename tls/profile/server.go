@@ -35,6 +35,8 @@ func (s *Server) Config() (*tls.Config, error) {
 		MinVersion:   s.MinVersion.number(),
 		CipherSuites: suites(),
 		NextProtos:   names(s.Protocols),
+
+		DynamicRecordSizingDisabled: true, // see Backend.Config
 	}
 	faults := []error{checkProtocols(s.Protocols)}
 	if s.Clients != nil {
