@@ -3,6 +3,7 @@ package l4test
 import (
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -66,49 +67,17 @@ func Stalled(tb testing.TB) (b *Backend, resume func()) {
 	return b, sync.OnceFunc(func() { close(going) })
 }
 
-// Refused returns an address that refuses connections, and that nobody else can take while the test runs: a socket is bound there that
-// does not listen.
-func Refused(tb testing.TB) string {
-	tb.Helper()
-	fd := boundSocket(tb)
-	return localAddress(tb, fd)
-}
-
 // BlackHole returns an address that answers no SYN: a socket listens there whose accept queue is full (listen(2), tcp(7)).
 func BlackHole(tb testing.TB) string {
 	tb.Helper()
-	fd := boundSocket(tb)
+	fd, addr := bind(tb, netip.MustParseAddrPort("127.0.0.1:0"))
 	if err := unix.Listen(fd, 0); err != nil {
 		tb.Fatal(err)
 	}
-	addr := localAddress(tb, fd)
 	conn, err := net.DialTimeout("tcp", addr, stepLimit) // a backlog of 0 holds one
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { conn.Close() })
 	return addr
-}
-
-func boundSocket(tb testing.TB) int {
-	tb.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		tb.Fatal(err)
-	}
-	return fd
-}
-
-func localAddress(tb testing.TB, fd int) string {
-	tb.Helper()
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	in := sa.(*unix.SockaddrInet4)
-	return (&net.TCPAddr{IP: in.Addr[:], Port: in.Port}).String()
 }

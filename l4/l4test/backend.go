@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does.
+// A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does. Its address stays its own
+// until then, whatever happens to the Backend: another one may be started there.
 type Backend struct {
 	tb       testing.TB
 	listener net.Listener
@@ -35,6 +36,9 @@ func Serve(tb testing.TB, script func(*Peer)) *Backend {
 func ServeAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
 	tb.Helper()
 	network, address := split(addr)
+	if network == "tcp" {
+		address = Reserve(tb, address)
+	}
 	l, err := net.Listen(network, address)
 	if err != nil {
 		tb.Fatal(err)
@@ -136,11 +140,12 @@ func (b *Backend) add(conn net.Conn) bool {
 	return true
 }
 
+// remove forgets conn before it closes it: who has seen the FIN finds it gone.
 func (b *Backend) remove(conn net.Conn) {
-	conn.Close()
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	delete(b.open, conn)
+	b.mu.Unlock()
+	conn.Close()
 }
 
 // SocketPath returns a path for a UNIX socket, short enough for one (unix(7): 108 bytes), in a directory that ends with the test.

@@ -22,7 +22,7 @@ func TestEcho(t *testing.T) {
 			b := ServeAt(t, addr, EchoScript)
 			p := Dial(t, b.Addr()).Send("hello").Expect("hello").SendEach("abc").Expect("abc").CloseWrite().ExpectEOF()
 			p.Close()
-			Await(t, time.Second, "the connection's end", func() bool { return b.Open() == 0 })
+			Await(t, stepLimit, "the connection's end", func() bool { return b.Open() == 0 })
 			if b.Accepted() != 1 {
 				t.Errorf("got %d accepted, want 1", b.Accepted())
 			}
@@ -63,6 +63,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A reserved address is no connection's port, refuses, and is there for a Backend, again and again.
+func TestReservedAddress(t *testing.T) {
+	for _, any := range []string{"127.0.0.1:0", "[::1]:0"} {
+		addr := Reserve(t, any)
+		var d net.Dialer
+		d.LocalAddr, _ = net.ResolveTCPAddr("tcp", addr)
+		if _, err := d.Dial("tcp", ServeAt(t, any, EchoScript).Addr()); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("a connection from %s: got %v, want %v", addr, err, syscall.EADDRINUSE)
+		}
+		for range 2 {
+			b := ServeAt(t, addr, EchoScript)
+			Dial(t, addr).Send("x").Expect("x")
+			b.Close()
+			if _, err := TryDial(t, addr); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("connecting to %s: got %v, want %v", addr, err, syscall.ECONNREFUSED)
+			}
+		}
+	}
+}
+
 func TestBlackHole(t *testing.T) {
 	_, err := net.DialTimeout("tcp", BlackHole(t), 100*time.Millisecond)
 	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
@@ -73,7 +93,7 @@ func TestBlackHole(t *testing.T) {
 func TestStalled(t *testing.T) {
 	b, resume := Stalled(t)
 	p := Dial(t, b.Addr()).Send("unheard")
-	Await(t, time.Second, "the connection", func() bool { return b.Open() == 1 })
+	Await(t, stepLimit, "the connection", func() bool { return b.Open() == 1 })
 	if n := p.Unacked(); n > len("unheard") {
 		t.Errorf("got %d bytes unacknowledged, want at most %d", n, len("unheard"))
 	}
@@ -92,7 +112,7 @@ func TestResetAfterEOF(t *testing.T) {
 
 func TestUnread(t *testing.T) {
 	p := Dial(t, Banner(t, "12345").Addr())
-	Await(t, time.Second, "5 unread bytes", func() bool { return p.Unread() == 5 })
+	Await(t, stepLimit, "5 unread bytes", func() bool { return p.Unread() == 5 })
 }
 
 // A script that goes otherwise than it says must fail its test: here each failure is caught by a stand-in.

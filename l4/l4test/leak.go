@@ -46,7 +46,7 @@ func Main(m *testing.M) int {
 	}
 	before := holdings()
 	code := m.Run()
-	if code == 0 && !within(5*time.Second, func() bool { return holdings().within(before) }) {
+	if code == 0 && !within(stepLimit, func() bool { return holdings().within(before) }) {
 		fmt.Fprintf(os.Stderr, "the tests left something behind: %v before, %v after\n%s", before, holdings(), stacks())
 		return 1
 	}
@@ -58,7 +58,7 @@ func CheckLeaks(tb testing.TB) {
 	tb.Helper()
 	before := holdings()
 	tb.Cleanup(func() {
-		if !within(5*time.Second, func() bool { return holdings().within(before) }) {
+		if !within(stepLimit, func() bool { return holdings().within(before) }) {
 			tb.Errorf("the test left something behind: %v before, %v after\n%s", before, holdings(), stacks())
 		}
 	})
