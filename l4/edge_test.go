@@ -17,9 +17,9 @@ import (
 func pass(d time.Duration) { <-time.After(d) }
 
 func TestOrderlyEndOfAnIdleSession(t *testing.T) {
-	s := serve(t, func(s *Server) { s.HalfCloseTimeout = 300 * time.Millisecond }, l4test.Echo(t).Addr())
+	s := serve(t, func(s *Server) { s.HalfCloseTimeout = 1500 * time.Millisecond }, l4test.Echo(t).Addr())
 	p := l4test.Dial(t, s.addr).Send("x").Expect("x")
-	pass(500 * time.Millisecond) // longer than a half-closed session may stand still, which this one is not yet
+	pass(1600 * time.Millisecond) // longer than a half-closed session may stand still, which this one is not yet
 	p.CloseWrite().ExpectEOF()
 	s.record(t, ClientClosed)
 }
@@ -27,12 +27,12 @@ func TestOrderlyEndOfAnIdleSession(t *testing.T) {
 // TestSlowReaderIsNotStill has a client read what the kernel holds for it long after the backend has finished: nothing moves through the
 // loop any more, and the session is not still.
 func TestSlowReaderIsNotStill(t *testing.T) {
-	const size = 256 << 10
+	const size, limit = 256 << 10, 1500 * time.Millisecond
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.SendContent(1, size).CloseWrite(); <-p.Ended() })
-	s := serve(t, func(s *Server) { s.HalfCloseTimeout = 800 * time.Millisecond }, b.Addr())
+	s := serve(t, func(s *Server) { s.HalfCloseTimeout = limit }, b.Addr())
 	p := l4test.Dial(t, s.addr).SetReceiveBuffer(16 << 10)
 	for range 32 {
-		pass(60 * time.Millisecond)
+		l4test.Pace(t, 60*time.Millisecond, limit)
 		p.Receive(size / 32)
 	}
 	p.CloseWrite().ExpectEOF()
@@ -43,7 +43,7 @@ func TestResetOfTheSideDeliveredTo(t *testing.T) {
 	b := l4test.Dying(t, 1, 1<<20)
 	s := serve(t, func(s *Server) { s.HalfCloseTimeout = time.Hour }, b.Addr())
 	p := l4test.Dial(t, s.addr).SetReceiveBuffer(4096)
-	l4test.Await(t, 5*time.Second, "the reset is being delivered", func() bool { return s.has(delivering) })
+	l4test.Await(t, patience, "the reset is being delivered", func() bool { return s.has(delivering) })
 	p.Reset()
 	s.record(t, BackendReset)
 }
@@ -82,7 +82,7 @@ func TestQueueingIsNotConnecting(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := l4test.Dial(t, s.addr)
-	l4test.Await(t, 5*time.Second, "the client waits", func() bool { return s.Pool.Snapshot().Waiting == 1 })
+	l4test.Await(t, patience, "the client waits", func() bool { return s.Pool.Snapshot().Waiting == 1 })
 	pass(500 * time.Millisecond)
 	lease.Done(pool.Served)
 	p.ExpectReset()
@@ -143,7 +143,7 @@ func TestNothingIsPostedToALoopThatEnded(t *testing.T) {
 	s := serve(t, nil, l4test.Echo(t).Addr())
 	l := s.loops[0]
 	s.Stop()
-	l4test.Await(t, 5*time.Second, "the loop has ended", func() bool { return !l.post(func() {}) })
+	l4test.Await(t, patience, "the loop has ended", func() bool { return !l.post(func() {}) })
 	s.Stop() // must neither hang nor touch what is closed
 }
 

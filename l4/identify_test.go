@@ -156,15 +156,16 @@ func TestHeaderIsPassedOn(t *testing.T) {
 
 func TestTrustedSourceMustSendAHeader(t *testing.T) {
 	backend := l4test.Echo(t)
-	s := trusting(t, func(s *Server) { s.ProxyTimeout = 200 * time.Millisecond }, backend.Addr())
+	s := trusting(t, nil, backend.Addr())
 	l4test.Dial(t, s.addr).Send("hello, this is no header").ExpectResetSoon()
 	s.record(t, ProxyRefused)
+	l4test.Dial(t, s.addr).Close()
+	s.record(t, ClientLeft)
+	s = trusting(t, func(s *Server) { s.ProxyTimeout = 200 * time.Millisecond }, backend.Addr())
 	l4test.Dial(t, s.addr).Send("PROXY TCP4 ").ExpectReset()
 	if r := s.record(t, ProxyTimeout); r.Total < 200*time.Millisecond {
 		t.Errorf("waited %v, want 200ms", r.Total)
 	}
-	l4test.Dial(t, s.addr).Close()
-	s.record(t, ClientLeft)
 	if n := backend.Accepted(); n != 0 {
 		t.Errorf("the backend saw %d of them", n)
 	}

@@ -26,7 +26,7 @@ func fuzzing() bool { return flag.Lookup("test.fuzz").Value.String() != "" }
 
 // endsWith reports whether no more than n goroutines are left, soon: one that has been waited for may take a moment to be gone.
 func endsWith(n int) bool {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
 		if runtime.NumGoroutine() <= n {
 			return true
 		}

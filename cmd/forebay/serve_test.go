@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(l4test.Main(m)) }
 
+// patience is how long a test waits for what should come at once.
+const patience = 20 * time.Second
+
 // A running is a balancer in this process, before one backend that echoes.
 type running struct {
 	t        testing.TB
@@ -63,7 +66,7 @@ func start(t testing.TB, args ...string) *running {
 // wait returns the next message that begins with text.
 func (r *running) wait(text string) map[string]any {
 	r.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for {
 		select {
 		case m, ok := <-r.messages:
@@ -87,7 +90,7 @@ func (r *running) ends(want int) {
 		if got != want {
 			r.t.Errorf("got exit status %d, want %d", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatal("still running")
 	}
 }
