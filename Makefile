@@ -27,11 +27,11 @@ unit: ## the packages' own tests, under the race detector
 	go test -race $(FRESH) $$(go list ./... | grep -v '/integration$$')
 
 scenarios: build ## the built binary from outside, alone and between real servers and clients
-	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 6m ./integration
+	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 15m ./integration
 
 scenarios-race: ## the same with a binary under the race detector, without what measures
 	go build -race $(STAMP) -o bin/forebay-race ./cmd/forebay
-	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 6m ./integration
+	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 15m ./integration
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	integration/fuzz $(FUZZTIME)

@@ -69,17 +69,20 @@ func asNobody(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	text, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Path = filepath.Join(dir, "forebay")
-	if err := os.WriteFile(cmd.Path, text, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	os.Chmod(dir, 0o755)
+	cmd.Path = filepath.Join(dir, "forebay")
+	copyProgram(t, cmd.Path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	return cmd
+}
+
+// copyProgram copies the binary under test. A file that this process itself writes may still be open in a child that another test is just starting, and can't
+// be executed then (execve(2), ETXTBSY).
+func copyProgram(t testing.TB, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", program, to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 }
 
 func wantRefusal(t *testing.T, cmd *exec.Cmd, says []string) {

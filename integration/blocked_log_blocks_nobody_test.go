@@ -1,9 +1,9 @@
 package integration
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"forebay/l4/l4test"
@@ -17,8 +17,7 @@ func TestBlockedLogBlocksNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	port := freePort(t)
-	cmd := exec.Command(program, "serve", "-l", local(port), "--log", "json", l4test.Echo(t).Addr())
+	cmd := exec.Command(program, serveArgs([]string{l4test.Echo(t).Addr()})...)
 	cmd.Stdout = w
 	cmd.Env = cleanEnvironment()
 	if err := cmd.Start(); err != nil {
@@ -26,10 +25,14 @@ func TestBlockedLogBlocksNobody(t *testing.T) {
 	}
 	w.Close()
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	l4test.Await(t, patience, "forebay listens", func() bool { return len(listening(fmt.Sprint(cmd.Process.Pid))) > 0 })
+	var addrs []string
+	l4test.Await(t, patience, "forebay listens", func() bool {
+		addrs = listening(strconv.Itoa(cmd.Process.Pid))
+		return len(addrs) > 0
+	})
 	const enough = 500 // lines of some 500 bytes each, for a pipe of 64 KiB
 	for range enough {
-		l4test.Dial(t, local(port)).Send("x").Expect("x").Reset()
+		l4test.Dial(t, addrs[0]).Send("x").Expect("x").Reset()
 	}
 	cmd.Process.Signal(os.Interrupt)
 	ended := make(chan error, 1)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -26,11 +27,11 @@ func TestChurnLeavesNothing(t *testing.T) {
 	l4test.Await(t, patience, "the first sessions' end", func() bool { return b.Open() == 0 })
 	descriptors, memory := f.Descriptors(), f.Memory()
 	churn(t, f.Addr(), 20000)
-	f.AwaitDescriptors(t, descriptors)
+	f.AwaitDescriptors(t, descriptors+loopDescriptors)
 	if grown := f.Memory() - memory; grown > 4*mib {
 		t.Errorf("forebay holds %d KiB more after 20000 connections, want 4096 at most", grown>>10)
 	}
-	if n := f.Threads(); n > 24 {
+	if n := f.Threads(); n > 16+4*runtime.NumCPU() {
 		t.Errorf("forebay has %d threads, want no more than a few per processor", n)
 	}
 }

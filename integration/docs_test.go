@@ -89,13 +89,8 @@ func (p *play) furnish(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(p.dir, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(program)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(p.dir, "bin", "forebay"), text, 0o755)
-	}
-	if err == nil {
-		err = p.fillWork()
-	}
+	copyProgram(t, filepath.Join(p.dir, "bin", "forebay"))
+	err := p.fillWork()
 	if err == nil && p.nobody && os.Getuid() == 0 {
 		err = p.giveAway()
 	}
@@ -175,7 +170,7 @@ listening() {
 await() {
 	local place tries
 	for place; do
-		for tries in {1..400}; do listening "$place" && break; sleep 0.05; done
+		for tries in {1..1200}; do listening "$place" && break; sleep 0.05; done
 		listening "$place" || { echo "nothing listens on $place" >&2; exit 1; }
 	done
 }
@@ -201,7 +196,7 @@ func (p *play) script(scene int) string {
 }
 
 // pagePatience is how long a page may take.
-const pagePatience = time.Minute
+const pagePatience = 3 * time.Minute
 
 // run runs one scene, and stops what it left running.
 func (p *play) run(t *testing.T, scene int) error {
@@ -256,8 +251,8 @@ func stopGroup(t *testing.T, group int, gone <-chan struct{}) {
 		select {
 		case <-gone:
 			return
-		case <-time.After(pagePatience / 6):
-			t.Errorf("what the page started is still running %v after %v", pagePatience/6, sig)
+		case <-time.After(patience):
+			t.Errorf("what the page started is still running %v after %v", patience, sig)
 		}
 	}
 }

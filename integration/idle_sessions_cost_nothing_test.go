@@ -24,21 +24,18 @@ func TestIdleSessionsCostNothing(t *testing.T) {
 	for _, c := range clients {
 		c.Expect("a")
 	}
-	if got := f.Descriptors() - descriptors; got != 2*n {
+	if got := f.Descriptors() - descriptors; got < 2*n || got > 2*n+loopDescriptors {
 		t.Errorf("%d sessions hold %d descriptors, want %d", n, got, 2*n)
 	}
 	t.Logf("%d sessions, %d bytes each", n, (f.Memory()-memory)/int64(n))
-	l4test.Await(t, patience, "rest", func() bool { return f.CPUDuring(200*time.Millisecond) == 0 })
-	if cpu := f.CPUDuring(2 * time.Second); cpu > 10*time.Millisecond { // one tick of the kernel's clock may be anyone's
-		t.Errorf("%d idle sessions used %v of CPU in 2s, want none", n, cpu)
-	}
+	f.AwaitRest(2*time.Second, 10*time.Millisecond) // one tick of the kernel's clock may be anyone's
 	for _, c := range clients {
 		c.Send("b")
 	}
 	for _, c := range clients {
 		c.Expect("b").Reset()
 	}
-	f.AwaitDescriptors(t, descriptors)
+	f.AwaitDescriptors(t, descriptors+loopDescriptors)
 }
 
 // sessionsThatFit returns n, or fewer where this process or forebay may not hold that many.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,15 +57,20 @@ func serve(t testing.TB, addr string, cmd *exec.Cmd) *process {
 // output runs a client to its end and returns what it said; a status other than 0 fails the test.
 func output(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
-	p := run(t, cmd)
+	return run(t, cmd).Output(t)
+}
+
+// Output waits for the end of a client and returns what it said; a status other than 0 fails the test.
+func (p *process) Output(t testing.TB) string {
+	t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("%q goes on for ever", cmd.Args)
+		t.Fatalf("%q goes on for ever", p.cmd.Args)
 	}
 	text := p.Stdout.String() + "\n" + p.Stderr.String()
 	if p.status != 0 {
-		t.Fatalf("%q ended with status %d:\n%s", cmd.Args, p.status, text)
+		t.Fatalf("%q ended with status %d:\n%s", p.cmd.Args, p.status, text)
 	}
 	return text
 }
@@ -92,15 +98,10 @@ func allFree(first, n int) bool {
 	return true
 }
 
-// freePort returns a port that was free a moment ago.
+// freePort returns a port of 127.0.0.1 for a server to listen at. Nobody else gets it while the test runs.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return int(netip.MustParseAddrPort(l4test.Reserve(t, "127.0.0.1:0")).Port())
 }
 
 func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

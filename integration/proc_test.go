@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,6 +117,22 @@ func (p *process) CPUDuring(d time.Duration) time.Duration {
 	<-time.After(d)
 	return p.CPU() - before
 }
+
+// AwaitRest waits until the process uses no more than most CPU time while d passes. What spins never comes to rest; what still had something
+// to do, on a busy machine, does.
+func (p *process) AwaitRest(d, most time.Duration) {
+	p.t.Helper()
+	var used time.Duration
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if used = p.CPUDuring(d); used <= most {
+			return
+		}
+	}
+	p.t.Errorf("forebay used %v of CPU in %v, and so on for %v; want %v at most", used, d, patience, most)
+}
+
+// loopDescriptors is what the event loops hold that may be started when there is much to do.
+var loopDescriptors = 8 * (runtime.NumCPU() - 1)
 
 // AwaitDescriptors waits until the process holds no more than n descriptors.
 func (p *process) AwaitDescriptors(t testing.TB, n int) {

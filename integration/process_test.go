@@ -17,8 +17,10 @@ import (
 	"forebay/l4/l4test"
 )
 
-// patience is how long a test waits for what should come at once.
-const patience = 20 * time.Second
+const (
+	patience = 30 * time.Second // how long a test waits for what should come at once
+	slack    = 10 * time.Second // what a busy machine may add to a time that is measured
+)
 
 // A process is a running program of which a test sees what anyone sees from outside: its output, its status, and /proc.
 type process struct {

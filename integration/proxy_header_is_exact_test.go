@@ -164,9 +164,9 @@ func TestProxyHeaderGoesWithFirstBytes(t *testing.T) {
 	first := l4test.Dial(t, f.Addr())
 	l4test.Await(t, patience, "the first session", func() bool { return b.Accepted() == 1 })
 	<-received
-	second := l4test.Dial(t, f.Addr()).Send("request")
 	descriptors := f.Descriptors()
-	l4test.Await(t, patience, "the second client waits", func() bool { return f.Descriptors() >= descriptors })
+	second := l4test.Dial(t, f.Addr()).Send("request")
+	l4test.Await(t, patience, "the second client waits", func() bool { return f.Descriptors() > descriptors })
 	first.CloseWrite().ExpectEOF()
 	if got, want := <-received, len(v1(second.Addr().String(), second.Remote().String())+"request"); got != want {
 		t.Errorf("the backend's first read got %d bytes, want the header and the request: %d", got, want)

@@ -39,8 +39,9 @@ func TestPostgreSQLWorks(t *testing.T) {
 	as := notRoot(t)
 	dir, port := filepath.Join(as.dir, "data"), freePort(t)
 	output(t, as.command(need(t, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "--no-sync"))
-	server := serve(t, local(port), as.command(need(t, "postgres"), "-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
+	server := run(t, as.command(need(t, "postgres"), "-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"))
+	server.Stderr.AwaitMatch(t, "ready to accept connections")         // it listens, and refuses, before
 	t.Cleanup(func() { server.Signal(syscall.SIGINT); server.Wait() }) // its children end with it
 	f := start(t, local(port))
 	host, forebayPort, _ := net.SplitHostPort(f.Addr())

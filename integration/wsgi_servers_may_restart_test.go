@@ -56,16 +56,16 @@ func TestWSGIServersMayRestart(t *testing.T) {
 				<-time.After(700 * time.Millisecond)
 				servers[1] = serve(t, local(first+1), server(t, first+1))
 			}
-			text := during(restart, func() string {
-				return output(t, exec.Command(ab, "-r", "-q", "-t", "3", "-n", "1000000", "-c", strconv.Itoa(clients), "http://"+f.Addr()+"/"))
-			})
+			load := run(t, exec.Command(ab, "-r", "-q", "-t", "3", "-n", "1000000", "-c", strconv.Itoa(clients), "http://"+f.Addr()+"/"))
+			restart()
+			text := load.Output(t)
 			wantAtMost(t, text, `Complete requests: +(\d+)`, -1)
 			wantAtMost(t, text, `Connect: (\d+), Receive`, 0)
 			wantAtMost(t, text, `Receive: (\d+)`, clients)
 			wantAtMost(t, text, `Non-2xx responses: +(\d+)`, 0)
-			text = during(restart, func() string {
-				return output(t, exec.Command(wrk, "-t", "1", "-c", strconv.Itoa(clients), "-d", "3s", "http://"+f.Addr()+"/"))
-			})
+			load = run(t, exec.Command(wrk, "--timeout", "20s", "-t", "1", "-c", strconv.Itoa(clients), "-d", "3s", "http://"+f.Addr()+"/"))
+			restart()
+			text = load.Output(t)
 			wantAtMost(t, text, `(\d+) requests in`, -1)
 			wantAtMost(t, text, `Socket errors: connect (\d+)`, 0)
 			wantAtMost(t, text, `Socket errors: connect \d+, read (\d+)`, clients)
@@ -74,14 +74,6 @@ func TestWSGIServersMayRestart(t *testing.T) {
 			wantServing(t, f, local(first+1))
 		})
 	}
-}
-
-// during runs f on the test's goroutine while work goes on beside it.
-func during(f func(), work func() string) string {
-	done := make(chan string, 1)
-	go func() { done <- work() }()
-	f()
-	return <-done
 }
 
 // wantAtMost finds a number in a program's report; most -1 wants it to be there and not 0, another number is the most it may be where it is there.
@@ -103,16 +95,18 @@ func wantAtMost(t *testing.T, text, pattern string, most int) {
 // wantServing fails unless the next two rounds over four backends reach that one twice.
 func wantServing(t *testing.T, f *forebay, backend string) {
 	t.Helper()
+	awaitStandstill(t, func() int { return len(f.Stdout.All()) }) // of the load before
 	const asked = 8
-	begun := time.Now()
+	known, ours := len(f.Stdout.All()), map[string]bool{}
 	for range asked {
-		get(t, f.Addr())
+		_, from := get(t, f.Addr())
+		ours[from] = true
 	}
 	all, served := 0, 0
 	l4test.Await(t, patience, "the sessions in the log", func() bool {
 		all, served = 0, 0
-		for _, line := range f.Stdout.All() {
-			if e := parse(t, line); e.Time.After(begun) {
+		for _, line := range f.Stdout.All()[known:] {
+			if e := parse(t, line); ours[e.Client] {
 				all++
 				if e.Backend == backend {
 					served++
