@@ -96,6 +96,9 @@ func (s *Store) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return pick(hello, x.first, nil), nil
 }
 
+// Has reports whether there is a certificate for name, be it by a wildcard.
+func (s *Store) Has(name string) bool { return s.serving.Load().has(name) }
+
 // ClientCertificate returns what to show a server that asks for a certificate: the first that it accepts, or none. It is a
 // tls.Config.GetClientCertificate, so that what is shown to backends is renewed without a restart, too.
 func (s *Store) ClientCertificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {

@@ -36,6 +36,16 @@ func TestCertificateIsChosenByName(t *testing.T) {
 	}
 }
 
+func TestHas(t *testing.T) {
+	f := newFolder(t)
+	s := f.load(Options{}, f.pair("wild", spec{names: []string{"*.example.com"}}), f.pair("exact", spec{names: []string{"db.example"}}))
+	for name, want := range map[string]bool{"WWW.example.com": true, "db.example": true, "example.com": false, "a.db.example": false, "": false} {
+		if got := s.Has(name); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestCertificateIsChosenByKind has three kinds for one name, the default one, which is asked for in three ways.
 func TestCertificateIsChosenByKind(t *testing.T) {
 	f := newFolder(t)

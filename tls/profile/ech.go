@@ -40,6 +40,18 @@ func (e *ECH) keys(*tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) 
 	return *e.file.value.Load(), nil
 }
 
+// PublicNames returns the names that clients of these keys ask for in clear, in the file's order, each once. Clients whose key has gone
+// are told of the new one by a certificate for that name.
+func (e *ECH) PublicNames() (names []string) {
+	for _, k := range *e.file.value.Load() {
+		c, _ := readECHConfig(k.Config) // which has been read before
+		if !slices.Contains(names, c.publicName) {
+			names = append(names, c.publicName)
+		}
+	}
+	return names
+}
+
 const (
 	pemKey     = "PRIVATE KEY"
 	pemConfigs = "ECHCONFIG"
@@ -106,10 +118,11 @@ func ecdhKey(der []byte) (*ecdh.PrivateKey, error) {
 	return nil, fmt.Errorf("the private key is a %T: one for X25519 or a NIST curve is right", key)
 }
 
-// An echConfig is what of an ECHConfig (RFC 9849, section 4) must fit the key.
+// An echConfig is what of an ECHConfig (RFC 9849, section 4) must fit the key, and the name that stands in the clear.
 type echConfig struct {
-	kem    uint16
-	public []byte
+	kem        uint16
+	public     []byte
+	publicName string
 }
 
 const echVersion = 0xfe0d
@@ -132,7 +145,7 @@ func readECHConfig(b []byte) (c echConfig, err error) {
 	if r.broken || len(r.b) > 0 || len(suites) == 0 || len(suites)%4 != 0 || len(name) == 0 {
 		return c, errors.New("a length in it does not fit")
 	}
-	c.kem = binary.BigEndian.Uint16(kem)
+	c.kem, c.publicName = binary.BigEndian.Uint16(kem), string(name)
 	return c, nil
 }
 

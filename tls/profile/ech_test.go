@@ -78,6 +78,18 @@ func TestECHKeyForDNS(t *testing.T) {
 	}
 }
 
+func TestECHPublicNames(t *testing.T) {
+	_, text := newECH(t)
+	_, again := newECH(t)
+	other, err := NewECHKey("www.example.com")
+	last, err := must(t, other, err).PEM()
+	path := write(t, t.TempDir(), "ech.pem", slices.Concat(text, again, must(t, last, err)))
+	ech, err := LoadECH(path)
+	if got, want := must(t, ech, err).PublicNames(), []string{"public.example", "www.example.com"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestECHRefuses(t *testing.T) {
 	k, good := newECH(t)
 	_, other := newECH(t)
