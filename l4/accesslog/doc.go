@@ -10,10 +10,12 @@
 //	client               where the client connected from, by a trusted source's PROXY header where there was one
 //	via                  who sent that header
 //	local                the address the client connected to, where something needed to know it
+//	route                the names of the route that the ClientHello led to, where there are several
+//	server_name          the name that the ClientHello asked for, where one was read
 //	backend              the name of the backend that was used
 //	address              where that backend was reached
-//	tries                every connect that was tried, in order: backend, address, result (a pool.Outcome), took;
-//	                     in text backend/result/took, with a comma between two
+//	tries                every connect that was tried, in order: backend, address, result (a pool.Outcome), took, fault;
+//	                     in text backend/result/took/fault, with a comma between two
 //	queue                how long the session waited for a backend with room
 //	connect              from the first pick to a connected backend, failed tries included
 //	first_byte           from the backend's connection to its first byte
@@ -28,6 +30,9 @@
 //	backend_rtt          the same three for the backend; bytes from the client in backend_unacked
 //	backend_retransmits
 //	backend_unacked
+//	client_tls           what TLS was spoken with the client: version, cipher, alpn, resumed, ech, subject, handshake, fault;
+//	                     in text each is a field: client_tls_version
+//	backend_tls          the same for the backend
 //	unique_id            the PROXY protocol UNIQUE_ID that the backend was given
 //
 // Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be written has but

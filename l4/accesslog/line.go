@@ -25,6 +25,8 @@ func appendRecord(b []byte, f Format, r *l4.Record) []byte {
 		address("client", r.Client).
 		address("via", r.Via).
 		address("local", r.Local).
+		string("route", r.Route).
+		string("server_name", r.ServerName).
 		string("backend", r.Backend).
 		address("address", r.Address).
 		tries("tries", r.Tries).
@@ -42,6 +44,8 @@ func appendRecord(b []byte, f Format, r *l4.Record) []byte {
 		seconds("backend_rtt", known(r.BackendTCP.RTT)).
 		number("backend_retransmits", uint64(r.BackendTCP.Retransmits)).
 		number("backend_unacked", r.BackendTCP.Unacked).
+		tls("client_tls", &r.ClientTLS).
+		tls("backend_tls", &r.BackendTLS).
 		string("unique_id", r.UniqueID).
 		end()
 }
@@ -89,7 +93,10 @@ func (l line) end() []byte {
 
 func (l line) key(name string) line {
 	if l.format == JSON {
-		l.text = append(append(append(l.text, `,"`...), name...), `":`...)
+		if l.text[len(l.text)-1] != '{' {
+			l.text = append(l.text, ',')
+		}
+		l.text = append(append(append(l.text, '"'), name...), `":`...)
 		return l
 	}
 	l.text = append(append(append(l.text, ' '), name...), '=')
@@ -169,8 +176,8 @@ func (l line) tries(name string, tries []l4.Try) line {
 }
 
 func (l line) tryJSON(t *l4.Try) line {
-	l.text = appendJSON(append(l.text, `{"backend":`...), t.Backend)
-	l = l.address("address", t.Address).string("result", t.Result.String()).seconds("took", t.Took)
+	l.text = append(l.text, '{')
+	l = l.string("backend", t.Backend).address("address", t.Address).string("result", t.Result.String()).seconds("took", t.Took).string("fault", t.Fault)
 	l.text = append(l.text, '}')
 	return l
 }
@@ -178,7 +185,11 @@ func (l line) tryJSON(t *l4.Try) line {
 func appendTryText(b []byte, t *l4.Try) []byte {
 	b = append(appendString(b, Text, t.Backend), '/')
 	b = append(append(b, t.Result.String()...), '/')
-	return appendSeconds(b, max(t.Took, 0))
+	b = appendSeconds(b, max(t.Took, 0))
+	if t.Fault == "" {
+		return b
+	}
+	return appendString(append(b, '/'), Text, t.Fault)
 }
 
 // appendTime appends t in UTC as 2006-01-02T15:04:05.000000Z; by hand, at a third of AppendFormat's price.

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net/netip"
 	"os"
@@ -35,6 +36,27 @@ func served() *l4.Record {
 	}
 }
 
+// secured is a session that was TLS on both sides, after a backend whose certificate was not good.
+func secured() *l4.Record {
+	return &l4.Record{
+		ID: 9, Listener: ":443", Client: tcp("192.0.2.1:40000"), Route: "*.example.com", ServerName: "www.example.com",
+		Backend: "a:1", Address: tcp("10.0.0.1:1"), Start: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), FirstByte: -1, Cause: l4.ClientTruncated,
+		Tries: []l4.Try{
+			{Backend: "b:1", Address: tcp("10.0.0.2:1"), Result: pool.TLSFailed, Took: time.Millisecond, Fault: "tls: bad certificate"},
+			{Backend: "a:1", Address: tcp("10.0.0.1:1"), Result: pool.Served, Took: time.Millisecond},
+		},
+		ClientTLS: l4.TLSInfo{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Protocol: "h2", Subject: "ann", Resumed: true,
+			ECH: true, Took: 2 * time.Millisecond, Fault: "no close_notify"},
+		BackendTLS: l4.TLSInfo{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, Took: 3 * time.Millisecond},
+	}
+}
+
+// insecure is a session whose handshake failed.
+func insecure() *l4.Record {
+	return &l4.Record{ID: 10, Listener: ":443", Start: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), Connect: -1, Cause: l4.HandshakeFailed,
+		ClientTLS: l4.TLSInfo{Fault: "tls: no"}}
+}
+
 // shed is a session that never had a backend.
 func shed() *l4.Record {
 	return &l4.Record{
@@ -52,13 +74,13 @@ func TestLines(t *testing.T) {
 		want   string
 	}{
 		{"served", JSON, served(), `{"time":"2026-03-04T04:06:07.089012Z","session":7,"cause":"client-closed","listener":":8080",` +
-			`"client":"192.0.2.1:40000","via":"192.0.2.8:33000","local":"192.0.2.9:8080","backend":"localhost:8001","address":"127.0.0.1:8001",` +
-			`"tries":[{"backend":"localhost:8000","address":"[::1]:8000","result":"refused","took":0.000090},` +
-			`{"backend":"localhost:8001","address":"127.0.0.1:8001","result":"connected","took":0.001100}],` +
+			`"client":"192.0.2.1:40000","via":"192.0.2.8:33000","local":"192.0.2.9:8080","route":null,"server_name":null,"backend":"localhost:8001","address":"127.0.0.1:8001",` +
+			`"tries":[{"backend":"localhost:8000","address":"[::1]:8000","result":"refused","took":0.000090,"fault":null},` +
+			`{"backend":"localhost:8001","address":"127.0.0.1:8001","result":"connected","took":0.001100,"fault":null}],` +
 			`"queue":0.000000,"connect":0.001234,"first_byte":0.056000,"total":61.000005,` +
 			`"from_client":64,"to_backend":64,"from_backend":512,"to_client":500,` +
 			`"client_rtt":0.025000,"client_retransmits":3,"client_unacked":12,` +
-			`"backend_rtt":0.000040,"backend_retransmits":0,"backend_unacked":0,"unique_id":"ab12"}`},
+			`"backend_rtt":0.000040,"backend_retransmits":0,"backend_unacked":0,"client_tls":null,"backend_tls":null,"unique_id":"ab12"}`},
 		{"served", Text, served(), `time=2026-03-04T04:06:07.089012Z session=7 cause=client-closed listener=:8080 ` +
 			`client=192.0.2.1:40000 via=192.0.2.8:33000 local=192.0.2.9:8080 backend=localhost:8001 address=127.0.0.1:8001 ` +
 			`tries=localhost:8000/refused/0.000090,localhost:8001/connected/0.001100 ` +
@@ -67,15 +89,35 @@ func TestLines(t *testing.T) {
 			`client_rtt=0.025000 client_retransmits=3 client_unacked=12 ` +
 			`backend_rtt=0.000040 backend_retransmits=0 backend_unacked=0 unique_id=ab12`},
 		{"shed", JSON, shed(), `{"time":"0999-12-31T23:59:59.999999Z","session":8,"cause":"queue-timeout",` +
-			`"listener":"unix:/run/a b.sock","client":"unix:@","via":null,"local":null,"backend":null,"address":null,"tries":null,` +
+			`"listener":"unix:/run/a b.sock","client":"unix:@","via":null,"local":null,"route":null,"server_name":null,"backend":null,"address":null,"tries":null,` +
 			`"queue":5.000000,"connect":null,"first_byte":null,"total":5.000000,` +
 			`"from_client":1,"to_backend":0,"from_backend":0,"to_client":0,` +
 			`"client_rtt":null,"client_retransmits":0,"client_unacked":0,` +
-			`"backend_rtt":null,"backend_retransmits":0,"backend_unacked":0,"unique_id":null}`},
+			`"backend_rtt":null,"backend_retransmits":0,"backend_unacked":0,"client_tls":null,"backend_tls":null,"unique_id":null}`},
 		{"shed", Text, shed(), `time=0999-12-31T23:59:59.999999Z session=8 cause=queue-timeout listener="unix:/run/a b.sock" ` +
 			`client=unix:@ queue=5.000000 total=5.000000 ` +
 			`from_client=1 to_backend=0 from_backend=0 to_client=0 client_retransmits=0 client_unacked=0 ` +
 			`backend_retransmits=0 backend_unacked=0`},
+		{"secured", JSON, secured(), `{"time":"2026-03-04T05:06:07.000000Z","session":9,"cause":"client-truncated","listener":":443",` +
+			`"client":"192.0.2.1:40000","via":null,"local":null,"route":"*.example.com","server_name":"www.example.com","backend":"a:1","address":"10.0.0.1:1",` +
+			`"tries":[{"backend":"b:1","address":"10.0.0.2:1","result":"tls-failed","took":0.001000,"fault":"tls: bad certificate"},` +
+			`{"backend":"a:1","address":"10.0.0.1:1","result":"connected","took":0.001000,"fault":null}],` +
+			`"queue":0.000000,"connect":0.000000,"first_byte":null,"total":0.000000,"from_client":0,"to_backend":0,"from_backend":0,"to_client":0,` +
+			`"client_rtt":null,"client_retransmits":0,"client_unacked":0,"backend_rtt":null,"backend_retransmits":0,"backend_unacked":0,` +
+			`"client_tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","alpn":"h2","resumed":true,"ech":true,"subject":"ann","handshake":0.002000,"fault":"no close_notify"},` +
+			`"backend_tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA","alpn":null,"resumed":false,"ech":false,"subject":null,"handshake":0.003000,"fault":null},` +
+			`"unique_id":null}`},
+		{"secured", Text, secured(), `time=2026-03-04T05:06:07.000000Z session=9 cause=client-truncated listener=:443 client=192.0.2.1:40000 ` +
+			`route=*.example.com server_name=www.example.com backend=a:1 address=10.0.0.1:1 ` +
+			`tries=b:1/tls-failed/0.001000/"tls: bad certificate",a:1/connected/0.001000 ` +
+			`queue=0.000000 connect=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
+			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0 ` +
+			`client_tls_version=1.3 client_tls_cipher=TLS_AES_128_GCM_SHA256 client_tls_alpn=h2 client_tls_resumed=true client_tls_ech=true ` +
+			`client_tls_subject=ann client_tls_handshake=0.002000 client_tls_fault="no close_notify" ` +
+			`backend_tls_version=1.2 backend_tls_cipher=TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA backend_tls_handshake=0.003000`},
+		{"insecure", Text, insecure(), `time=2026-03-04T05:06:07.000000Z session=10 cause=handshake-failed listener=:443 ` +
+			`queue=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
+			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0 client_tls_fault="tls: no"`},
 	} {
 		if got := string(appendRecord(nil, c.format, c.record)); got != c.want+"\n" {
 			t.Errorf("%s as %s: got\n%swant\n%s", c.name, c.format, got, c.want)
@@ -96,8 +138,10 @@ func TestLostLine(t *testing.T) {
 }
 
 func TestEveryLineHasTheSameKeysInJSON(t *testing.T) {
-	if got, want := keysOf(t, shed()), keysOf(t, served()); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	for _, r := range []*l4.Record{shed(), secured()} {
+		if got, want := keysOf(t, r), keysOf(t, served()); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
 	}
 }
 
@@ -163,18 +207,20 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, listener, backend string, took int64) {
 		r := served()
 		r.Listener, r.Backend, r.Tries[0].Backend, r.Total = listener, backend, backend, time.Duration(took)
+		r.ClientTLS.Subject = listener
 		r.Client = pool.UNIXAddress(listener)
 		text := appendRecord(nil, JSON, r)
 		var got struct {
 			Listener, Backend, Client string
 			Total                     *float64
 			Tries                     []struct{ Backend string }
+			ClientTLS                 struct{ Subject string } `json:"client_tls"`
 		}
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		if want := valid(listener); got.Listener != want {
-			t.Errorf("listener %q became %q", listener, got.Listener)
+		if want := valid(listener); got.Listener != want || got.ClientTLS.Subject != want {
+			t.Errorf("%q became %q and %q", listener, got.Listener, got.ClientTLS.Subject)
 		}
 		if want := valid(backend); got.Backend != want || got.Tries[0].Backend != want {
 			t.Errorf("backend %q became %q and %q", backend, got.Backend, got.Tries[0].Backend)

@@ -80,7 +80,7 @@ func (l *Log) Finished(r *l4.Record) {
 	if l.o.Format == Off || !l.o.LogEmpty && untouched(r) {
 		return
 	}
-	var scratch [1024]byte // of the stack; a longer line costs an allocation
+	var scratch [1536]byte // of the stack; a longer line costs an allocation
 	l.enter(appendRecord(scratch[:0], l.o.Format, r))
 }
 
