@@ -13,13 +13,39 @@ func (p *process) announce(e *env) {
 		fmt.Fprint(e.stderr, p.banner())
 		return
 	}
-	p.logger.Info("serving",
+	p.logger.Info("serving", append([]any{
 		"version", readBuild().version,
 		"listeners", p.addresses(),
 		"backends", p.backendNames(),
 		"policy", p.Policy.String(),
 		"max_conns", p.sessions,
-		"max_conns_from", p.reason())
+		"max_conns_from", p.reason()}, p.tlsFacts()...)...)
+}
+
+// tlsFacts tells of certificates and routes, where there are any.
+func (p *process) tlsFacts() (facts []any) {
+	if names := p.certifiedNames(); len(names) > 0 {
+		facts = append(facts, "certificates", names)
+	}
+	if len(p.Routes) > 0 {
+		facts = append(facts, "routes", p.routeKeys())
+	}
+	return facts
+}
+
+// certifiedNames returns the names that clients can be shown a certificate for, by certificate.
+func (p *process) certifiedNames() (all []string) {
+	for _, s := range p.tls.certificates() {
+		all = append(all, namesOf(s))
+	}
+	return all
+}
+
+func (p *process) routeKeys() (all []string) {
+	for _, r := range p.Routes {
+		all = append(all, r.keys())
+	}
+	return all
 }
 
 func (p *process) banner() string {
@@ -27,6 +53,12 @@ func (p *process) banner() string {
 	fmt.Fprintf(&b, "forebay %s\n", readBuild().version)
 	fmt.Fprintf(&b, "  listening  %s\n", strings.Join(p.addresses(), ", "))
 	fmt.Fprintf(&b, "  backends   %s (%s)\n", shorten(p.backendNames()), p.Policy)
+	if names := p.certifiedNames(); len(names) > 0 {
+		fmt.Fprintf(&b, "  TLS        ends here, for %s\n", shorten(names))
+	}
+	if len(p.Routes) > 0 {
+		fmt.Fprintf(&b, "  routes     %s\n", shorten(p.routeKeys()))
+	}
 	fmt.Fprintf(&b, "  sessions   at most %d, %s\n", p.sessions, p.reason())
 	fmt.Fprintf(&b, "  Ctrl-C     stops when sessions have ended, or after %v; twice: at once\n", p.DrainTimeout)
 	return b.String()
@@ -50,9 +82,9 @@ func boundName(name string, at pool.Address) string {
 }
 
 func (p *process) backendNames() []string {
-	all := make([]string, len(p.backends))
-	for i, b := range p.backends {
-		all[i] = b.Name
+	var all []string
+	for _, b := range p.backends() {
+		all = append(all, b.Name)
 	}
 	return all
 }
@@ -64,4 +96,11 @@ func shorten(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s … %s, %d in all", strings.Join(names[:2], ", "), names[len(names)-1], len(names))
+}
+
+// warn says what an operator may have written for a try-out, and should not leave so.
+func (p *process) warn() {
+	if p.BackendTLSInsecure {
+		p.logger.Warn("backends are not verified: whoever stands in between can read and change everything", "flag", "--backend-tls-insecure")
+	}
 }

@@ -25,6 +25,7 @@ func check(e *env, c *commandLine, _ []string) error {
 	if err := c.faults.err(); err != nil {
 		return err
 	}
+	p.noteCertificates(time.Now())
 	c.show(e, p)
 	if len(p.notes) > 0 {
 		fmt.Fprintf(e.stdout, "\n%s\n", strings.Join(p.notes, "\n"))
@@ -60,20 +61,6 @@ func (c *commandLine) show(e *env, p *plan) {
 	table.Flush()
 	fmt.Fprintf(e.stdout, "\n%s\n", p.describe())
 	fmt.Fprintf(e.stdout, "\n%s\n", c.paste())
-}
-
-// describe lists the backends as resolved and the sessions that fit.
-func (p *plan) describe() string {
-	var b strings.Builder
-	for _, backend := range p.backends {
-		fmt.Fprintf(&b, "backend %s is", backend.Name)
-		for _, at := range backend.Addrs {
-			b.WriteString(" " + at.String())
-		}
-		b.WriteByte('\n')
-	}
-	fmt.Fprintf(&b, "sessions: at most %d, %s", p.sessions, p.reason())
-	return b.String()
 }
 
 // reason says where the number of sessions comes from.

@@ -22,12 +22,12 @@ func TestCheckShowsWhatIsInForce(t *testing.T) {
 		t.Fatalf("got %q and status %d", stderr, status)
 	}
 	for _, want := range []string{
-		"listen              unix:@forebay check ",
-		"max-conns           5 ",
-		"tries               2                                              environment\n",
-		"idle-timeout        1h                                             default\n",
-		"backend             localhost:8000-8001,weight=3 db1.example:5432  argument\n",
-		"connect-budget      10s                                            default\n",
+		"listen                   unix:@forebay check ",
+		"max-conns                5 ",
+		"tries                    2                                              environment\n",
+		"idle-timeout             1h                                             default\n",
+		"backend                  localhost:8000-8001,weight=3 db1.example:5432  argument\n",
+		"connect-budget           10s                                            default\n",
 		"backend localhost:8001 is 127.0.0.1:8001 [::1]:8001\n",
 		"sessions: at most 5, as --max-conns says",
 		"forebay serve '--listen=unix:@forebay check' --tries=2 --max-conns=5 localhost:8000-8001,weight=3 db1.example:5432\n",

@@ -37,6 +37,7 @@ func commands() []command {
 		{serveName, "balance; forebay [flags] BACKEND ... means the same", true, serve},
 		{"check", "say all that is wrong, or show the effective settings; touches no traffic", true, check},
 		{"demo", "four sample backends and a balancer before them, nothing to install", true, demo},
+		{"ech-key", "make a key for Encrypted Client Hello, for the public NAME, in FILE", false, makeECHKey},
 		{"completion", "print a script for the shell: bash, zsh or fish", false, complete},
 		{"version", "what was built from what, and where it runs", false, version},
 		{"help", "this text", false, help},

@@ -94,8 +94,8 @@ func TestExamplesInHelp(t *testing.T) {
 			t.Errorf("%s: %v", words, c.faults.err())
 		}
 	}
-	if examples != 4 {
-		t.Errorf("got %d examples, want 4", examples)
+	if examples != 6 {
+		t.Errorf("got %d examples, want 6", examples)
 	}
 }
 
@@ -132,10 +132,12 @@ func FuzzCommandLine(f *testing.F) {
 	f.Add("--listen\n:80\na:1")
 	f.Add("check\n--max-lifetime=1h30m\n--lifetime-jitter\n12.5%\nunix:/a b\n-b\n[::1]:1-3,weight=2")
 	f.Add("--proxy-out=v2\n--proxy-tlv\nunique-id,crc32c\n--\na:1\n--log=text\n--source=::1")
+	f.Add("--route\n*.A.example.,alpn:h2=a:1,weight=3,unix:/b=c,backup,pass\n--route=*=[::1]:1-2,max-conns=4\n--route=x.example=refuse\n--alpn=h2,http/1.1")
+	f.Add("a:1\n--tls-cert=c\n--tls-client-ca=d\n--tls-client-allow=cn:a:b\n--tls-client-allow=email:a@b\n--tls-client-cert=verify-if-given\n--backend-tls\n--backend-sni=A.b.")
 	f.Add("demo\n--policy=source\n--hash-load-factor=1.5\n--hedge-after=15ms\n--=\n-\n---")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := read(nil, strings.Split(text, "\n")...)
-		if c.faults.err() != nil || c.asked != "" || len(c.config.Backends) == 0 {
+		if c.faults.err() != nil || c.asked != "" || len(c.config.Backends)+len(c.config.Routes) == 0 {
 			return
 		}
 		again := read(nil, c.words()...)

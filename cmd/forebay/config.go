@@ -6,6 +6,7 @@ import (
 	"forebay/l4"
 	"forebay/l4/handoff"
 	"forebay/pool"
+	"forebay/tls/profile"
 )
 
 // A config is everything that a command line can say.
@@ -36,8 +37,34 @@ type config struct {
 	ProxyIn      []prefix
 	ProxyTimeout duration
 	ProxyOut     proxyVersion
-	ProxyTLV     proxyTLV
+	ProxyTLV     []proxyTLV
 	ProxyPassTLV toggle
+
+	TLSCerts         []text
+	TLSKeys          []text // of those certificates whose files have none, in their order
+	TLSStrictSNI     toggle
+	TLSMinVersion    profile.Version
+	ALPN             []protocol
+	Handshakes       autoCount // auto: GOMAXPROCS
+	HandshakeTimeout duration
+	HelloTimeout     duration
+	TLSTicketKeys    text // "": the process's own keys
+	TLSClientCA      []text
+	TLSClientCert    clientCert
+	TLSClientAllow   []allowed
+	TLSClientCRL     text
+	TLSECHKeys       text
+
+	Routes []route
+
+	BackendTLS           toggle
+	BackendCA            []text // none: the system's
+	BackendSNI           hostName
+	BackendCert          text
+	BackendKey           text // "": in the file of the certificate
+	BackendALPN          []protocol
+	BackendTLSMinVersion profile.Version
+	BackendTLSInsecure   toggle
 
 	Log      logFormat
 	LogFile  text // "": standard output
@@ -63,6 +90,8 @@ func defaultConfig() *config {
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
 		ProxyTimeout:     duration(s.ProxyTimeout),
+		HandshakeTimeout: duration(s.HandshakeTimeout),
+		HelloTimeout:     duration(s.HelloTimeout),
 		DrainTimeout:     duration(30 * time.Second),
 	}
 }
@@ -85,9 +114,9 @@ func (c *config) poolOptions() pool.Options {
 	return o
 }
 
-// server returns a Server for p that does what c says; its MaxConns is the plan's to settle.
-func (c *config) server(p *pool.Pool) *l4.Server {
-	s := l4.DefaultServer(p)
+// server returns a Server that does what c says of every session; its routes and its MaxConns are the plan's to settle.
+func (c *config) server() *l4.Server {
+	s := l4.DefaultServer(nil)
 	s.Loops = int(c.Loops)
 	s.ConnectTimeout = time.Duration(c.ConnectTimeout)
 	s.ConnectBudget = time.Duration(c.ConnectBudget)
@@ -104,13 +133,13 @@ func (c *config) server(p *pool.Pool) *l4.Server {
 	s.UserTimeout = time.Duration(c.UserTimeout)
 	s.KeepAlive = time.Duration(c.KeepAlive)
 	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
-	s.ProxyTLV = l4.ProxyTLV(c.ProxyTLV)
-	if c.ProxyPassTLV {
-		s.ProxyTLV |= l4.ProxyReceived
-	}
+	s.ProxyTLV, s.ProxyExtra = c.proxyTLVs()
 	for _, p := range c.ProxyIn {
 		s.ProxyIn = append(s.ProxyIn, p.Prefix)
 	}
 	s.ProxyTimeout = time.Duration(c.ProxyTimeout)
+	s.Handshakes = int(c.Handshakes)
+	s.HandshakeTimeout = time.Duration(c.HandshakeTimeout)
+	s.HelloTimeout = time.Duration(c.HelloTimeout)
 	return s
 }

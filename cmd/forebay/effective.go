@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"forebay/l4"
 	"forebay/l4/accesslog"
@@ -42,7 +43,7 @@ func (p *plan) reads(name string) bool {
 	case "log-file", "log-empty":
 		return p.Log != logFormat{accesslog.Off, true}
 	}
-	return true
+	return !slices.ContainsFunc(p.tlsDependences(), func(d dependence) bool { return !d.reads(name) })
 }
 
 // settled is what this machine or another setting makes of one that was left open; "" where it was not.
@@ -54,6 +55,8 @@ func (p *plan) settled(e *env, name string) string {
 		return fmt.Sprintf("auto: %d", p.somaxconn)
 	case name == "loops" && p.Loops == 0:
 		return fmt.Sprintf("auto: up to %d", runtime.GOMAXPROCS(0))
+	case name == "handshakes" && p.Handshakes == 0:
+		return fmt.Sprintf("auto: %d", runtime.GOMAXPROCS(0))
 	case name == "log" && !bool(p.Log.chosen):
 		return "auto: " + p.logFormat(e).String()
 	case name == "connect-budget" && p.ConnectBudget == 0:

@@ -20,10 +20,17 @@ BACKEND is HOST:PORT, HOST:FIRST-LAST or unix:PATH, with options after commas:
 10.0.0.7:5432,weight=3,max-conns=100,backup. A :PORT before the first BACKEND
 is where to listen.
 
+ROUTE is NAME[,NAME...]=BACKEND[,BACKEND...], or =refuse. NAME is what a client
+asks for in its TLS: db.example.com, *.example.com, alpn:h2, or * for all the
+rest, as BACKEND arguments are. Those TLS ends here with --tls-cert; that of
+names passes as it is; a last word, terminate or pass, says otherwise.
+
 Examples:
   forebay 127.0.0.1:8000-8003               four servers behind port 8080
   forebay :5432 db1:5432 db2:5432,backup    db2 serves when db1 is down
   forebay :25 10.0.0.1:25 --proxy-out v2    the backend learns who the client is
+  forebay :443 127.0.0.1:8000 --tls-cert site.pem --tls-key site.key
+  forebay :443 --route db.example.com=db1:5432 --route www.example.com=web1:443
   forebay check --policy source 10.0.0.1:80 10.0.0.2:80    is that right?
 `
 

@@ -13,8 +13,6 @@ import (
 
 	"forebay/l4"
 	"forebay/l4/handoff"
-	"forebay/pool"
-	"forebay/pool/discover"
 )
 
 // somaxconnPath is where the kernel says how long a backlog may be (listen(2)).
@@ -24,8 +22,8 @@ const somaxconnPath = "/proc/sys/net/core/somaxconn"
 type plan struct {
 	*config
 	listen    []handoff.Spec // one for each socket
-	backends  []pool.Config
-	pool      *pool.Pool
+	routes    []plannedRoute // the default one first
+	tls       tlsPlan
 	limit     uint64   // of file descriptors
 	sessions  int      // at once
 	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
@@ -41,12 +39,13 @@ func (p *plan) note(format string, args ...any) {
 func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	p := &plan{config: c.config}
 	c.planListen(ctx, r, p)
-	c.planBackends(ctx, r, p)
+	c.planRoutes(ctx, r, p)
 	c.planHedge(p)
 	c.planSources()
 	c.planSessions(p)
 	c.planBacklog(p)
 	c.planLogFile()
+	c.planTLS(p)
 	c.refuseCircles(p)
 	return p
 }
@@ -59,29 +58,6 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 		}
 		p.listen = append(p.listen, resolved...)
 	}
-}
-
-func (c *commandLine) planBackends(ctx context.Context, r resolver, p *plan) {
-	var err error
-	if p.backends, err = discover.Static(ctx, r, c.config.Backends); err != nil {
-		c.faults.add("", err)
-		return
-	}
-	if p.pool, err = pool.New(c.config.poolOptions(), p.backends); err != nil {
-		c.faults.add("", err)
-	}
-}
-
-// planHedge refuses to hedge over a backend that is alone. One that a name stands for may have company the next time.
-func (c *commandLine) planHedge(p *plan) {
-	if len(p.backends) != 1 || c.config.HedgeAfter == 0 {
-		return
-	}
-	if host := c.config.Backends[0].Host; host != "" && net.ParseIP(host) == nil {
-		p.note("hedge-after needs a second backend, and %s is the only one now", p.backends[0].Name)
-		return
-	}
-	c.refuse("hedge-after", "there is no second backend to try; name another, or leave it out")
 }
 
 // planSources finds addresses that this machine does not have by binding to each.
@@ -155,7 +131,7 @@ func (c *commandLine) refuseUnwritable(path string) {
 
 // refuseCircles finds backends that are this process's own listeners: a session there would open another, without end.
 func (c *commandLine) refuseCircles(p *plan) {
-	for _, b := range p.backends {
+	for _, b := range p.backends() {
 		for _, at := range b.Addrs {
 			for _, l := range p.listen {
 				if l.Accepts(at) {

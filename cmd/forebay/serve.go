@@ -49,6 +49,7 @@ type process struct {
 	log       *accesslog.Log
 	listeners []*l4.Listener
 	server    *l4.Server
+	watcher   watcher
 }
 
 // open opens the log file and every listener, or nothing. The error holds every fault.
@@ -72,8 +73,7 @@ func (p *process) open(e *env) error {
 		return err
 	}
 	p.log = accesslog.New(out, p.logOptions(e))
-	p.server = p.config.server(p.pool)
-	p.server.MaxConns = p.sessions
+	p.server = p.newServer()
 	p.server.Logger = p.logger
 	p.server.Finished = p.log.Finished
 	return nil
@@ -117,6 +117,9 @@ func (p *process) run(e *env, ready func(*process)) error {
 		return err
 	}
 	p.announce(e)
+	p.warn()
+	p.watch()
+	defer p.unwatch()
 	if ready != nil {
 		ready(p)
 	}

@@ -37,9 +37,15 @@ type running struct {
 // start runs a command line, less the backend, and waits until it serves.
 func start(t testing.TB, args ...string) *running {
 	t.Helper()
+	return startBefore(t, l4test.Echo(t).Addr(), args...)
+}
+
+// startBefore is start with a backend of the test's own.
+func startBefore(t testing.TB, backend string, args ...string) *running {
+	t.Helper()
 	r := &running{t: t, messages: make(chan map[string]any, 64), stdout: &bytes.Buffer{}, status: make(chan int, 1)}
 	stderr, lines := io.Pipe()
-	e := testEnv(r.stdout, nil, append(args, l4test.Echo(t).Addr())...)
+	e := testEnv(r.stdout, nil, append(args, backend)...)
 	e.stderr = lines
 	e.notify = func(c chan<- os.Signal, _ ...os.Signal) { r.signals = c }
 	go func() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -41,12 +42,20 @@ const (
 	groupConnecting = "Connecting"
 	groupLimits     = "Limits"
 	groupProxying   = "PROXY protocol"
+	groupTLS        = "TLS with clients"
+	groupRoutes     = "Routes"
+	groupBackendTLS = "TLS with backends"
 	groupLogging    = "Logging"
 	groupProcess    = "Process"
 )
 
 // settingsOf lists everything that can be said about c, in the order of --help.
 func settingsOf(c *config) []*setting {
+	return slices.Concat(trafficSettings(c), tlsSettings(c), processSettings(c))
+}
+
+// trafficSettings lists what can be said about connections.
+func trafficSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupListening, name: "listen", short: "l", arg: "ADDR", value: many(&c.Listen),
 			meaning: "where to accept: :PORT, HOST:PORT or unix:PATH; repeatable"},
@@ -96,11 +105,16 @@ func settingsOf(c *config) []*setting {
 			meaning: "how long that header may take to arrive"},
 		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),
 			meaning: "tell backends who the client is, by a header: v1, v2 or off"},
-		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: one(&c.ProxyTLV), shown: "none",
-			meaning: "fields to add to a v2 header: crc32c,unique-id"},
+		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV), shown: "none",
+			meaning: "fields to add to a v2 header: alpn, authority, crc32c, unique-id, ssl, client-cert and netns, with commas between; or one of your own, 0xE0=TEXT; repeatable"},
 		{group: groupProxying, name: "proxy-pass-tlv", value: one(&c.ProxyPassTLV),
 			meaning: "pass on the fields of the header that came in"},
+	}
+}
 
+// processSettings lists what can be said about logs and the process.
+func processSettings(c *config) []*setting {
+	return []*setting{
 		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log),
 			meaning: "access log as text or json, or off; auto: text on a terminal, else json"},
 		{group: groupLogging, name: "log-file", arg: "PATH", value: one(&c.LogFile), shown: "standard output",

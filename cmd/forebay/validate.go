@@ -30,6 +30,8 @@ func (c *commandLine) validate() {
 	c.validateConnecting()
 	c.validateLimits()
 	c.validateProxy()
+	c.validateTLS()
+	c.validateRoutes()
 	c.validateLog()
 }
 
@@ -40,11 +42,14 @@ func (c *commandLine) refuse(name, format string, args ...any) {
 	}
 }
 
+// blame adds err, or each of its parts, as a fault of the setting called name; nil is none.
+func (c *commandLine) blame(name string, err error) { c.faults.add(c.named(name).called(), err) }
+
 // given reports whether the operator said something about the setting called name.
 func (c *commandLine) given(name string) bool { return c.named(name).given() }
 
 func (c *commandLine) validateBackends() {
-	if len(c.config.Backends) == 0 && !c.named("backend").rejected {
+	if len(c.config.Backends)+len(c.config.Routes) == 0 && !c.named("backend").rejected && !c.named("route").rejected {
 		c.faults.addf("", "no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help lists all")
 	}
 	if c.given("hash-load-factor") && c.config.Policy != pool.Source && !c.named("policy").rejected {
@@ -133,9 +138,7 @@ func (c *commandLine) validateProxy() {
 		}
 		seen[p] = true
 	}
-	if cfg.ProxyTLV != 0 && l4.ProxyVersion(cfg.ProxyOut) != l4.ProxyV2 {
-		c.refuse("proxy-tlv", "only a version 2 header has such fields; add --proxy-out v2")
-	}
+	c.validateProxyTLV()
 }
 
 func (c *commandLine) validateLog() {

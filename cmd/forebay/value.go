@@ -282,33 +282,3 @@ func (p proxyVersion) String() string {
 	}
 	return "unknown"
 }
-
-// A proxyTLV is an l4.ProxyTLV written as names with commas between them.
-type proxyTLV l4.ProxyTLV
-
-func (p *proxyTLV) UnmarshalText(text []byte) error {
-	var all proxyTLV
-	for name := range strings.SplitSeq(string(text), ",") {
-		switch name {
-		case "crc32c":
-			all |= proxyTLV(l4.ProxyCRC32C)
-		case "unique-id":
-			all |= proxyTLV(l4.ProxyUniqueID)
-		default:
-			return fmt.Errorf("%q is no field of a version 2 header that can be asked for; there are crc32c and unique-id", name)
-		}
-	}
-	*p = all
-	return nil
-}
-
-func (p proxyTLV) String() string {
-	var names []string
-	if l4.ProxyTLV(p)&l4.ProxyCRC32C != 0 {
-		names = append(names, "crc32c")
-	}
-	if l4.ProxyTLV(p)&l4.ProxyUniqueID != 0 {
-		names = append(names, "unique-id")
-	}
-	return strings.Join(names, ",")
-}

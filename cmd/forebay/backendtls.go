@@ -1,0 +1,130 @@
+package main
+
+import (
+	"crypto/tls"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"forebay/pool"
+	"forebay/tls/certs"
+	"forebay/tls/profile"
+)
+
+// A backendTLS makes the Config for each backend, and keeps it: the sessions to be resumed hang on it.
+type backendTLS struct {
+	profile profile.Backend
+
+	mu   sync.RWMutex
+	made map[offer]*tls.Config
+}
+
+// An offer is a backend and the protocol that it is offered, "" for none or for those that are always offered.
+type offer struct{ backend, protocol string }
+
+// mostMade bounds what backends that have gone leave behind. At the bound all are made anew.
+const mostMade = 4096
+
+// config returns the Config for b. protocol is what ALPN agreed on with the client. It may be called by several goroutines.
+func (t *backendTLS) config(b *pool.Backend, protocol string) *tls.Config {
+	o := offer{b.Name(), protocol}
+	if len(t.profile.Protocols) > 0 {
+		o.protocol = ""
+	}
+	t.mu.RLock()
+	c := t.made[o]
+	t.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	return t.make(o)
+}
+
+func (t *backendTLS) make(o offer) *tls.Config {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c := t.made[o]; c != nil {
+		return c // another goroutine was quicker
+	}
+	if len(t.made) >= mostMade {
+		clear(t.made)
+	}
+	c, err := t.of(o)
+	if err != nil {
+		panic(err) // every backend has been looked at before the first session
+	}
+	t.made[o] = c
+	return c
+}
+
+// of makes the Config for an offer.
+func (t *backendTLS) of(o offer) (*tls.Config, error) {
+	p := t.profile
+	if o.protocol != "" {
+		p.Protocols = []profile.Protocol{profile.Protocol(o.protocol)}
+	}
+	return p.Config(hostOf(o.backend))
+}
+
+// hostOf returns the host in the name of a backend, by which its certificate is verified: that of "db.example:5432(10.0.0.7)" is
+// "db.example". A path has none.
+func hostOf(backend string) string {
+	if strings.HasPrefix(backend, "unix:") {
+		return ""
+	}
+	place, _, _ := strings.Cut(backend, "(")
+	host, _, err := net.SplitHostPort(place)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// planBackendTLS settles how TLS is spoken to backends.
+func (c *commandLine) planBackendTLS(p *plan) {
+	cfg, t := c.config, &p.tls
+	t.backends = &backendTLS{made: make(map[offer]*tls.Config), profile: profile.Backend{
+		MinVersion: cfg.BackendTLSMinVersion,
+		ServerName: string(cfg.BackendSNI),
+		Protocols:  protocols(cfg.BackendALPN),
+		Unverified: bool(cfg.BackendTLSInsecure),
+	}}
+	if len(cfg.BackendCA) > 0 {
+		authorities, err := profile.Certificates(texts(cfg.BackendCA)...)
+		c.blame("backend-ca", err)
+		t.backends.profile.Roots = profile.Pool(authorities)
+	}
+	if cfg.BackendCert != "" {
+		c.planShown(t)
+	}
+	if cfg.BackendTLSInsecure {
+		p.note("backend-tls-insecure: whoever stands between here and a backend can read and change everything")
+	}
+	c.refuseNameless(p)
+}
+
+// planShown reads the certificate for backends that ask for one.
+func (c *commandLine) planShown(t *tlsPlan) {
+	pair := certs.Pair{Certificate: string(c.config.BackendCert), Key: string(c.config.BackendKey)}
+	var err error
+	t.shown, err = certs.Load([]certs.Pair{pair}, certs.Options{Report: t.tell}, time.Now())
+	c.blame("backend-cert", err)
+	if err == nil {
+		t.backends.profile.Certificate = t.shown.ClientCertificate
+	}
+}
+
+// refuseNameless refuses backends that have nothing to be verified by.
+func (c *commandLine) refuseNameless(p *plan) {
+	if c.config.BackendSNI != "" || bool(c.config.BackendTLSInsecure) || c.named("backend-sni").rejected {
+		return
+	}
+	for _, r := range p.routes {
+		for _, b := range r.backends {
+			if hostOf(b.Name) == "" && c.config.speaksTLS(r.route) {
+				c.refuse("backend-tls", "backend %s is a path, and has no name to verify its certificate by; write it as --backend-sni NAME", b.Name)
+			}
+		}
+	}
+}

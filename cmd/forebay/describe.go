@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"forebay/tls/certs"
+)
+
+// describe lists the certificates as read, the routes, the backends as resolved, and the sessions that fit.
+func (p *plan) describe() string {
+	var b strings.Builder
+	p.describeCertificates(&b)
+	p.describeRoutes(&b)
+	for _, backend := range p.backends() {
+		fmt.Fprintf(&b, "backend %s is", backend.Name)
+		for _, at := range backend.Addrs {
+			b.WriteString(" " + at.String())
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "sessions: at most %d, %s", p.sessions, p.reason())
+	return b.String()
+}
+
+func (p *plan) describeCertificates(b *strings.Builder) {
+	for _, s := range p.tls.certificates() {
+		fmt.Fprintf(b, "certificate %s is for %s", s.Pair, namesOf(s))
+		if s.Default {
+			b.WriteString(" and all others")
+		}
+		fmt.Fprintf(b, ", %s, valid until %s\n", s.Kind, day(s.NotAfter))
+	}
+	if shown := p.tls.shown; shown != nil {
+		s := shown.Snapshot()[0]
+		fmt.Fprintf(b, "certificate %s for backends is that of %s, %s, valid until %s\n", s.Pair, namesOf(s), s.Kind, day(s.NotAfter))
+	}
+}
+
+// certificates returns what clients are shown.
+func (t *tlsPlan) certificates() []certs.Snapshot {
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Snapshot()
+}
+
+// namesOf lists the names that a certificate is for.
+func namesOf(s certs.Snapshot) string {
+	if len(s.Names) == 0 {
+		return "no name"
+	}
+	return strings.Join(s.Names, ", ")
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+// describeRoutes says where whose sessions go, unless all go the same way.
+func (p *plan) describeRoutes(b *strings.Builder) {
+	if len(p.Routes) == 0 {
+		return
+	}
+	for _, r := range append(p.routes[1:len(p.routes):len(p.routes)], p.routes[0]) {
+		fmt.Fprintf(b, "route %s %s\n", r.keys(), p.fate(r))
+	}
+}
+
+// fate says what becomes of the sessions of r.
+func (p *plan) fate(r plannedRoute) string {
+	if r.refuses() {
+		return "is refused"
+	}
+	var to []string
+	for _, b := range r.backends {
+		to = append(to, b.Name)
+	}
+	does := "passes"
+	if p.terminates(r.route) {
+		does = "ends TLS and goes"
+	}
+	if p.speaksTLS(r.route) {
+		does += ", in TLS of Forebay's own,"
+	}
+	return does + " to " + strings.Join(to, ", ")
+}
+
+// noteCertificates notes each certificate that will soon be of no use, and each name that there should be one for.
+func (p *plan) noteCertificates(now time.Time) {
+	for _, s := range p.tls.certificates() {
+		if s.NotAfter.Sub(now) < certs.Notice {
+			p.note("certificate %s expires on %s", s.Pair, day(s.NotAfter))
+		}
+	}
+	for _, r := range p.namedRoutes() {
+		for _, name := range r.names {
+			if p.terminates(r) && !p.tls.store.Has(string(name)) {
+				p.note("route %s ends TLS, and there is no certificate for it: clients that look will not like what they get", name)
+			}
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"net"
+	"slices"
+
+	"forebay/pool"
+	"forebay/pool/discover"
+)
+
+// A plannedRoute is a route whose backends are found.
+type plannedRoute struct {
+	route
+	backends []pool.Config
+	pool     *pool.Pool // nil: it refuses
+}
+
+// planRoutes finds the backends of every route, the default one first.
+func (c *commandLine) planRoutes(ctx context.Context, r resolver, p *plan) {
+	for _, route := range c.config.routes() {
+		planned := plannedRoute{route: route}
+		if err := planned.find(ctx, r, c.config.poolOptions()); err != nil {
+			c.blameRoute(route, err)
+		}
+		p.routes = append(p.routes, planned)
+	}
+}
+
+// find resolves the backends of r and makes a pool of them.
+func (r *plannedRoute) find(ctx context.Context, names resolver, o pool.Options) (err error) {
+	if r.refuses() {
+		return nil
+	}
+	if r.backends, err = discover.Static(ctx, names, r.route.backends); err != nil {
+		return err
+	}
+	r.pool, err = pool.New(o, r.backends)
+	return err
+}
+
+// blameRoute adds what is wrong with the backends of r. Those that are arguments name themselves.
+func (c *commandLine) blameRoute(r route, err error) {
+	if r.isDefault() && len(c.config.Backends) > 0 {
+		c.faults.add("", err)
+		return
+	}
+	c.blame("route", err)
+}
+
+// backends returns those of all routes.
+func (p *plan) backends() []pool.Config {
+	var all []pool.Config
+	for _, r := range p.routes {
+		all = append(all, r.backends...)
+	}
+	return all
+}
+
+// planHedge refuses to hedge over backends that are alone. One that a name stands for may have company the next time.
+func (c *commandLine) planHedge(p *plan) {
+	several := func(r plannedRoute) bool { return len(r.backends) > 1 }
+	all := p.backends()
+	if len(all) == 0 || c.config.HedgeAfter == 0 || slices.ContainsFunc(p.routes, several) {
+		return
+	}
+	named := func(r plannedRoute) bool {
+		return len(r.backends) == 1 && r.route.backends[0].Host != "" && net.ParseIP(r.route.backends[0].Host) == nil
+	}
+	if i := slices.IndexFunc(p.routes, named); i >= 0 {
+		p.note("hedge-after needs a second backend, and %s is the only one now", p.routes[i].backends[0].Name)
+		return
+	}
+	c.refuse("hedge-after", "there is no second backend to try; name another, or leave it out")
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"os"
+	"slices"
+	"time"
+
+	"forebay/l4"
+	"forebay/tls/certs"
+	"forebay/tls/profile"
+	"forebay/tls/sni"
+)
+
+// A tlsPlan is what a config says about TLS, its files read. What is not asked for is nil.
+type tlsPlan struct {
+	clients  *tls.Config
+	store    *certs.Store // what clients are shown
+	tickets  *profile.Tickets
+	revoked  *profile.CRL
+	ech      *profile.ECH
+	backends *backendTLS
+	shown    *certs.Store // what backends are shown
+
+	report func(certs.Event) // set before anything is watched
+}
+
+// planTLS reads every file that TLS needs, and adds what is wrong with each.
+func (c *commandLine) planTLS(p *plan) {
+	if len(c.config.TLSCerts) > 0 {
+		c.planClients(p)
+	}
+	if c.config.BackendTLS {
+		c.planBackendTLS(p)
+	}
+}
+
+// planClients settles how TLS is spoken with clients.
+func (c *commandLine) planClients(p *plan) {
+	cfg, t := c.config, &p.tls
+	var err error
+	t.store, err = certs.Load(c.pairs(), certs.Options{Strict: bool(cfg.TLSStrictSNI), Report: t.tell}, time.Now())
+	c.blame("tls-cert", err)
+	if cfg.TLSTicketKeys != "" {
+		t.tickets, err = profile.LoadTickets(string(cfg.TLSTicketKeys))
+		c.blame("tls-ticket-keys", err)
+	}
+	c.planECH(t)
+	server := profile.Server{
+		MinVersion: cfg.TLSMinVersion,
+		Protocols:  protocols(cfg.ALPN),
+		Clients:    c.planClientCerts(t),
+		Tickets:    t.tickets,
+		ECH:        t.ech,
+	}
+	if c.faults.err() != nil {
+		return
+	}
+	if t.clients, err = server.Config(); err != nil {
+		c.blame("tls-cert", err)
+		return
+	}
+	t.store.Configure(t.clients)
+	if set, _ := cfg.proxyTLVs(); set&l4.ProxySSL != 0 {
+		t.clients.GetCertificate = l4.Witnessed(t.clients.GetCertificate)
+	}
+}
+
+// tell hands on what has become of a certificate.
+func (t *tlsPlan) tell(e certs.Event) { t.report(e) }
+
+// pairs puts the files of certificates and keys together, in their order. A file that holds both takes no key from those that are named.
+func (c *commandLine) pairs() (pairs []certs.Pair) {
+	keys := texts(c.config.TLSKeys)
+	alone := 0 // certificates without a key in the same file
+	for _, file := range texts(c.config.TLSCerts) {
+		pair := certs.Pair{Certificate: file}
+		if !holdsKey(file) {
+			if alone < len(keys) {
+				pair.Key = keys[alone]
+			}
+			alone++
+		}
+		pairs = append(pairs, pair)
+	}
+	if len(keys) > alone {
+		c.refuse("tls-key", "%d keys are named, and %d of %d certificates need one; the others have theirs in the same file", len(keys), alone, len(pairs))
+	}
+	return pairs
+}
+
+// holdsKey reports whether there is a private key in a PEM file. One that can't be read is taken for a certificate alone.
+func holdsKey(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && bytes.Contains(text, []byte("PRIVATE KEY-----"))
+}
+
+// planClientCerts settles which clients are let in by their certificates; nil: all.
+func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
+	cfg := c.config
+	if len(cfg.TLSClientCA) == 0 {
+		return nil
+	}
+	authorities, err := profile.Certificates(texts(cfg.TLSClientCA)...)
+	c.blame("tls-client-ca", err)
+	clients := &profile.Clients{Authorities: authorities, Optional: cfg.TLSClientCert == certIfGiven}
+	for _, a := range cfg.TLSClientAllow {
+		a.enter(&clients.Allow) // which was possible when it was read
+	}
+	if cfg.TLSClientCRL == "" || err != nil {
+		return clients
+	}
+	t.revoked, err = profile.LoadCRL(string(cfg.TLSClientCRL), authorities)
+	c.blame("tls-client-crl", err)
+	clients.Revoked = t.revoked
+	return clients
+}
+
+// planECH reads the keys for Encrypted Client Hello, and refuses those with whose public name a client would not get here.
+func (c *commandLine) planECH(t *tlsPlan) {
+	if c.config.TLSECHKeys == "" {
+		return
+	}
+	var err error
+	if t.ech, err = profile.LoadECH(string(c.config.TLSECHKeys)); err != nil {
+		c.blame("tls-ech-keys", err)
+		return
+	}
+	for _, name := range t.uncertified() {
+		c.refuse("tls-ech-keys", "the public name of a key in %s is %s, and there is no certificate for it; add one with --tls-cert",
+			c.config.TLSECHKeys, name)
+	}
+	for _, name := range t.ech.PublicNames() {
+		if r := c.config.routeOf(name); !c.config.terminates(r) {
+			c.refuse("tls-ech-keys", "clients ask for %s in clear, and route %s does not end TLS; write terminate behind it", name, r.keys())
+		}
+	}
+}
+
+// uncertified returns the public names for which there is no certificate.
+func (t *tlsPlan) uncertified() []string {
+	if t.ech == nil || t.store == nil {
+		return nil
+	}
+	return slices.DeleteFunc(t.ech.PublicNames(), t.store.Has)
+}
+
+// routeOf returns where a client goes that asks for name.
+func (c *config) routeOf(name string) route {
+	var names sni.Names[route]
+	for _, r := range c.routes() {
+		for _, n := range r.names {
+			names.Add(n, r) // two for one name are refused elsewhere
+		}
+	}
+	r, _ := names.Lookup(name)
+	return r
+}
+
+// texts returns all as strings.
+func texts(all []text) []string {
+	list := make([]string, len(all))
+	for i, t := range all {
+		list[i] = string(t)
+	}
+	return list
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"forebay/l4"
+)
+
+// newServer returns a Server that does what the plan says.
+func (p *plan) newServer() *l4.Server {
+	s := p.config.server()
+	s.MaxConns = p.sessions
+	s.Route = p.route(p.routes[0])
+	if len(p.routes) == 1 {
+		return s
+	}
+	s.Route.Name = p.routes[0].keys()
+	s.Routes = &l4.Routes{Protocols: make(map[string]*l4.Route)}
+	for _, r := range p.routes[1:] {
+		p.enter(r, s.Routes)
+	}
+	return s
+}
+
+// enter makes r one of those that a ClientHello leads to.
+func (p *plan) enter(r plannedRoute, routes *l4.Routes) {
+	to := p.route(r)
+	to.Name = r.keys()
+	for _, protocol := range r.protocols {
+		routes.Protocols[string(protocol)] = &to
+	}
+	for _, name := range r.names {
+		routes.Names.Add(name, &to) // two for one name have been refused
+	}
+}
+
+// route returns r as a Server takes it, without a name.
+func (p *plan) route(r plannedRoute) l4.Route {
+	to := l4.Route{Pool: r.pool}
+	if p.terminates(r.route) {
+		to.TLS = p.tls.clients
+	}
+	if p.speaksTLS(r.route) {
+		to.BackendTLS = p.tls.backends.config
+	}
+	return to
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"forebay/tls/certs"
+	"forebay/tls/profile"
+)
+
+// furnished has certificates, keys and other files of each kind, good and bad ones.
+func furnished(t testing.TB) folder {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	other := f.authority("other")
+	f.pair("site", ca, year, "www.example.com", "example.com")
+	both := f.pair("wild", ca, year, "*.apps.example.com")
+	f.write("both.pem", both.private(t), both.certificate())
+	f.pair("soon", ca, week, "soon.example")
+	f.pair("old", ca, past, "old.example")
+	f.write("ca.crl", f.revocations(ca))
+	f.write("other.crl", f.revocations(other))
+	f.writeText("tickets", []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))
+	f.writeText("empty", nil)
+	for file, name := range map[string]string{"ech.pem": "www.example.com", "stray.pem": "public.example"} {
+		if _, stderr, status := invoke(nil, "ech-key", name, f.path(file)); status != exitDone {
+			t.Fatalf("%s: %s", file, stderr)
+		}
+	}
+	return f
+}
+
+func (f folder) revocations(by *identity) *pem.Block {
+	f.t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
+	der, err := x509.CreateRevocationList(rand.Reader, list, by.leaf, by.key)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return &pem.Block{Type: "X509 CRL", Bytes: der}
+}
+
+func TestCheckShowsCertificatesAndRoutes(t *testing.T) {
+	f := furnished(t)
+	stdout, stderr, status := invoke(nil, append([]string{"check"}, f.args("--tls-cert $D/site.pem --tls-cert $D/both.pem --tls-cert $D/soon.pem "+
+		"--tls-key $D/site.key --tls-key $D/soon.key --tls-client-ca $D/ca.pem --tls-client-crl $D/ca.crl --tls-ticket-keys $D/tickets "+
+		"--tls-ech-keys $D/ech.pem --alpn h2,http/1.1 --backend-tls --backend-ca $D/ca.pem --backend-cert $D/wild.pem --backend-key $D/wild.key "+
+		"--route a.apps.example.com,*.b.example=127.0.0.1:1,weight=2,127.0.0.1:2,terminate --route db.example.com,alpn:acme-tls/1=127.0.0.1:3 "+
+		"--route x.example=refuse 127.0.0.1:8000-8001")...)...)
+	if stderr != "" || status != exitDone {
+		t.Fatalf("got %q and status %d", stderr, status)
+	}
+	until := func(valid time.Duration) string { return time.Now().Add(valid).UTC().Format("2006-01-02") }
+	for _, want := range []string{
+		fmt.Sprintf("certificate %s/site.pem with key %[1]s/site.key is for example.com, www.example.com and all others, ECDSA P-256, valid until %s", f.dir, until(year)),
+		fmt.Sprintf("certificate %s/both.pem is for *.apps.example.com, ECDSA P-256, valid until", f.dir),
+		fmt.Sprintf("certificate %s/wild.pem with key %[1]s/wild.key for backends is that of *.apps.example.com, ECDSA P-256", f.dir),
+		"route a.apps.example.com,*.b.example ends TLS and goes, in TLS of Forebay's own, to 127.0.0.1:1, 127.0.0.1:2\n" +
+			"route db.example.com,alpn:acme-tls/1 passes to 127.0.0.1:3\nroute x.example is refused\n" +
+			"route * ends TLS and goes, in TLS of Forebay's own, to 127.0.0.1:8000, 127.0.0.1:8001\n",
+		"\nbackend 127.0.0.1:3 is 127.0.0.1:3\n",
+		fmt.Sprintf("\ncertificate %s/soon.pem with key %[1]s/soon.key expires on %s", f.dir, until(week)),
+		"\nroute *.b.example ends TLS, and there is no certificate for it",
+		"--route=a.apps.example.com,*.b.example=127.0.0.1:1,weight=2,127.0.0.1:2,terminate'",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("got\n%swant it to have\n%s", stdout, want)
+		}
+	}
+	if strings.Count(stdout, " ends TLS") != 3 || strings.Count(stdout, "expires on") != 1 {
+		t.Errorf("got\n%swant one note about a route and one about a certificate", stdout)
+	}
+}
+
+// What is in the files is looked at before anything starts, and all that is wrong with them is told.
+func TestFaultyFiles(t *testing.T) {
+	f := furnished(t)
+	pair := "--tls-cert $D/site.pem --tls-key $D/site.key "
+	for args, want := range map[string]string{
+		"--tls-cert $D/site.pem --tls-key $D/wild.key":        "--tls-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
+		"--tls-cert $D/site.pem":                              "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE",
+		"--tls-cert $D/old.pem --tls-key $D/old.key":          "--tls-cert: certificate $D/old.pem expired on",
+		"--tls-cert $D/empty --tls-key $D/site.key":           "--tls-cert: $D/empty: no certificate in it, nor anything else in PEM",
+		pair + "--tls-cert $D/both.pem --tls-key $D/wild.key": "--tls-key: 2 keys are named, and 1 of 2 certificates need one; the others have theirs in the same file",
+		pair + pair:                            "--tls-cert: certificate $D/site.pem with key $D/site.key is given twice",
+		pair + "--tls-ticket-keys $D/site.key": "--tls-ticket-keys: $D/site.key: line 1 is no session ticket key",
+		pair + "--tls-client-ca $D/site.key":   "--tls-client-ca: $D/site.key: PRIVATE KEY among the certificates",
+		pair + "--tls-client-ca $D/ca.pem --tls-client-crl $D/other.crl":       "--tls-client-crl: $D/other.crl: the revocation list of",
+		pair + "--tls-ech-keys $D/stray.pem":                                   "--tls-ech-keys: the public name of a key in $D/stray.pem is public.example, and there is no certificate for it; add one with --tls-cert",
+		pair + "--tls-ech-keys $D/ech.pem --route www.example.com=127.0.0.1:9": "--tls-ech-keys: clients ask for www.example.com in clear, and route www.example.com does not end TLS; write terminate behind it",
+		"--backend-tls --backend-cert $D/site.pem --backend-key $D/wild.key":   "--backend-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
+		"--backend-tls --backend-ca $D/empty":                                  "--backend-ca: $D/empty: no certificate in it",
+	} {
+		for _, command := range []string{"check", "serve"} {
+			_, stderr, status := invoke(nil, append([]string{command, "-l", "127.0.0.1:0", "127.0.0.1:8000"}, f.args(args)...)...)
+			want := "forebay: " + strings.ReplaceAll(want, "$D", f.dir)
+			if !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 || status != exitUsage {
+				t.Errorf("%s %s: got status %d and\n%swant\n%s", command, args, status, stderr, want)
+			}
+		}
+	}
+}
+
+func TestAllFaultyFilesAreTold(t *testing.T) {
+	f := furnished(t)
+	_, stderr, _ := invoke(nil, f.args("--tls-cert $D/old.pem --tls-key $D/old.key --tls-cert $D/site.pem --tls-key $D/wild.key "+
+		"--tls-client-ca $D/ca.pem --tls-client-crl $D/other.crl --backend-tls --backend-ca $D/empty --alpn h2 --route *=127.0.0.1:1,pass 127.0.0.1:8000")...)
+	for _, want := range []string{"--route: * is where", "--tls-cert: no route ends TLS", "--tls-cert: certificate", "--tls-cert: the key", "--tls-client-crl: ", "--backend-ca: "} {
+		if !strings.Contains(stderr, "forebay: "+want) {
+			t.Errorf("got\n%swant %q", stderr, want)
+		}
+	}
+}
+
+// Keys go to the certificates that need one, in their order.
+func TestKeysArePaired(t *testing.T) {
+	f := furnished(t)
+	c := read(nil, f.args("--tls-cert $D/both.pem --tls-cert $D/site.pem --tls-cert $D/soon.pem --tls-key $D/site.key --tls-key $D/soon.key 127.0.0.1:1")...)
+	got := c.pairs()
+	want := []certs.Pair{
+		{Certificate: f.path("both.pem")},
+		{Certificate: f.path("site.pem"), Key: f.path("site.key")},
+		{Certificate: f.path("soon.pem"), Key: f.path("soon.key")},
+	}
+	if c.faults.err() != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, c.faults.err(), want)
+	}
+}
+
+func TestECHKeyIsWritten(t *testing.T) {
+	f := newFolder(t)
+	stdout, stderr, status := invoke(nil, "ech-key", "www.example.com", f.path("ech.pem"))
+	if status != exitDone || stderr != "" || !strings.HasPrefix(stdout, "ech=") || strings.Count(stdout, "\n") != 1 {
+		t.Fatalf("got status %d, %q and %q", status, stderr, stdout)
+	}
+	info, err := os.Stat(f.path("ech.pem"))
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("got %v, %v; want a file for its owner alone", info.Mode(), err)
+	}
+	ech, err := profile.LoadECH(f.path("ech.pem"))
+	if err != nil || !slices.Equal(ech.PublicNames(), []string{"www.example.com"}) {
+		t.Errorf("got %v, %v; want a key for www.example.com", ech, err)
+	}
+	_, stderr, status = invoke(nil, "ech-key", "www.example.com", f.path("ech.pem"))
+	if !strings.Contains(stderr, "is there already") || status != exitUsage {
+		t.Errorf("again: got status %d and %q", status, stderr)
+	}
+}

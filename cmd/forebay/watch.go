@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"forebay/tls/certs"
+	"forebay/tls/profile"
+)
+
+// A watcher looks whether the files of TLS have changed, for as long as a process serves.
+type watcher struct {
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// watch begins to look at all files that are read again when they change. What becomes of them is logged.
+func (p *process) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.watcher.stop = cancel
+	p.tls.report = p.tellCertificate
+	for _, store := range []*certs.Store{p.tls.store, p.tls.shown} {
+		if store != nil {
+			p.watcher.running.Go(func() { store.Watch(ctx) })
+		}
+	}
+	if files := p.tls.files(); len(files) > 0 {
+		p.watcher.running.Go(func() { profile.Watch(ctx, p.tellFile, files...) })
+	}
+}
+
+// unwatch ends what watch began, and waits for it.
+func (p *process) unwatch() {
+	p.watcher.stop()
+	p.watcher.running.Wait()
+}
+
+// files returns what is watched beside certificates.
+func (t *tlsPlan) files() (all []profile.File) {
+	if t.tickets != nil {
+		all = append(all, t.tickets)
+	}
+	if t.revoked != nil {
+		all = append(all, t.revoked)
+	}
+	if t.ech != nil {
+		all = append(all, t.ech)
+	}
+	return all
+}
+
+// tellCertificate logs what has become of a certificate.
+func (p *process) tellCertificate(e certs.Event) {
+	about := []any{"certificate", e.Pair.String(), "valid_until", e.NotAfter.UTC()}
+	switch e.Kind {
+	case certs.Renewed:
+		p.logger.Info("a certificate is renewed", about...)
+		p.tellUncertified()
+	case certs.Broken:
+		p.logger.Error("a certificate can't be renewed, and the old one stays in use", append(about, "error", e.Err)...)
+	case certs.Expiring:
+		p.logger.Warn("a certificate is about to expire", about...)
+	case certs.Expired:
+		p.logger.Error("a certificate has expired, and clients will refuse it", about...)
+	}
+}
+
+// tellFile logs what has become of another file.
+func (p *process) tellFile(e profile.Event) {
+	if e.Err != nil {
+		p.logger.Error("a file can't be used, and what it held before stays in use", "file", e.File, "error", e.Err)
+		return
+	}
+	p.logger.Info("a file has changed and is in use", "file", e.File)
+	p.tellUncertified()
+}
+
+// tellUncertified logs the public names of Encrypted Client Hello that no certificate is for, now that one of both has changed.
+func (p *process) tellUncertified() {
+	for _, name := range p.tls.uncertified() {
+		p.logger.Error("there is no certificate for a key's public name: clients whose key is out of date can't be told of the new one",
+			"name", name, "file", p.TLSECHKeys.String())
+	}
+}
