@@ -124,7 +124,7 @@ func (s *session) recordPath(e *side, sent, taken uint64, p *PathInfo) {
 	}
 	p.RTT = time.Duration(info.Rtt) * time.Microsecond
 	p.Retransmits = info.Total_retrans
-	if info.Unacked > 0 || info.Notsent_bytes > 0 || e.broken() {
+	if info.Unacked > 0 || info.Notsent_bytes > 0 || e.waiting() || e.broken() {
 		p.Unacked += uint64(s.unacknowledgedData(e))
 	}
 }

@@ -73,5 +73,5 @@ type TLSInfo struct {
 type PathInfo struct {
 	RTT         time.Duration // smoothed round trip time
 	Retransmits uint32        // segments sent again over the whole connection
-	Unacked     uint64        // bytes that the other side of the session sent and this side never acknowledged, those still held here included
+	Unacked     uint64        // bytes that the other side of the session sent and this side never acknowledged, those still held here included; over TLS, as records
 }

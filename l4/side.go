@@ -203,10 +203,14 @@ func (e *side) abort(scratch []byte) {
 // lastReads is how often abort reads.
 const lastReads = 8
 
-// unacknowledged returns how many bytes the kernel holds for the peer.
+// unacknowledged returns how many bytes are held for the peer, by the kernel and by the layer.
 func (e *side) unacknowledged() int {
-	if !e.open() || !e.tcp {
-		return 0
+	n := 0
+	if e.layer != nil {
+		n = len(e.layer.held)
 	}
-	return unacknowledged(e.fd)
+	if e.open() && e.tcp {
+		n += unacknowledged(e.fd)
+	}
+	return n
 }
