@@ -96,8 +96,9 @@ func findHAProxy() (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("haproxy: %w; install it with: apt-get install haproxy", err)
 	}
-	p := &program{name: haproxyName, path: path, version: versionOf(path, "-v"), command: startHAProxy}
-	p.streams = &program{name: haproxyName, path: path, version: p.version, command: startSplicingHAProxy}
+	version := versionOf(path, "-v") + openSSLOf(path, "-vv")
+	p := &program{name: haproxyName, path: path, version: version, command: startHAProxy}
+	p.streams = &program{name: haproxyName, path: path, version: version, command: startSplicingHAProxy}
 	return p, nil
 }
 
@@ -110,7 +111,8 @@ func findNginx() (*program, error) {
 	if streamModule() == "" && !streamBuiltIn(path) {
 		return nil, fmt.Errorf("nginx: its stream module is missing; %s", install)
 	}
-	return &program{name: nginxName, path: path, version: versionOf(path, "-v"), command: startNginx}, nil
+	version := versionOf(path, "-v") + openSSLOf(path, "-V")
+	return &program{name: nginxName, path: path, version: version, command: startNginx}, nil
 }
 
 // lookPath is exec.LookPath that also looks where Debian keeps daemons, which is not in everybody's PATH.
@@ -155,6 +157,21 @@ func findVersion(text string) string {
 		return "unknown"
 	}
 	return version
+}
+
+// openSSLOf returns " with OpenSSL " and the version that a program says to run with when it is run with arg, or "".
+func openSSLOf(path, arg string) string {
+	out, _ := exec.Command(path, arg).CombinedOutput()
+	return findOpenSSL(string(out))
+}
+
+// findOpenSSL takes the last version in text: the programs tell first what they were built with.
+func findOpenSSL(text string) string {
+	versions := regexp.MustCompile(`OpenSSL \d[\w.]*`).FindAllString(text, -1)
+	if len(versions) == 0 {
+		return ""
+	}
+	return " with " + versions[len(versions)-1]
 }
 
 // startForebay leaves everything at its default, the access log included: JSON lines to stdout.

@@ -67,3 +67,15 @@ func TestFindVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestFindOpenSSL(t *testing.T) {
+	for text, want := range map[string]string{
+		"built with OpenSSL 3.0.22 25 Aug 2026 (running with OpenSSL 3.0.19 27 Jan 2026)\nTLS SNI": " with OpenSSL 3.0.19",
+		"Built with OpenSSL version : OpenSSL 1.1.1w\nOpenSSL library supports SNI : yes":          " with OpenSSL 1.1.1w",
+		"built by gcc": "",
+	} {
+		if got := findOpenSSL(text); got != want {
+			t.Errorf("findOpenSSL(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
