@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -20,6 +21,8 @@ type bench struct {
 	servers  *process
 	backends []string
 	files    int
+	dir      string    // of the identity's files
+	identity *identity // that the programs end TLS with
 	rates    rates
 	report   *report
 }
@@ -40,7 +43,14 @@ type sample struct {
 func startBench(p plan, programs []*program, files int, progress *progress) (*bench, error) {
 	b := &bench{plan: p, programs: programs, progress: progress, files: files, report: newReport(p, programs, files)}
 	var err error
-	if b.servers, b.backends, err = startBackends(); err != nil {
+	if b.dir, err = os.MkdirTemp("", "forebay-bench-"); err != nil {
+		return nil, err
+	}
+	if b.identity, err = newIdentity(b.dir); err == nil {
+		b.servers, b.backends, err = startBackends()
+	}
+	if err != nil {
+		os.RemoveAll(b.dir)
 		return nil, err
 	}
 	if b.load, err = startAgent(1); err == nil {
@@ -86,6 +96,7 @@ func (b *bench) stop() {
 		}
 	}
 	b.servers.stop()
+	os.RemoveAll(b.dir)
 }
 
 // run measures the whole plan, one number of threads after the other.
@@ -132,18 +143,32 @@ func (b *bench) startAll(ctx context.Context, t threads) ([]*proxy, error) {
 			return proxies, err
 		}
 		proxies = append(proxies, p)
-		if program.streams == nil {
-			continue
-		}
-		if p.streams, err = startProxy(ctx, program.streams, b.setup(t, b.files)); err != nil {
+		if err := b.startOthers(ctx, t, p); err != nil {
 			return proxies, err
 		}
 	}
 	return proxies, nil
 }
 
+// startOthers starts what stands in for p in some steps.
+func (b *bench) startOthers(ctx context.Context, t threads, p *proxy) (err error) {
+	if p.program.streams != nil {
+		p.streams, err = startProxy(ctx, p.program.streams, b.setup(t, b.files))
+	}
+	if err == nil && b.plan.speaksTLS() {
+		p.tls, err = startProxy(ctx, p.program, b.tlsSetup(t, b.files))
+	}
+	return err
+}
+
 func (b *bench) setup(t threads, files int) setup {
 	return setup{backends: b.backends, threads: t, descriptors: min(files, b.files)}
+}
+
+func (b *bench) tlsSetup(t threads, files int) setup {
+	s := b.setup(t, files)
+	s.identity = b.identity
+	return s
 }
 
 // calibrate finds the rates of the paced steps: half of what the slowest program can do, the same for all.
@@ -200,13 +225,17 @@ func (b *bench) turn(ctx context.Context, t threads, round int, s step, proxies 
 }
 
 func (b *bench) measure(ctx context.Context, t threads, s step, p *proxy) (values, error) {
-	if s.streams && p.streams != nil {
+	setup := b.setup(t, s.files)
+	switch {
+	case s.tls:
+		p, setup = p.tls, b.tlsSetup(t, s.files)
+	case s.streams && p.streams != nil:
 		p = p.streams
 	}
 	if !s.alone {
 		return s.measure(ctx, b, p)
 	}
-	own, err := startProxy(ctx, p.program, b.setup(t, s.files))
+	own, err := startProxy(ctx, p.program, setup)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func TestRunOfTheReference(t *testing.T) {
 	}
 	p := plan{
 		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Idles: 1,
-		Exchanges: 400, Connections: 100, Blocks: 4,
+		Exchanges: 400, Connections: 100, Blocks: 4, Handshakes: 100, TLSSessions: 100,
 		Paced: 50 * time.Millisecond, Beside: 50 * time.Millisecond, IdleFor: 10 * time.Millisecond,
 	}
 	b, err := startBench(p, programs, 4096, newProgress(io.Discard, p.measurements()))
@@ -119,5 +119,37 @@ func TestProgressWithoutTerminalIsLines(t *testing.T) {
 	}
 	if got, want := clockTime(125*time.Second), "2:05"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestTLSStepsMeetProgramsThatEndTLS: a step that met the plain one would measure plain TCP.
+func TestTLSStepsMeetProgramsThatEndTLS(t *testing.T) {
+	programs, err := findPrograms([]string{referenceName}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan{Threads: []threads{1}, Only: []string{"tls-idle"}, TLSSessions: 1}
+	b, err := startBench(p, programs, 4096, newProgress(io.Discard, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.stop()
+	ctx := context.Background()
+	proxies, err := b.startAll(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxies[0].stop()
+	for _, s := range []step{{}, {alone: true}, {tls: true}, {tls: true, alone: true}} {
+		s.files = 100
+		s.measure = func(_ context.Context, _ *bench, met *proxy) (values, error) {
+			if speaks := met.certificate != nil; speaks != s.tls {
+				t.Errorf("alone %v: TLS is %v, want %v", s.alone, speaks, s.tls)
+			}
+			return nil, met.probe()
+		}
+		if _, err := b.measure(ctx, 1, s, proxies[0]); err != nil {
+			t.Errorf("alone %v, TLS %v: %v", s.alone, s.tls, err)
+		}
 	}
 }

@@ -23,11 +23,11 @@ type bulkLoad struct {
 	left  atomic.Int64
 }
 
-// newBulkLoad connects streams times with addr and fetches one block on each. The caller closes it.
-func newBulkLoad(addr string, streams int, size int64) (*bulkLoad, error) {
+// newBulkLoad calls dial streams times and fetches one block on each connection. The caller closes it.
+func newBulkLoad(dial func() (net.Conn, error), streams int, size int64) (*bulkLoad, error) {
 	b := &bulkLoad{size: size}
 	for range streams {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := dial()
 		if err != nil {
 			b.close()
 			return nil, err

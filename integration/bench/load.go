@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -25,15 +26,18 @@ type job struct {
 	Verb string // "prepare", "start", "stop", "wait" or "close"
 
 	// The rest is read for "prepare".
-	Kind  string        // "exchange", "bulk" or "hold"
-	Addr  string        // of the program under test
-	Conns int           // connections at once
-	Count int           // exchanges, or blocks
-	Rate  float64       // exchanges per second; 0: closed loop
-	Fresh bool          // a new connection for each exchange
-	Size  int64         // bytes of a block
-	Warm  int           // exchanges before the work that is measured
-	Stall time.Duration // longest time without progress; 0: a default that suits Kind
+	Kind string // "exchange", "bulk" or "hold"
+	Addr string // of the program under test
+	// Certificate is what the program shows, as DER: the job speaks TLS, which every connection is checked for. Nil: it does not.
+	Certificate []byte
+	Conns       int           // connections at once
+	Count       int           // exchanges, or blocks
+	Rate        float64       // exchanges per second; 0: closed loop
+	Fresh       bool          // a new connection for each exchange
+	Resume      bool          // over TLS, all connections of a place but its first resume a session
+	Size        int64         // bytes of a block
+	Warm        int           // exchanges before the work that is measured
+	Stall       time.Duration // longest time without progress; 0: a default that suits Kind
 }
 
 // A result is the answer to a job's verb.
@@ -132,15 +136,17 @@ func (l *loader) close() {
 func prepare(j job) (task, result, error) {
 	switch j.Kind {
 	case "exchange":
+		if j.Certificate != nil {
+			return prepareTLSExchange(j)
+		}
 		return prepareExchange(j)
 	case "hold":
+		if j.Certificate != nil {
+			return prepareTLSHold(j)
+		}
 		return prepareHold(j)
 	case "bulk":
-		b, err := newBulkLoad(j.Addr, j.Conns, j.Size)
-		if err != nil {
-			return nil, result{}, err
-		}
-		return &bulkTask{bulkLoad: b, count: j.Count}, result{}, nil
+		return prepareBulk(j)
 	}
 	return nil, result{}, fmt.Errorf("kind %q: want exchange, bulk or hold", j.Kind)
 }
@@ -214,6 +220,19 @@ func (t *holdTask) run(<-chan struct{}) (result, error) {
 type bulkTask struct {
 	*bulkLoad
 	count int // 0: until stopped
+}
+
+func prepareBulk(j job) (task, result, error) {
+	dial := func() (net.Conn, error) { return net.Dial("tcp", j.Addr) }
+	if j.Certificate != nil {
+		c := newTLSClient(j.Addr, j.Certificate)
+		dial = func() (net.Conn, error) { return c.dial(loadStall) }
+	}
+	b, err := newBulkLoad(dial, j.Conns, j.Size)
+	if err != nil {
+		return nil, result{}, err
+	}
+	return &bulkTask{bulkLoad: b, count: j.Count}, result{}, nil
 }
 
 func (t *bulkTask) run(stop <-chan struct{}) (result, error) {

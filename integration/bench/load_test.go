@@ -197,7 +197,7 @@ func TestHoldCountsWhatIsAnswered(t *testing.T) {
 }
 
 func TestBulk(t *testing.T) {
-	b, err := newBulkLoad(startTestBackend(t), 2, 1<<20)
+	b, err := newBulkLoad(dialer(startTestBackend(t)), 2, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestBulkThatEndsEarlyFails(t *testing.T) {
 		conn.Write(make([]byte, 1000))
 		conn.Close()
 	})
-	_, err := newBulkLoad(addr, 1, 1500)
+	_, err := newBulkLoad(dialer(addr), 1, 1500)
 	if want := "the stream ended 500 bytes short of 1500"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -231,4 +231,8 @@ func TestUnknownVerbAndKind(t *testing.T) {
 			t.Errorf("%+v: got no error", j)
 		}
 	}
+}
+
+func dialer(addr string) func() (net.Conn, error) {
+	return func() (net.Conn, error) { return net.Dial("tcp", addr) }
 }

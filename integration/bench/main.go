@@ -63,7 +63,7 @@ func run(args []string) error {
 		case loadCommand:
 			return loadMain(os.Stdin, os.Stdout)
 		case referenceCommand:
-			return referenceMain(args[1], args[2:])
+			return referenceMain(args[1:])
 		}
 	}
 	o, err := parseOptions(args, os.Stderr)
@@ -85,7 +85,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line for a mistake, and help for who asks
 	quick := flags.Bool("quick", false, "measure less, in under 90 s")
-	only := flags.String("only", "", "measure these `steps` alone: exchange,conn,bulk,paced-exchange,paced-conn,beside-bulk,idle,limit")
+	only := flags.String("only", "", "measure these `steps` alone: "+strings.Join(stepNames(), ","))
 	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, with -quick 1)")
 	programs := flags.String("programs", "", "measure these `programs` (default forebay,haproxy,nginx,io.Copy)")
 	threads := flags.String("threads", "1,default", "a table for each of these `numbers` of threads; default is each program's own")

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // A metricID names one number that is measured.
 type metricID string
 
@@ -31,6 +33,19 @@ const (
 	idleCPU          metricID = "idle-cpu"
 	idleHeld         metricID = "idle-held"
 	limitHeld        metricID = "limit-held"
+
+	tlsHandshakeCPU   metricID = "tls-handshake-cpu"
+	tlsHandshakeSpeed metricID = "tls-handshake-speed"
+	tlsResumedCPU     metricID = "tls-resumed-cpu"
+	tlsResumedSpeed   metricID = "tls-resumed-speed"
+	tlsExchangeCPU    metricID = "tls-exchange-cpu"
+	tlsExchangeSpeed  metricID = "tls-exchange-speed"
+	tlsBulkCPU        metricID = "tls-bulk-cpu"
+	tlsBulkSpeed      metricID = "tls-bulk-speed"
+	tlsStartMemory    metricID = "tls-start-memory"
+	tlsFreshMemory    metricID = "tls-fresh-memory"
+	tlsIdleMemory     metricID = "tls-idle-memory"
+	tlsIdleHeld       metricID = "tls-idle-held"
 )
 
 // A unit is how a metric's values are shown.
@@ -78,8 +93,11 @@ const (
 	onValue        // Forebay's value as shown, in the row's unit
 )
 
-// allMetrics returns the rows in their order.
-func allMetrics() []metric {
+// allMetrics returns the rows of all tables in their order.
+func allMetrics() []metric { return slices.Concat(plainMetrics(), tlsMetrics()) }
+
+// plainMetrics returns the rows of the tables of plain TCP.
+func plainMetrics() []metric {
 	same := func(t target) (target, target) { return t, t }
 	bulkEqual, bulkDefault := same(target{bound: onRatio, least: 0.55, aim: 0.40, decimals: 2})
 	tailEqual, tailDefault := same(target{bound: onRatio, least: 1.0, aim: 0.7, decimals: 2})
@@ -120,5 +138,32 @@ func allMetrics() []metric {
 		{id: idleHeld, title: "Sessions held of 9,000 asked for", unit: count, more: true, rivals: peerNames},
 		{id: idleCPU, title: "– CPU while they are idle", unit: percent, rivals: peerNames, equal: nothing, defaults: nothing},
 		{id: limitHeld, title: "Sessions held with 2,048 descriptors", unit: count, more: true, rivals: peerNames},
+	}
+}
+
+// tlsMetrics returns the rows of the tables of ended TLS.
+func tlsMetrics() []metric {
+	handshake := target{bound: onRatio, least: 1.05, aim: 0.90, decimals: 2}
+	exchange := target{bound: onRatio, least: 0.80, aim: 0.70, decimals: 2}
+	bulk := target{bound: onRatio, least: 1.00, aim: 0.85, decimals: 2}
+	memory := target{bound: onValue, least: 10, aim: 8}
+	return []metric{
+		{id: tlsHandshakeCPU, title: "CPU per full handshake, with one exchange", unit: micros, rivals: peerNames,
+			equal: handshake, defaults: handshake},
+		{id: tlsHandshakeSpeed, title: "– connections", unit: rate, more: true, rivals: peerNames},
+		{id: tlsResumedCPU, title: "CPU per resumed connection, with one exchange", unit: micros, rivals: peerNames,
+			equal: handshake, defaults: handshake},
+		{id: tlsResumedSpeed, title: "– connections", unit: rate, more: true, rivals: peerNames},
+		{id: tlsExchangeCPU, title: "CPU per exchange, 64 kept connections", unit: micros, rivals: peerNames,
+			equal: exchange, defaults: exchange},
+		{id: tlsExchangeSpeed, title: "– exchanges", unit: rate, more: true, rivals: peerNames},
+		{id: tlsBulkCPU, title: "CPU per GiB, 4 streams", unit: millis, rivals: peerNames, equal: bulk, defaults: bulk},
+		{id: tlsBulkSpeed, title: "– throughput", unit: gibs, more: true, rivals: peerNames},
+		{id: tlsFreshMemory, title: "Memory per idle session after the handshake", unit: kibs, rivals: peerNames,
+			equal: memory, defaults: memory},
+		{id: tlsIdleMemory, title: "Memory per idle session after an exchange", unit: kibs, rivals: peerNames,
+			equal: memory, defaults: memory},
+		{id: tlsStartMemory, title: "Memory before, all processes", unit: mibs, rivals: peerNames},
+		{id: tlsIdleHeld, title: "Sessions held, of those asked for", unit: percent, more: true, rivals: peerNames},
 	}
 }

@@ -18,6 +18,8 @@ type plan struct {
 	Exchanges   int           // a round, on kept connections
 	Connections int           // a round
 	Blocks      int           // of blockSize, a round
+	Handshakes  int           // over TLS, a round of each kind
+	TLSSessions int           // held at once
 	Paced       time.Duration // of work at half load
 	Beside      time.Duration // of small exchanges beside bulk
 	IdleFor     time.Duration // that idle CPU is measured over
@@ -41,6 +43,7 @@ func fullPlan() plan {
 		Threads:  []threads{1, 0},
 		Rounds:   5, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
+		Handshakes: 2_000, TLSSessions: 3_000,
 		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 2 * time.Second,
 	}
 }
@@ -50,6 +53,7 @@ func quickPlan() plan {
 	p := fullPlan()
 	p.Rounds, p.Idles = 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
+	p.Handshakes, p.TLSSessions = 1_000, 1_000
 	p.Paced, p.Beside, p.IdleFor = 500*time.Millisecond, time.Second, 500*time.Millisecond
 	return p
 }
@@ -57,6 +61,11 @@ func quickPlan() plan {
 // steps returns the steps of the plan.
 func (p plan) steps() []step {
 	return slices.DeleteFunc(allSteps(), func(s step) bool { return len(p.Only) > 0 && !slices.Contains(p.Only, s.name) })
+}
+
+// speaksTLS reports whether a step of the plan does.
+func (p plan) speaksTLS() bool {
+	return slices.ContainsFunc(p.steps(), func(s step) bool { return s.tls })
 }
 
 // rounds returns how often the plan does s.
@@ -78,10 +87,7 @@ func (p plan) measurements() int {
 
 // validate returns what is wrong with names that were typed.
 func (p plan) validate() error {
-	var known []string
-	for _, s := range allSteps() {
-		known = append(known, s.name)
-	}
+	known := stepNames()
 	for _, name := range p.Only {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("-only %q: want some of %s", name, strings.Join(known, ","))

@@ -41,7 +41,8 @@ type setup struct {
 	listen      string
 	backends    []string
 	threads     threads
-	descriptors int // limit on open files
+	descriptors int       // limit on open files
+	identity    *identity // to end the clients' TLS with; nil: their bytes pass as they are
 }
 
 // threads is how many threads, workers or loops a program gets. The zero value is each program's own default.
@@ -180,11 +181,18 @@ func startForebay(p *program, s setup) ([]string, error) {
 	if s.threads > 0 {
 		command = append(command, "--loops", s.threads.String())
 	}
+	if s.identity != nil {
+		command = append(command, "--tls-cert", s.identity.certFile, "--tls-key", s.identity.keyFile)
+	}
 	return append(command, s.backends...), nil
 }
 
 func startReference(p *program, s setup) ([]string, error) {
-	return append([]string{p.path, referenceCommand, s.listen}, s.backends...), nil
+	var certFile, keyFile string
+	if s.identity != nil {
+		certFile, keyFile = s.identity.certFile, s.identity.keyFile
+	}
+	return append([]string{p.path, referenceCommand, s.listen, certFile, keyFile}, s.backends...), nil
 }
 
 func startHAProxy(p *program, s setup) ([]string, error) {
@@ -212,13 +220,22 @@ defaults
     timeout server 1h
 
 listen bench
-    bind %s
-`, splice, s.listen)
+    bind %s%s
+`, splice, s.listen, haproxyTLS(s.identity))
 	for i, addr := range s.backends {
 		fmt.Fprintf(&b, "    server backend%d %s\n", i+1, addr)
 	}
 	path := filepath.Join(s.dir, "haproxy.cfg")
 	return []string{p.path, "-db", "-f", path}, os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// haproxyTLS returns what follows the address to end TLS there with id. HAProxy finds the key beside the certificate. Of the suites
+// that a client offers it would take AES-256 first.
+func haproxyTLS(id *identity) string {
+	if id == nil {
+		return ""
+	}
+	return fmt.Sprintf(" ssl crt %s ciphersuites %s", id.certFile, suiteName())
 }
 
 func startNginx(p *program, s setup) ([]string, error) {
@@ -245,11 +262,23 @@ stream {
 	}
 	fmt.Fprintf(&b, `    }
     server {
-        listen %s;
+        listen %s%s
         proxy_pass bench;
     }
 }
-`, s.listen)
+`, s.listen, nginxTLS(s.identity))
 	path := filepath.Join(s.dir, "nginx.conf")
 	return []string{p.path, "-p", s.dir, "-e", "stderr", "-c", path}, os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// nginxTLS returns what follows the address to end TLS there with id. nginx gives tickets by itself, but speaks TLS 1.3 only when told.
+func nginxTLS(id *identity) string {
+	if id == nil {
+		return ";"
+	}
+	return fmt.Sprintf(` ssl;
+        ssl_certificate %s;
+        ssl_certificate_key %s;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_conf_command Ciphersuites %s;`, id.certFile, id.keyFile, suiteName())
 }

@@ -15,6 +15,11 @@ func TestForebayCommand(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
+	s.identity = &identity{certFile: "c", keyFile: "k"}
+	want = append(want[:6:6], "--tls-cert", "c", "--tls-key", "k", "127.0.0.1:2", "127.0.0.1:3")
+	if got, err := startForebay(p, s); err != nil || !slices.Equal(got, want) {
+		t.Errorf("with TLS: got %q, %v, want %q", got, err, want)
+	}
 	s.threads = 0
 	if got, _ := startForebay(p, s); slices.Contains(got, "--loops") {
 		t.Errorf("default threads: got %q, want no --loops", got)
@@ -38,16 +43,19 @@ func TestPeersTakeTheirConfiguration(t *testing.T) {
 
 func checkConfiguration(t *testing.T, p *program, check string) {
 	t.Helper()
+	id, _ := newTestIdentity(t)
 	for _, n := range []threads{0, 1, 2} {
-		command, err := p.command(p, setup{
-			dir: t.TempDir(), listen: "127.0.0.1:65000", backends: []string{"127.0.0.1:65001"}, threads: n, descriptors: 100,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := exec.Command(command[0], append(command[1:], check)...).CombinedOutput()
-		if err != nil || strings.Contains(string(out), "[WARNING]") {
-			t.Errorf("%s, threads %s: %v\n%s", p.name, n, err, out)
+		for _, id := range []*identity{nil, id} {
+			command, err := p.command(p, setup{
+				dir: t.TempDir(), listen: "127.0.0.1:65000", backends: []string{"127.0.0.1:65001"}, threads: n, descriptors: 100, identity: id,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(command[0], append(command[1:], check)...).CombinedOutput()
+			if err != nil || strings.Contains(string(out), "[WARNING]") {
+				t.Errorf("%s, threads %s, TLS %v: %v\n%s", p.name, n, id != nil, err, out)
+			}
 		}
 	}
 }

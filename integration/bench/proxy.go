@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -27,7 +26,10 @@ type proxy struct {
 	addr    string
 	dir     string
 	pids    []int
-	streams *proxy // what stands in for it in the bulk step; nil: itself
+	// certificate is what the program shows to clients, as DER; nil: it speaks no TLS with them.
+	certificate []byte
+	streams     *proxy // what stands in for it in the bulk step; nil: itself
+	tls         *proxy // the same program as it ends TLS; nil: no step needs it
 }
 
 // startProxy starts p and waits until it answers. The caller stops it.
@@ -64,7 +66,11 @@ func startIn(dir string, p *program, s setup) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &proxy{program: p, process: process, addr: addr, dir: dir}, nil
+	started := &proxy{program: p, process: process, addr: addr, dir: dir}
+	if s.identity != nil {
+		started.certificate = s.identity.certificate
+	}
+	return started, nil
 }
 
 // freeAddr returns an address on 127.0.0.1 that nobody listens on now.
@@ -84,7 +90,7 @@ func (p *proxy) ready(ctx context.Context) error {
 	tick := time.NewTicker(readyTick)
 	defer tick.Stop()
 	for {
-		err := probe(p.addr)
+		err := p.probe()
 		if err == nil {
 			return nil
 		}
@@ -99,21 +105,28 @@ func (p *proxy) ready(ctx context.Context) error {
 	}
 }
 
-// probe does one exchange with addr.
-func probe(addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, probeLimit)
+// probe does one exchange through p.
+func (p *proxy) probe() error {
+	conn, err := p.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(probeLimit))
-	var request [requestSize]byte
-	putRequest(request[:], exchangeKind, 1)
-	if _, err := conn.Write(request[:]); err != nil {
-		return err
+	return exchange(conn, 1)
+}
+
+func (p *proxy) dial() (net.Conn, error) {
+	if p.certificate != nil {
+		return newTLSClient(p.addr, p.certificate).dial(probeLimit)
 	}
-	_, err = io.ReadFull(conn, make([]byte, answerSize))
-	return err
+	return net.DialTimeout("tcp", p.addr, probeLimit)
+}
+
+// job returns j as it is to be done through p.
+func (p *proxy) job(j job) job {
+	j.Verb, j.Addr, j.Certificate = "prepare", p.addr, p.certificate
+	return j
 }
 
 // settled returns p's CPU time when it has stopped growing: until then p still closes what the load has left.
@@ -138,8 +151,10 @@ func (p *proxy) settled(ctx context.Context) (time.Duration, error) {
 }
 
 func (p *proxy) stop() {
-	if p.streams != nil {
-		p.streams.stop()
+	for _, other := range []*proxy{p.streams, p.tls} {
+		if other != nil {
+			other.stop()
+		}
 	}
 	p.process.stop()
 	os.RemoveAll(p.dir)

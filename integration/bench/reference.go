@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -13,21 +14,39 @@ import (
 const acceptPause = 5 * time.Millisecond
 
 // referenceMain is the textbook TCP proxy in Go: a goroutine for each direction, io.Copy in each. It is what a program of this
-// kind costs before anything is done about it. It listens on addr, takes the backends in turn, and ends when it is killed.
-func referenceMain(addr string, backends []string) error {
-	l, err := net.Listen("tcp", addr)
+// kind costs before anything is done about it. Its arguments are where to listen, the files of a certificate and its key, both "" to
+// pass bytes as they are, and the backends, which it takes in turn. It ends when it is killed.
+func referenceMain(args []string) error {
+	l, err := referenceListener(args[0], args[1], args[2])
 	if err != nil {
 		return err
 	}
-	r := &reference{backends: backends}
+	r := &reference{backends: args[3:]}
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			time.Sleep(acceptPause)
 			continue
 		}
-		go r.relay(conn.(*net.TCPConn))
+		go r.relay(conn.(halfCloser))
 	}
+}
+
+func referenceListener(addr, certFile, keyFile string) (net.Listener, error) {
+	if certFile == "" {
+		return net.Listen("tcp", addr)
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	return tls.Listen("tcp", addr, &tls.Config{Certificates: []tls.Certificate{pair}})
+}
+
+// A halfCloser is a *net.TCPConn or a *tls.Conn.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
 }
 
 type reference struct {
@@ -35,7 +54,7 @@ type reference struct {
 	next     atomic.Uint64
 }
 
-func (r *reference) relay(client *net.TCPConn) {
+func (r *reference) relay(client halfCloser) {
 	defer client.Close()
 	backend, err := r.dial()
 	if err != nil {
@@ -58,7 +77,7 @@ func (r *reference) dial() (*net.TCPConn, error) {
 }
 
 // copyHalf copies one direction and passes its end on.
-func copyHalf(to, from *net.TCPConn) {
+func copyHalf(to, from halfCloser) {
 	io.Copy(to, from)
 	to.CloseWrite()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -98,20 +99,39 @@ func (r *report) names() []string {
 // writeTables writes the tables, and what failed, as Markdown.
 func (r *report) writeTables(w io.Writer) {
 	for _, t := range r.plan.Threads {
-		table := tableOf(r, t)
-		if len(table) == 0 {
-			continue // stopped before
-		}
-		fmt.Fprintf(w, "## %s\n\n%s\n", tableTitle(t), strings.Join(table, "\n"))
+		note := ""
 		if rates, ok := r.rates[t]; ok {
-			fmt.Fprintf(w, "\nHalf load was %s exchanges or %s connections a second.\n", digits(rates.exchange), digits(rates.conn))
+			note = fmt.Sprintf("Half load was %s exchanges or %s connections a second.", digits(rates.exchange), digits(rates.conn))
 		}
-		fmt.Fprintln(w)
+		writeTable(w, tableTitle(t), tableOf(r, t, plainMetrics()), note)
+	}
+	for _, t := range r.plan.Threads {
+		writeTable(w, "TLS: "+lowerFirst(tableTitle(t)), tableOf(r, t, tlsMetrics()), tlsNote())
 	}
 	if len(r.Failures) > 0 {
 		fmt.Fprintf(w, "What failed:\n\n- %s\n\n", strings.Join(r.Failures, "\n- "))
 	}
 }
+
+// writeTable writes a table with its heading and a note below it, "" for none. An empty table is left out: the run was stopped before
+// it, or was not to fill it.
+func writeTable(w io.Writer, title string, table []string, note string) {
+	if len(table) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "## %s\n\n%s\n\n", title, strings.Join(table, "\n"))
+	if note != "" {
+		fmt.Fprintf(w, "%s\n\n", note)
+	}
+}
+
+// tlsNote says what was spoken in the tables of TLS.
+func tlsNote() string {
+	return fmt.Sprintf("%s, key exchange %v, %s, an ECDSA P-256 certificate: the load makes sure of it on each connection.",
+		tls.VersionName(tlsVersion), tlsGroup, suiteName())
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 func tableTitle(t threads) string {
 	switch t {
@@ -150,8 +170,9 @@ func (r *report) writeMachine(w io.Writer) {
 	fmt.Fprintf(w, "## This run\n\n")
 	fmt.Fprintf(w, "%s, %d CPUs, %s, at most %s descriptors a process. ", r.Kernel, r.CPUs, r.Date, digits(float64(r.Files)))
 	fmt.Fprintf(w, "Other programs took %.0f %% of the machine meanwhile. ", r.Others*100)
-	fmt.Fprintf(w, "Rounds: %d, %d for sessions held. Each: %s exchanges, %s connections, %d blocks of 32 MiB, %v at half load.\n\n",
-		p.Rounds, min(p.Rounds, p.Idles), digits(float64(p.Exchanges)), digits(float64(p.Connections)), p.Blocks, p.Paced)
+	fmt.Fprintf(w, "Rounds: %d, %d for sessions held. Each: %s exchanges, %s connections, %s TLS handshakes of a kind, ",
+		p.Rounds, min(p.Rounds, p.Idles), digits(float64(p.Exchanges)), digits(float64(p.Connections)), digits(float64(p.Handshakes)))
+	fmt.Fprintf(w, "%d blocks of 32 MiB, %v at half load.\n\n", p.Blocks, p.Paced)
 	var versions []string
 	for _, program := range r.programs {
 		versions = append(versions, program.name+" "+program.version)

@@ -12,6 +12,7 @@ type step struct {
 	alone   bool // in a process started for it, and fewer rounds
 	files   int  // descriptor limit of that process
 	streams bool // against what stands in for the program when it is to carry streams
+	tls     bool // against the program as it ends TLS
 	measure func(context.Context, *bench, *proxy) (values, error)
 }
 
@@ -29,7 +30,20 @@ func allSteps() []step {
 		{name: "beside-bulk", measure: measureBesideBulk},
 		{name: "idle", alone: true, files: mostFiles, measure: measureIdle},
 		{name: "limit", alone: true, files: limitedFiles, measure: measureLimit},
+		{name: "tls-handshake", tls: true, measure: measureTLSHandshake},
+		{name: "tls-resumed", tls: true, measure: measureTLSResumed},
+		{name: "tls-exchange", tls: true, measure: measureTLSExchange},
+		{name: "tls-bulk", tls: true, measure: measureTLSBulk},
+		{name: "tls-idle", tls: true, alone: true, files: mostFiles, measure: measureTLSIdle},
 	}
+}
+
+func stepNames() []string {
+	var names []string
+	for _, s := range allSteps() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 func measureExchange(ctx context.Context, b *bench, p *proxy) (values, error) {
@@ -53,9 +67,9 @@ func measureConn(ctx context.Context, b *bench, p *proxy) (values, error) {
 }
 
 func measureBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
-	r, cpu, err := b.work(ctx, b.bulk, p, job{Kind: "bulk", Conns: bulkStreams, Count: b.plan.Blocks, Size: blockSize})
+	r, cpu, err := b.work(ctx, b.bulk, p, bulkJob(b.plan.Blocks))
 	return values{
-		bulkCPU:   cpu.Seconds() / (float64(r.Bytes) / (1 << 30)),
+		bulkCPU:   perGiB(cpu, r.Bytes),
 		bulkP50:   r.P50.Seconds(),
 		bulkP99:   r.P99.Seconds(),
 		bulkSpeed: float64(r.Bytes) / r.Took.Seconds(),
@@ -82,8 +96,7 @@ func measurePacedConn(ctx context.Context, b *bench, p *proxy) (values, error) {
 
 // measureBesideBulk paces few small exchanges while four streams take all the bandwidth they get.
 func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
-	streams := job{Verb: "prepare", Kind: "bulk", Addr: p.addr, Conns: bulkStreams, Size: blockSize}
-	if _, err := b.bulk.must(ctx, streams); err != nil {
+	if _, err := b.bulk.must(ctx, p.job(bulkJob(0))); err != nil {
 		return nil, err
 	}
 	defer b.bulk.do(ctx, job{Verb: "close"})
@@ -154,6 +167,11 @@ func connJob(count int) job {
 	return job{Kind: "exchange", Conns: loadConns, Count: count, Warm: 4 * loadConns, Fresh: true}
 }
 
+// bulkJob fetches count blocks, or until stopped if that is 0.
+func bulkJob(count int) job {
+	return job{Kind: "bulk", Conns: bulkStreams, Count: count, Size: blockSize}
+}
+
 // paced makes j last for d at rate.
 func paced(j job, rate float64, d time.Duration) job {
 	j.Rate, j.Count = rate, max(1, int(rate*d.Seconds()))
@@ -163,10 +181,14 @@ func paced(j job, rate float64, d time.Duration) job {
 // per returns the seconds of cpu that each of n took.
 func per(cpu time.Duration, n int) float64 { return cpu.Seconds() / float64(n) }
 
+// perGiB returns the seconds of cpu that each GiB of bytes took.
+func perGiB(cpu time.Duration, bytes int64) float64 {
+	return cpu.Seconds() / (float64(bytes) / (1 << 30))
+}
+
 // work does j against p and returns the CPU time that it cost p, connecting and warming up not included.
 func (b *bench) work(ctx context.Context, a *agent, p *proxy, j job) (result, time.Duration, error) {
-	j.Verb, j.Addr = "prepare", p.addr
-	if _, err := a.must(ctx, j); err != nil {
+	if _, err := a.must(ctx, p.job(j)); err != nil {
 		return result{}, 0, err
 	}
 	before, err := p.settled(ctx)
@@ -190,9 +212,7 @@ func (b *bench) work(ctx context.Context, a *agent, p *proxy, j job) (result, ti
 
 // warm brings p to the state that it has after some work.
 func (b *bench) warm(ctx context.Context, p *proxy) error {
-	j := connJob(1)
-	j.Verb, j.Addr = "prepare", p.addr
-	if _, err := b.load.must(ctx, j); err != nil {
+	if _, err := b.load.must(ctx, p.job(connJob(1))); err != nil {
 		return err
 	}
 	_, err := b.load.do(ctx, job{Verb: "close"})
@@ -201,7 +221,7 @@ func (b *bench) warm(ctx context.Context, p *proxy) error {
 
 // hold opens n sessions through p, or as many as p can, and keeps them.
 func (b *bench) hold(ctx context.Context, p *proxy, n int) (result, error) {
-	r, err := b.load.do(ctx, job{Verb: "prepare", Kind: "hold", Addr: p.addr, Conns: n})
+	r, err := b.load.do(ctx, p.job(job{Kind: "hold", Conns: n}))
 	if err == nil && r.Held == 0 {
 		err = &failure{fmt.Sprintf("no session could be held: %s", r.LastError)}
 	}
@@ -210,13 +230,19 @@ func (b *bench) hold(ctx context.Context, p *proxy, n int) (result, error) {
 
 // answered asks on all held sessions, returns how many answered, and closes them.
 func (b *bench) answered(ctx context.Context) (float64, error) {
-	if _, err := b.load.must(ctx, job{Verb: "start"}); err != nil {
-		return 0, err
-	}
-	r, err := b.load.do(ctx, job{Verb: "wait"})
+	n, err := b.asked(ctx)
 	if err != nil {
 		return 0, err
 	}
 	_, err = b.load.do(ctx, job{Verb: "close"})
+	return n, err
+}
+
+// asked asks on all held sessions and returns how many answered.
+func (b *bench) asked(ctx context.Context) (float64, error) {
+	if _, err := b.load.must(ctx, job{Verb: "start"}); err != nil {
+		return 0, err
+	}
+	r, err := b.load.do(ctx, job{Verb: "wait"})
 	return float64(r.Held), err
 }

@@ -12,10 +12,11 @@ import (
 // round that failed.
 type cells map[string][]float64
 
-// tableOf returns the table of t as lines of Markdown, padded so that they read well as they are, or nil if nothing was measured.
-func tableOf(r *report, t threads) []string {
+// tableOf returns the table of t with a row for each of metrics as lines of Markdown, padded so that they read well as they are, or
+// nil if nothing was measured.
+func tableOf(r *report, t threads, metrics []metric) []string {
 	rows := [][]string{headings(r)}
-	for _, m := range allMetrics() {
+	for _, m := range metrics {
 		if c := r.cells(t, m.id); len(c) > 0 {
 			rows = append(rows, rowOf(m, c, r.names(), t))
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,11 +104,11 @@ func TestTable(t *testing.T) {
 		r.add(1, r.programs[0], round, values{exchangeCPU: us / 1e6})
 		r.add(1, r.programs[1], round, values{exchangeCPU: us * 2 / 1e6})
 	}
-	if got := tableOf(r, 0); got != nil {
+	if got := tableOf(r, 0, plainMetrics()); got != nil {
 		t.Errorf("of nothing: got %q, want no table", got)
 	}
 	r.add(0, r.programs[0], 0, values{exchangeCPU: 1}) // belongs to the other table
-	got := strings.Join(tableOf(r, 1), "\n")
+	got := strings.Join(tableOf(r, 1, plainMetrics()), "\n")
 	want := strings.Join([]string{
 		"|                                           | forebay          | nginx            | Forebay to the better peer | at least | aim    |         |",
 		"| ----------------------------------------- | ---------------- | ---------------- | -------------------------- | -------- | ------ | ------- |",
@@ -115,5 +116,29 @@ func TestTable(t *testing.T) {
 	}, "\n")
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTLSHasTablesOfItsOwn(t *testing.T) {
+	r := &report{programs: []*program{{name: forebayName}}, plan: plan{Threads: []threads{1, 0}}}
+	r.add(0, r.programs[0], 0, values{exchangeCPU: 1})
+	r.add(1, r.programs[0], 0, values{exchangeCPU: 1, tlsHandshakeCPU: 1, tlsIdleMemory: 9 << 10})
+	var b strings.Builder
+	r.writeTables(&b)
+	var got []string
+	for _, line := range strings.Split(b.String(), "\n") {
+		if strings.HasPrefix(line, "## ") || strings.HasPrefix(line, "TLS ") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		"## One thread each", "## Each program's default", "## TLS: one thread each",
+		"TLS 1.3, key exchange X25519, TLS_AES_128_GCM_SHA256, an ECDSA P-256 certificate: the load makes sure of it on each connection.",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if !strings.Contains(b.String(), "| 9.00      | –                          | ≤ 10     | ≤ 8    | met |") {
+		t.Errorf("got\n%s\nwant 9 KiB of 10 met", &b)
 	}
 }
