@@ -226,7 +226,7 @@ func prepareBulk(j job) (task, result, error) {
 	dial := func() (net.Conn, error) { return net.Dial("tcp", j.Addr) }
 	if j.Certificate != nil {
 		c := newTLSClient(j.Addr, j.Certificate)
-		dial = func() (net.Conn, error) { return c.dial(loadStall) }
+		dial = func() (net.Conn, error) { return c.dial(tlsPatience) }
 	}
 	b, err := newBulkLoad(dial, j.Conns, j.Size)
 	if err != nil {

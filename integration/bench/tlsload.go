@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// tlsPatience is how long a client waits for a connection, or for an answer. Unlike loadStall it is about each of them, and 64 share
+// a processor with the program.
+const tlsPatience = 10 * time.Second
+
 // A tlsLoad is clients of a program that ends TLS.
 type tlsLoad struct {
 	clients []*tlsClient
@@ -102,7 +106,7 @@ func (t *tlsExchangeTask) run(<-chan struct{}) (result, error) {
 
 func (t *tlsExchangeTask) exchange(client, number int) error {
 	c := t.clients[client]
-	err := c.exchange(number, loadStall)
+	err := c.exchange(number, tlsPatience)
 	if t.fresh {
 		c.close()
 	}
@@ -114,10 +118,10 @@ type tlsHoldTask struct{ *tlsLoad }
 
 func prepareTLSHold(j job) (task, result, error) {
 	t := &tlsHoldTask{newTLSLoad(j)}
-	return t, t.tlsLoad.run(j.Conns, holdWindow, func(_, number int) error { return t.clients[number].open(loadStall) }), nil
+	return t, t.tlsLoad.run(j.Conns, holdWindow, func(_, number int) error { return t.clients[number].open(tlsPatience) }), nil
 }
 
 func (t *tlsHoldTask) run(<-chan struct{}) (result, error) {
 	held := t.open()
-	return t.tlsLoad.run(len(held), holdWindow, func(_, number int) error { return held[number].exchange(number, loadStall) }), nil
+	return t.tlsLoad.run(len(held), holdWindow, func(_, number int) error { return held[number].exchange(number, tlsPatience) }), nil
 }

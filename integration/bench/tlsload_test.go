@@ -163,7 +163,7 @@ func TestTLSAnswerToAnotherRequestFails(t *testing.T) {
 	})
 	c := newTLSClient(addr, id.certificate)
 	defer c.close()
-	err := c.exchange(7, loadStall)
+	err := c.exchange(7, tlsPatience)
 	if err == nil || !strings.Contains(err.Error(), "does not answer request 7") || c.conn != nil {
 		t.Errorf("got %v, connection %v, want an error and no connection", err, c.conn)
 	}
