@@ -72,8 +72,8 @@ func TestHeaderTellsOfTLS(t *testing.T) {
 		s.TLS = serving(ours)
 		s.TLS.NextProtos, s.TLS.ClientAuth, s.TLS.ClientCAs = []string{"h2"}, tls.RequireAndVerifyClientCert, x509.NewCertPool()
 		s.TLS.ClientCAs.AddCert(leafOf(t, theirs))
-		s.ProxyOut, s.ProxyTLV, s.ProxyExtra = ProxyV2, ^ProxyUniqueID, []ProxyField{{0xe4, []byte("ours")}}
-		s.ProxyIn = nil
+		s.ProxyOut, s.ProxyTLV = ProxyV2, ProxyALPN|ProxyAuthority|ProxySSL|ProxyClientCert|ProxyCRC32C
+		s.ProxyExtra = []ProxyField{{0xe4, []byte("ours")}}
 	}, backend.Addr())
 	client := &tls.Config{ServerName: "a.example", InsecureSkipVerify: true, NextProtos: []string{"http/1.1", "h2"}, Certificates: []tls.Certificate{*theirs},
 		CurvePreferences: []tls.CurveID{tls.X25519}, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
