@@ -105,6 +105,9 @@ func (s *session) record(r *Record, cause Cause) {
 func (s *session) recordBackend(r *Record, b *pool.Backend) {
 	r.Backend, r.Address = b.Name(), b.Addrs()[s.reached]
 	r.Connect = durationOf(s.connected-s.began) - r.Queue
+	if s.trace != nil {
+		r.Connect -= durationOf(s.trace.listened)
+	}
 	r.Tries = append(r.Tries, Try{Backend: r.Backend, Address: r.Address, Result: pool.Served, Took: durationOf(s.connected - s.tried)})
 	if s.answered {
 		r.FirstByte = durationOf(s.firstByte - s.connected)

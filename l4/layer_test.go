@@ -132,6 +132,17 @@ func TestClientTLSIsEnded(t *testing.T) {
 	}
 }
 
+// What a client takes for its hello is not the backend's time.
+func TestConnectBeginsAfterTheHandshake(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Echo(t).Addr())
+	raw := l4test.Dial(t, s.addr).Conn()
+	time.AfterFunc(300*time.Millisecond, func() { tls.Client(raw, id.client()).Handshake(); raw.Close() })
+	if r := <-s.records; r.Connect > 250*time.Millisecond || r.Total < 300*time.Millisecond {
+		t.Errorf("connected within %v of %v, want what came before the first pick left out", r.Connect, r.Total)
+	}
+}
+
 func TestHelloMayComeInPieces(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Echo(t).Addr())

@@ -32,6 +32,9 @@ func (s *session) pick() (stage, Cause) {
 	if c.began == 0 {
 		c.began = s.loop.now
 		c.request.Source = s.peer.Addr()
+		if s.trace != nil { // the client has been listened to
+			s.trace.listened = c.began - s.began
+		}
 	}
 	if len(c.request.Tried) >= server.Tries || s.loop.now >= c.began+server.connectBudget() {
 		return picking, s.noneConnected()

@@ -57,6 +57,7 @@ type trace struct {
 	tries      []Try            // those that failed
 	route      *Route           // chosen by the ClientHello; nil where none was read
 	serverName string           // that the ClientHello asked for
+	listened   int64            // ns until the client had said what was wanted of it
 	inQueue    int64            // ns spent waiting for a backend with room
 	via        pool.Address     // who introduced the client
 	local      pool.Address     // what the client connected to, as far as somebody wanted to know
