@@ -74,6 +74,16 @@ func (b *Backend) Preferred() int { return int(b.preferred.Load()) }
 // String returns the name.
 func (b *Backend) String() string { return b.name }
 
+// Traffic returns how many of b's sessions ever had a first byte, and how many failed: what a check need not find out again.
+func (b *Backend) Traffic() (answered, failed uint64) {
+	for o := range outcomeCount {
+		if o.Failed() {
+			failed += b.outcomes[o].Load()
+		}
+	}
+	return b.answered.Load(), failed
+}
+
 // sessions returns how many sessions b has now.
 func (b *Backend) sessions() int { return int(b.active.Load()) }
 

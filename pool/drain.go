@@ -28,23 +28,3 @@ func (b *Backend) setDraining(draining bool) {
 	p.offerTrialLocked(b)
 	p.serveLocked()
 }
-
-// Backends returns the backends that are configured, in their order, then those that were removed and still have sessions.
-func (p *Pool) Backends() []*Backend {
-	members := *p.members.Load()
-	all := make([]*Backend, len(members))
-	for i, m := range members {
-		all[i] = m.Backend
-	}
-	return all
-}
-
-// Backend returns the configured backend of the given name, nil if there is none.
-func (p *Pool) Backend(name string) *Backend {
-	for _, m := range configured(*p.members.Load()) {
-		if m.name == name {
-			return m.Backend
-		}
-	}
-	return nil
-}

@@ -38,7 +38,7 @@ func fail(b *Backend, n int, o Outcome) {
 }
 
 func TestFailuresInARowEject(t *testing.T) {
-	for _, o := range []Outcome{Refused, TimedOut, Unreachable, Died} {
+	for _, o := range []Outcome{Refused, TimedOut, Unreachable, TLSFailed, Died} {
 		t.Run(o.String(), func(t *testing.T) {
 			p := ejecting(t, Options{}, equal(3))
 			a := backend(t, p, "a")

@@ -77,6 +77,8 @@ type Pool struct {
 	census  census
 	gate    standing // the worst that serves
 
+	changed chan struct{} // closed when members is replaced
+
 	watchers   []func(*Backend, Transition)
 	news       []news // for them, yet to be told
 	publishing bool   // a goroutine is telling them
@@ -90,7 +92,7 @@ func New(o Options, backends []Config) (*Pool, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pool{options: o, jitter: rand.Float64}
+	p := &Pool{options: o, jitter: rand.Float64, changed: make(chan struct{})}
 	p.members.Store(new([]member))
 	p.primary.ranking = newRanking(o, &p.primary)
 	p.backup.ranking = newRanking(o, &p.backup)

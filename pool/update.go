@@ -119,8 +119,7 @@ func (p *Pool) replace(members []member, install func()) {
 	for _, b := range joined {
 		b.beginRamp()
 	}
-	members = append(members, removed(old)...)
-	p.members.Store(&members)
+	p.setMembersLocked(append(members, removed(old)...))
 	p.openLocked(old)
 }
 
@@ -175,7 +174,14 @@ func (p *Pool) forgetLocked(b *Backend) {
 		return
 	}
 	members := slices.DeleteFunc(slices.Clone(*p.members.Load()), func(m member) bool { return m.Backend == b })
+	p.setMembersLocked(members)
+}
+
+// setMembersLocked replaces the members and tells those who wait for that.
+func (p *Pool) setMembersLocked(members []member) {
 	p.members.Store(&members)
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 func (o Options) validate() error {

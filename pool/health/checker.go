@@ -1,0 +1,149 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"forebay/pool"
+)
+
+// Initial says what a backend is taken for until checks have found out.
+type Initial uint8
+
+// The choices. Those of a pool whose Options.Initial is pool.Down are down at first, so InitialDown goes with that.
+const (
+	InitialCheck Initial = iota // up, and the first check decides
+	InitialUp                   // up, and Fall checks must fail as at any other time
+	InitialDown                 // down, and Rise checks must pass as at any other time
+)
+
+var initialNames = []string{InitialCheck: "check", InitialUp: "up", InitialDown: "down"}
+
+// String returns the choice as the operator writes it.
+func (i Initial) String() string {
+	if int(i) < len(initialNames) {
+		return initialNames[i]
+	}
+	return fmt.Sprintf("initial(%d)", uint8(i))
+}
+
+// MarshalText returns what String returns.
+func (i Initial) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (i *Initial) UnmarshalText(text []byte) error {
+	for known, name := range initialNames {
+		if string(text) == name {
+			*i = Initial(known)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of check, up and down", text)
+}
+
+// A Checker checks the backends of a pool, each at its own pace, and tells the pool what it finds. Its fields are its configuration, not
+// to be changed once it runs; NewChecker fills in what a careful operator would choose.
+//
+// A backend is checked every Interval. Where a result contradicts what the backend is taken for, or traffic doubts it, the next checks
+// follow after a quarter of that, until it is clear: so a server that dies is found out in Interval and two quarters at most, with a
+// Fall of 3, and sooner under traffic. One that is down is checked after Interval, twice and then four times that.
+type Checker struct {
+	Pool     *pool.Pool
+	Probe    Probe
+	Interval time.Duration // from the beginning of one check to that of the next, up to a tenth more or less by chance
+	Timeout  time.Duration // of one check
+	Rise     int           // checks that must pass in a row for a backend to be up again; 1 or more
+	Fall     int           // checks that must fail in a row for it to be down; 1 or more
+	Initial  Initial
+
+	// Enough is how many sessions with a first byte, since the last check and with none that failed, stand for a check that passed.
+	// 0: none do, which is right where the check asks for more than an answer.
+	Enough int
+
+	chance func() float64 // from 0 to 1; nil: rand.Float64
+}
+
+// NewChecker returns a Checker of p's backends by probe: every 2 s, 2 s long at most, so that a lost SYN can be sent again (RFC 6298,
+// section 2), down at the third failure in a row and up at the second success.
+func NewChecker(p *pool.Pool, probe Probe) *Checker {
+	return &Checker{Pool: p, Probe: probe, Interval: 2 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
+}
+
+// Validate returns every fault of c, joined.
+func (c *Checker) Validate() error {
+	var faults []error
+	if c.Interval <= 0 {
+		faults = append(faults, fmt.Errorf("checks every %v: a positive time is right", c.Interval))
+	}
+	if c.Timeout <= 0 {
+		faults = append(faults, fmt.Errorf("checks that take up to %v: a positive time is right", c.Timeout))
+	}
+	if c.Rise < 1 {
+		faults = append(faults, fmt.Errorf("up after %d checks: 1 or more is right", c.Rise))
+	}
+	if c.Fall < 1 {
+		faults = append(faults, fmt.Errorf("down after %d checks: 1 or more is right", c.Fall))
+	}
+	if c.Enough < 0 {
+		faults = append(faults, fmt.Errorf("%d sessions in place of a check: 1 or more is right, or 0 for none", c.Enough))
+	}
+	return errors.Join(faults...)
+}
+
+// Run checks until ctx is done, and returns when the last check has ended. The first round is at once, all backends side by side; those
+// that join later are checked at once as well, and those that were removed for as long as they have sessions.
+func (c *Checker) Run(ctx context.Context) {
+	var under sync.WaitGroup
+	defer under.Wait()
+	courses := make(map[*pool.Backend]context.CancelFunc)
+	for {
+		changed := c.Pool.Changed()
+		backends := c.Pool.Backends()
+		c.endOthers(courses, backends)
+		for _, b := range backends {
+			if courses[b] == nil {
+				under.Go(c.begin(ctx, courses, b))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			c.endOthers(courses, nil)
+			return
+		case <-changed:
+		}
+	}
+}
+
+// begin enters a course of checks of b, and returns what runs it.
+func (c *Checker) begin(ctx context.Context, courses map[*pool.Backend]context.CancelFunc, b *pool.Backend) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	courses[b] = cancel
+	return func() { newCourse(c, b).run(ctx) }
+}
+
+// endOthers ends the courses of all but those that stay.
+func (c *Checker) endOthers(courses map[*pool.Backend]context.CancelFunc, stay []*pool.Backend) {
+	staying := make(map[*pool.Backend]bool, len(stay))
+	for _, b := range stay {
+		staying[b] = true
+	}
+	for b, cancel := range courses {
+		if !staying[b] {
+			cancel()
+			delete(courses, b)
+		}
+	}
+}
+
+// jitter returns d, up to a tenth more or less, so that checks of many backends, and of many balancers, spread over time.
+func (c *Checker) jitter(d time.Duration) time.Duration {
+	chance := c.chance
+	if chance == nil {
+		chance = rand.Float64
+	}
+	return time.Duration(float64(d) * (0.9 + 0.2*chance()))
+}

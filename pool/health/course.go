@@ -1,0 +1,196 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"forebay/pool"
+)
+
+const (
+	// hurry is how many times as often a backend is checked while in doubt, and how many times an interval holds at most the checks
+	// that traffic asks for.
+	hurry = 4
+	// leisure is how many times as long is waited, at most, while a backend is down.
+	leisure = 4
+)
+
+// A verdict is what checks take a backend for.
+type verdict uint8
+
+const (
+	unknown verdict = iota
+	well
+	ill
+)
+
+// A course is one backend's checks, on a goroutine of their own.
+type course struct {
+	*Checker
+	backend *pool.Backend
+	verdict verdict
+	against int           // results in a row that contradict the verdict
+	wait    time.Duration // until the next check, while it is down
+
+	answered, failed uint64    // the backend's traffic when it was last found well
+	last             time.Time // when the last check began
+}
+
+func newCourse(c *Checker, b *pool.Backend) *course {
+	r := &course{Checker: c, backend: b, wait: c.Interval}
+	switch c.Initial {
+	case InitialUp:
+		r.verdict = well
+	case InitialDown:
+		r.verdict = ill
+	}
+	return r
+}
+
+// run checks until ctx is done.
+func (c *course) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	doubted := c.backend.Doubted()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-doubted:
+			doubted = nil // more of it says no more, until the check
+			timer.Reset(c.hurried())
+			continue
+		case <-timer.C:
+		}
+		if c.trafficSuffices() {
+			c.last = time.Now()
+		} else {
+			c.check(ctx)
+		}
+		doubted = c.backend.Doubted()
+		timer.Reset(time.Until(c.last.Add(c.next())))
+	}
+}
+
+// hurried returns how long to wait for a check that is wanted at once: not at all, unless the last one was just now.
+func (c *course) hurried() time.Duration { return time.Until(c.last.Add(c.Interval / hurry)) }
+
+// next returns how long after the beginning of the last check to begin the next.
+func (c *course) next() time.Duration {
+	switch {
+	case c.against > 0:
+		return c.jitter(c.Interval / hurry)
+	case c.verdict == ill:
+		wait := c.wait
+		c.wait = min(2*wait, leisure*c.Interval)
+		return c.jitter(wait)
+	}
+	return c.jitter(c.Interval)
+}
+
+// trafficSuffices reports whether the sessions since the last check say all that one could find out.
+func (c *course) trafficSuffices() bool {
+	answered, failed := c.backend.Traffic()
+	enough := c.Enough > 0 && c.verdict == well && c.against == 0 && c.backend.State() == pool.Up &&
+		failed == c.failed && answered-c.answered >= uint64(c.Enough)
+	c.answered, c.failed = answered, failed
+	return enough
+}
+
+// check asks the backend once and takes in the result.
+func (c *course) check(ctx context.Context) {
+	c.last = time.Now()
+	select {
+	case <-c.backend.Doubted(): // it is what this check finds out
+	default:
+	}
+	r := c.ask(ctx)
+	if ctx.Err() != nil {
+		return // it was interrupted, and says nothing
+	}
+	found := well
+	if r.Err != nil {
+		found = ill
+	}
+	if found == c.verdict {
+		c.against = 0
+	} else if c.against++; c.verdict == unknown || c.against >= c.needed(found) {
+		c.settle(found, r)
+	}
+	if found == well && c.backend.State() == pool.Ejected {
+		c.backend.Readmit(evidence("a check passed after the hold", r))
+	}
+}
+
+// ask probes the addresses of the backend, the one that sessions begin with first, until one is well.
+func (c *course) ask(ctx context.Context) Result {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	addrs, first := c.backend.Addrs(), c.backend.Preferred()
+	var r Result
+	for i := range addrs {
+		r = c.Probe.Probe(ctx, targetOf(c.backend, addrs[(first+i)%len(addrs)]))
+		if r.Err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return r
+}
+
+// needed returns how many results in a row make the verdict.
+func (c *Checker) needed(v verdict) int {
+	if v == ill {
+		return c.Fall
+	}
+	return c.Rise
+}
+
+// settle makes v the verdict, of which r was the last proof.
+func (c *course) settle(v verdict, r Result) {
+	state, reason := pool.Up, c.passed()
+	if v == ill {
+		state, reason = pool.Down, c.fell(r)
+	}
+	c.verdict, c.against, c.wait = v, 0, c.Interval
+	c.backend.Judge(state, evidence(reason, r))
+}
+
+func (c *course) passed() string {
+	if c.against == 1 {
+		return "a check passed"
+	}
+	return fmt.Sprintf("%d checks in a row passed", c.against)
+}
+
+func (c *course) fell(r Result) string {
+	if c.against == 1 {
+		return fmt.Sprintf("a check failed: %v", r.Err)
+	}
+	return fmt.Sprintf("%d checks in a row failed, the last: %v", c.against, r.Err)
+}
+
+func evidence(reason string, r Result) pool.Evidence {
+	return pool.Evidence{Witness: pool.Check, Reason: reason, Took: r.Took, Transcript: r.Transcript}
+}
+
+// targetOf is where a probe of b at a goes.
+func targetOf(b *pool.Backend, a pool.Address) Target {
+	if a.IsUNIX() {
+		return Target{Network: "unix", Address: a.Path()}
+	}
+	return Target{Network: "tcp", Address: a.String(), Name: hostOf(b.Name())}
+}
+
+// hostOf returns the host that a backend's name was written with, "" where that is an address.
+func hostOf(name string) string {
+	name, _, _ = strings.Cut(name, "(") // which tells the addresses of one host apart
+	host, _, err := net.SplitHostPort(name)
+	if _, isAddress := netip.ParseAddr(host); err != nil || isAddress == nil {
+		return ""
+	}
+	return host
+}

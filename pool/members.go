@@ -1,0 +1,28 @@
+package pool
+
+// Backends returns the backends that are configured, in their order, then those that were removed and still have sessions.
+func (p *Pool) Backends() []*Backend {
+	members := *p.members.Load()
+	all := make([]*Backend, len(members))
+	for i, m := range members {
+		all[i] = m.Backend
+	}
+	return all
+}
+
+// Changed returns a channel that is closed as soon as Backends returns others than now.
+func (p *Pool) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+// Backend returns the configured backend of the given name, nil if there is none.
+func (p *Pool) Backend(name string) *Backend {
+	for _, m := range configured(*p.members.Load()) {
+		if m.name == name {
+			return m.Backend
+		}
+	}
+	return nil
+}
