@@ -166,7 +166,7 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	s.setup.route = &l.server.Route
 	l.add(s)
 	s.stage = s.listen(now)
-	if l.server.trusts(peer) {
+	if l.server.trusts(ln, peer) {
 		s.stage = identifying
 	}
 	l.stats.accepted.Add(1)

@@ -39,8 +39,12 @@ func (s *session) identify() (stage, Cause) {
 	return identifying, CauseNone
 }
 
-// trusts reports whether a PROXY header is required from peer. A UNIX socket's peer has no address, so none is.
-func (s *Server) trusts(peer netip.AddrPort) bool {
+// trusts reports whether a PROXY header is required from peer, who came to ln. A UNIX socket's peer has no address: there it goes by the
+// socket.
+func (s *Server) trusts(ln *listener, peer netip.AddrPort) bool {
+	if ln.unix {
+		return s.ProxyInUNIX
+	}
 	for _, p := range s.ProxyIn {
 		if p.Contains(peer.Addr()) {
 			return true

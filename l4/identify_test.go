@@ -178,6 +178,26 @@ func TestHeaderOfAnotherSourceIsData(t *testing.T) {
 	s.record(t, ClientClosed)
 }
 
+func TestWhoMustSendAHeader(t *testing.T) {
+	s := &Server{ProxyIn: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	trusted, other := netip.MustParseAddrPort("192.0.2.9:1"), netip.MustParseAddrPort("198.51.100.1:1")
+	for _, test := range []struct {
+		unix, sockets bool
+		peer          netip.AddrPort
+		want          bool
+	}{
+		{false, false, trusted, true},
+		{false, true, other, false},
+		{true, false, netip.AddrPort{}, false},
+		{true, true, netip.AddrPort{}, true},
+	} {
+		s.ProxyInUNIX = test.sockets
+		if got := s.trusts(&listener{unix: test.unix}, test.peer); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
+}
+
 func FuzzProxyHeader(f *testing.F) {
 	for _, v := range proxyVectors {
 		f.Add([]byte(v.header))

@@ -34,6 +34,7 @@ type Server struct {
 	KeepAlive        time.Duration // a silent peer is probed after this long; one that answers none is dropped after UserTimeout, or without one after three probes; 0: never
 
 	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
+	ProxyInUNIX  bool           // whoever connects to a listening UNIX socket must send one, too, and is believed
 	ProxyTimeout time.Duration  // from accept to the whole header
 
 	Handshakes       int           // TLS handshakes computed at once, those with backends included; one that waits for its peer does not count. 0: GOMAXPROCS

@@ -34,7 +34,7 @@ type config struct {
 	UserTimeout      duration // 0: the kernel's rule
 	KeepAlive        duration // 0: never
 
-	ProxyIn      []prefix
+	ProxyIn      []trusted
 	ProxyTimeout duration
 	ProxyOut     proxyVersion
 	ProxyTLV     []proxyTLV
@@ -134,8 +134,12 @@ func (c *config) server() *l4.Server {
 	s.KeepAlive = time.Duration(c.KeepAlive)
 	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
 	s.ProxyTLV, s.ProxyExtra = c.proxyTLVs()
-	for _, p := range c.ProxyIn {
-		s.ProxyIn = append(s.ProxyIn, p.Prefix)
+	for _, t := range c.ProxyIn {
+		if t.unix {
+			s.ProxyInUNIX = true
+			continue
+		}
+		s.ProxyIn = append(s.ProxyIn, t.Prefix)
 	}
 	s.ProxyTimeout = time.Duration(c.ProxyTimeout)
 	s.Handshakes = int(c.Handshakes)

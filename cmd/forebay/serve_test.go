@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -211,6 +212,34 @@ func TestSocketFileIsRemoved(t *testing.T) {
 	r.ends(exitDone)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want it gone", err)
+	}
+}
+
+// Whoever reaches a UNIX socket is believed, and must say whom it speaks for, where that is asked for.
+func TestHeaderOnAUNIXSocket(t *testing.T) {
+	r := start(t, "--listen", "unix:"+filepath.Join(t.TempDir(), "s"), "--proxy-in", "unix")
+	c, err := net.Dial("unix", strings.TrimPrefix(r.address, "unix:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\n")
+	exchange(t, c, "hello")
+	c.Close()
+	if c, err = net.Dial("unix", strings.TrimPrefix(r.address, "unix:")); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "hello")
+	if got, _ := io.ReadAll(c); len(got) > 0 {
+		t.Errorf("without a header: got %q, want nothing", got)
+	}
+	clients := map[any]any{}
+	for _, line := range r.stop() {
+		clients[line["cause"]] = line["client"]
+	}
+	if want := map[any]any{"client-closed": "192.0.2.1:4321", "proxy-refused": nil}; !maps.Equal(clients, want) {
+		t.Errorf("got %v, want %v", clients, want)
 	}
 }
 

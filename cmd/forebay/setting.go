@@ -100,7 +100,7 @@ func trafficSettings(c *config) []*setting {
 			meaning: "probe a peer that was silent for this time; 0: never"},
 
 		{group: groupProxying, name: "proxy-in", arg: "CIDR", value: many(&c.ProxyIn), shown: "none",
-			meaning: "require a header, v1 or v2, from these sources and believe it; repeatable"},
+			meaning: "require a header, v1 or v2, from these sources and believe it; unix: on UNIX sockets; repeatable"},
 		{group: groupProxying, name: "proxy-timeout", arg: "TIME", value: one(&c.ProxyTimeout),
 			meaning: "how long that header may take to arrive"},
 		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"forebay/l4"
@@ -131,12 +132,15 @@ func (c *commandLine) validateProxy() {
 	if cfg.ProxyPassTLV && (len(cfg.ProxyIn) == 0 || l4.ProxyVersion(cfg.ProxyOut) != l4.ProxyV2) {
 		c.refuse("proxy-pass-tlv", "fields come in with --proxy-in and go out with --proxy-out v2; both are needed")
 	}
-	seen := map[prefix]bool{}
+	seen := map[trusted]bool{}
 	for _, p := range cfg.ProxyIn {
 		if seen[p] {
 			c.refuse("proxy-in", "%s is there twice", p)
 		}
 		seen[p] = true
+	}
+	if seen[trusted{unix: true}] && !slices.ContainsFunc(cfg.Listen, handoff.Spec.IsUNIX) && !c.named("listen").rejected {
+		c.refuse("proxy-in", "no --listen is a UNIX socket; leave out %s, or add --listen unix:PATH", unixSockets)
 	}
 	c.validateProxyTLV()
 }

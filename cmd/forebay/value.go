@@ -187,10 +187,20 @@ func (l *localIP) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A prefix is a range of IP addresses; one address alone is a range of one.
-type prefix struct{ netip.Prefix }
+// A trusted is whose PROXY header is believed: a range of IP addresses, one address alone being a range of one, or whoever reaches a UNIX
+// socket.
+type trusted struct {
+	netip.Prefix
+	unix bool
+}
 
-func (p *prefix) UnmarshalText(text []byte) error {
+const unixSockets = "unix"
+
+func (p *trusted) UnmarshalText(text []byte) error {
+	if string(text) == unixSockets {
+		*p = trusted{unix: true}
+		return nil
+	}
 	if ip, err := netip.ParseAddr(string(text)); err == nil {
 		p.Prefix = netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen())
 		return nil
@@ -198,12 +208,19 @@ func (p *prefix) UnmarshalText(text []byte) error {
 	parsed, err := netip.ParsePrefix(string(text))
 	switch {
 	case err != nil || parsed.Addr().Is4In6():
-		return fmt.Errorf("%q is no range of addresses; write one like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7", text)
+		return fmt.Errorf("%q is no range of addresses; write one like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7, or %s", text, unixSockets)
 	case parsed != parsed.Masked():
 		return fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, parsed.Masked())
 	}
 	p.Prefix = parsed
 	return nil
+}
+
+func (p trusted) String() string {
+	if p.unix {
+		return unixSockets
+	}
+	return p.Prefix.String()
 }
 
 // A text is any text.

@@ -159,6 +159,9 @@ func (s Spec) String() string {
 // Port returns the port, 0 for any free one and for a UNIX socket.
 func (s Spec) Port() uint16 { return s.port }
 
+// IsUNIX reports whether s is a UNIX socket.
+func (s Spec) IsUNIX() bool { return s.path != "" }
+
 // Accepts reports whether a connection to a from this machine would surely end at a listener of s: it is the very address, or s is
 // every address and a is of the loopback interface.
 func (s Spec) Accepts(a pool.Address) bool {
