@@ -26,7 +26,7 @@ type layer struct {
 	said  bool       // close_notify has been sent
 	shown shown      // how this end proved who it is
 	took  int64      // ns that the handshake lasted
-	why   error      // what ended it
+	why   error      // the fault that ended it
 }
 
 const (
@@ -95,12 +95,14 @@ func orAgain(n int) (int, syscall.Errno) {
 
 // fail records why conn can't go on, unless the socket has said so before.
 func (l *layer) fail(e *side, err error) {
-	l.why = err
-	if err == errTruncated {
+	switch {
+	case e.broken():
+	case err == errTruncated:
 		e.breakDown(faultTruncated)
-		return
+	default:
+		l.why = err
+		e.breakDown(faultTLS)
 	}
-	e.breakDown(faultTLS)
 }
 
 // send writes p, record by record, and returns how much was taken. Records of one call leave together (MSG_MORE).
