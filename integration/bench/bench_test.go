@@ -20,8 +20,9 @@ func TestRunOfTheReference(t *testing.T) {
 	}
 	p := plan{
 		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Idles: 1,
-		Exchanges: 400, Connections: 100, Blocks: 4, Handshakes: 100, TLSSessions: 100,
+		Exchanges: 400, Connections: 100, Blocks: 4,
 		Paced: 50 * time.Millisecond, Beside: 50 * time.Millisecond, IdleFor: 10 * time.Millisecond,
+		TLS: tlsPlan{Handshakes: 100, Exchanges: 400, Blocks: 4, Sessions: 100},
 	}
 	b, err := startBench(p, programs, 4096, newProgress(io.Discard, p.measurements()))
 	if err != nil {
@@ -137,7 +138,7 @@ func TestTLSStepsMeetProgramsThatEndTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := plan{Threads: []threads{1}, Only: []string{"tls-idle"}, TLSSessions: 1}
+	p := plan{Threads: []threads{1}, Only: []string{"tls-idle"}}
 	b, err := startBench(p, programs, 4096, newProgress(io.Discard, 1))
 	if err != nil {
 		t.Fatal(err)

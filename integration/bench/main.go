@@ -84,7 +84,7 @@ type options struct {
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line for a mistake, and help for who asks
-	quick := flags.Bool("quick", false, "measure less, in under 90 s")
+	quick := flags.Bool("quick", false, "measure less, in about two minutes")
 	only := flags.String("only", "", "measure these `steps` alone: "+strings.Join(stepNames(), ","))
 	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, with -quick 1)")
 	programs := flags.String("programs", "", "measure these `programs` (default forebay,haproxy,nginx,io.Copy)")

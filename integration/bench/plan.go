@@ -18,11 +18,19 @@ type plan struct {
 	Exchanges   int           // a round, on kept connections
 	Connections int           // a round
 	Blocks      int           // of blockSize, a round
-	Handshakes  int           // over TLS, a round of each kind
-	TLSSessions int           // held at once
 	Paced       time.Duration // of work at half load
 	Beside      time.Duration // of small exchanges beside bulk
 	IdleFor     time.Duration // that idle CPU is measured over
+
+	TLS tlsPlan
+}
+
+// A tlsPlan is how much is measured over TLS, where all takes longer.
+type tlsPlan struct {
+	Handshakes int // a round of each kind
+	Exchanges  int // a round, on kept connections
+	Blocks     int // of blockSize, a round
+	Sessions   int // held at once
 }
 
 const (
@@ -43,8 +51,8 @@ func fullPlan() plan {
 		Threads:  []threads{1, 0},
 		Rounds:   5, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
-		Handshakes: 2_000, TLSSessions: 3_000,
 		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 2 * time.Second,
+		TLS: tlsPlan{Handshakes: 1_500, Exchanges: 20_000, Blocks: 24, Sessions: 3_000},
 	}
 }
 
@@ -53,8 +61,8 @@ func quickPlan() plan {
 	p := fullPlan()
 	p.Rounds, p.Idles = 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
-	p.Handshakes, p.TLSSessions = 1_000, 1_000
 	p.Paced, p.Beside, p.IdleFor = 500*time.Millisecond, time.Second, 500*time.Millisecond
+	p.TLS = tlsPlan{Handshakes: 1_000, Exchanges: 10_000, Blocks: 16, Sessions: 1_000}
 	return p
 }
 

@@ -5,7 +5,7 @@ import "context"
 // The steps over TLS. They are done against programs that end it with the same certificate, group and suite.
 
 func measureTLSHandshake(ctx context.Context, b *bench, p *proxy) (values, error) {
-	r, cpu, err := b.work(ctx, b.load, p, connJob(b.plan.Handshakes))
+	r, cpu, err := b.work(ctx, b.load, p, connJob(b.plan.TLS.Handshakes))
 	return values{
 		tlsHandshakeCPU:   per(cpu, r.Done),
 		tlsHandshakeSpeed: float64(r.Done) / r.Took.Seconds(),
@@ -13,7 +13,7 @@ func measureTLSHandshake(ctx context.Context, b *bench, p *proxy) (values, error
 }
 
 func measureTLSResumed(ctx context.Context, b *bench, p *proxy) (values, error) {
-	j := connJob(b.plan.Handshakes)
+	j := connJob(b.plan.TLS.Handshakes)
 	j.Resume = true
 	r, cpu, err := b.work(ctx, b.load, p, j)
 	return values{
@@ -23,7 +23,7 @@ func measureTLSResumed(ctx context.Context, b *bench, p *proxy) (values, error) 
 }
 
 func measureTLSExchange(ctx context.Context, b *bench, p *proxy) (values, error) {
-	r, cpu, err := b.work(ctx, b.load, p, exchangeJob(b.plan.Exchanges))
+	r, cpu, err := b.work(ctx, b.load, p, exchangeJob(b.plan.TLS.Exchanges))
 	return values{
 		tlsExchangeCPU:   per(cpu, r.Done),
 		tlsExchangeSpeed: float64(r.Done) / r.Took.Seconds(),
@@ -31,7 +31,7 @@ func measureTLSExchange(ctx context.Context, b *bench, p *proxy) (values, error)
 }
 
 func measureTLSBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
-	r, cpu, err := b.work(ctx, b.bulk, p, bulkJob(b.plan.Blocks))
+	r, cpu, err := b.work(ctx, b.bulk, p, bulkJob(b.plan.TLS.Blocks))
 	return values{
 		tlsBulkCPU:   perGiB(cpu, r.Bytes),
 		tlsBulkSpeed: float64(r.Bytes) / r.Took.Seconds(),
@@ -47,7 +47,7 @@ func measureTLSIdle(ctx context.Context, b *bench, p *proxy) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.hold(ctx, p, b.plan.TLSSessions)
+	r, err := b.hold(ctx, p, b.plan.TLS.Sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,6 @@ func measureTLSIdle(ctx context.Context, b *bench, p *proxy) (values, error) {
 		tlsStartMemory: float64(before.memory),
 		tlsFreshMemory: float64(fresh.memory-before.memory) / float64(r.Held),
 		tlsIdleMemory:  float64(used.memory-before.memory) / float64(r.Held),
-		tlsIdleHeld:    held / float64(b.plan.TLSSessions),
+		tlsIdleHeld:    held / float64(b.plan.TLS.Sessions),
 	}, err
 }
