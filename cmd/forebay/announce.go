@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"forebay/pool"
 )
@@ -98,8 +99,11 @@ func shorten(names []string) string {
 	return fmt.Sprintf("%s … %s, %d in all", strings.Join(names[:2], ", "), names[len(names)-1], len(names))
 }
 
-// warn says what an operator may have written for a try-out, and should not leave so.
+// warn says what should not be left as it is.
 func (p *process) warn() {
+	if p.revocationOverdue(time.Now()) {
+		p.logger.Error("a revocation list is out of date: no client whose authority it is of gets in", "file", p.TLSClientCRL.String())
+	}
 	if p.BackendTLSInsecure {
 		p.logger.Warn("backends are not verified: whoever stands in between can read and change everything", "flag", "--backend-tls-insecure")
 	}

@@ -15,7 +15,7 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 	c := read(nil, strings.Fields("--connect-timeout 1s --tries 4 --connect-budget 2s --hedge-after 150ms --source 127.0.0.1 --source ::1 "+
 		"--queue-timeout 3s --idle-timeout 4s --half-close-timeout 5s --max-lifetime 6s --lifetime-jitter 7% --user-timeout 8s --keep-alive 9s "+
 		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-tlv ssl,alpn,authority,netns --proxy-tlv 0xE0=a,b=c --proxy-tlv 0xf7=d --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-in unix -l unix:/s --proxy-timeout 2s --proxy-pass-tlv --loops 2 "+
-		"--tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 11s --hello-timeout 12s a:1")...)
+		"--tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 13s --hello-timeout 12s a:1")...)
 	if err := c.faults.err(); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		ProxyInUNIX:      true,
 		ProxyTimeout:     2 * time.Second,
 		Handshakes:       3,
-		HandshakeTimeout: 11 * time.Second,
+		HandshakeTimeout: 13 * time.Second,
 		HelloTimeout:     12 * time.Second,
 	}
 	compareServers(t, c.config.server(), want)

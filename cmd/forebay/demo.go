@@ -47,11 +47,15 @@ func (p *process) invitation() string {
 	if name := p.addresses()[0]; strings.HasPrefix(name, ":") {
 		at = "localhost" + name
 	}
+	scheme, curl := "http", "curl -s"
+	if p.terminates(p.routes[0].route) {
+		scheme, curl = "https", "curl -sk"
+	}
 	return fmt.Sprintf(`
 Four sample backends answer on 127.0.0.1:8000-8003. Try:
-  open http://%[1]s/ in a browser and reload
-  for i in 1 2 3 4 5 6 7 8; do curl -s http://%[1]s/; done
-`, at)
+  open %[2]s://%[1]s/ in a browser and reload
+  for i in 1 2 3 4 5 6 7 8; do %[3]s %[2]s://%[1]s/; done
+`, at, scheme, curl)
 }
 
 // A sample is a small HTTP server for the demo.

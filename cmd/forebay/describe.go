@@ -32,6 +32,9 @@ func (p *plan) describeCertificates(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, ", %s, valid until %s\n", s.Kind, day(s.NotAfter))
 	}
+	if revoked := p.tls.revoked; revoked != nil && !revoked.Next().IsZero() {
+		fmt.Fprintf(b, "revocation lists in %s are good until %s\n", p.TLSClientCRL, day(revoked.Next()))
+	}
 	if shown := p.tls.shown; shown != nil {
 		s := shown.Snapshot()[0]
 		fmt.Fprintf(b, "certificate %s for backends is that of %s, %s, valid until %s\n", s.Pair, namesOf(s), s.Kind, day(s.NotAfter))
@@ -92,6 +95,9 @@ func (p *plan) noteCertificates(now time.Time) {
 			p.note("certificate %s expires on %s", s.Pair, day(s.NotAfter))
 		}
 	}
+	if p.revocationOverdue(now) {
+		p.note("a list in %s is out of date: no client whose authority it is of gets in", p.TLSClientCRL)
+	}
 	for _, r := range p.namedRoutes() {
 		for _, name := range r.names {
 			if p.terminates(r) && !p.tls.store.Has(string(name)) {
@@ -99,4 +105,13 @@ func (p *plan) noteCertificates(now time.Time) {
 			}
 		}
 	}
+}
+
+// revocationOverdue reports whether a revocation list is out of date.
+func (p *plan) revocationOverdue(now time.Time) bool {
+	if p.tls.revoked == nil {
+		return false
+	}
+	next := p.tls.revoked.Next()
+	return !next.IsZero() && now.After(next)
 }

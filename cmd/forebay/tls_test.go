@@ -26,8 +26,9 @@ func furnished(t testing.TB) folder {
 	f.write("both.pem", both.private(t), both.certificate())
 	f.pair("soon", ca, week, "soon.example")
 	f.pair("old", ca, past, "old.example")
-	f.write("ca.crl", f.revocations(ca))
-	f.write("other.crl", f.revocations(other))
+	f.write("ca.crl", f.revocations(ca, time.Hour))
+	f.write("late.crl", f.revocations(ca, -time.Minute))
+	f.write("other.crl", f.revocations(other, time.Hour))
 	f.writeText("tickets", []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))
 	f.writeText("empty", nil)
 	for file, name := range map[string]string{"ech.pem": "www.example.com", "stray.pem": "public.example"} {
@@ -38,9 +39,9 @@ func furnished(t testing.TB) folder {
 	return f
 }
 
-func (f folder) revocations(by *identity) *pem.Block {
+func (f folder) revocations(by *identity, next time.Duration) *pem.Block {
 	f.t.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(next)}
 	der, err := x509.CreateRevocationList(rand.Reader, list, by.leaf, by.key)
 	if err != nil {
 		f.t.Fatal(err)
@@ -67,6 +68,7 @@ func TestCheckShowsCertificatesAndRoutes(t *testing.T) {
 			"route db.example.com,alpn:acme-tls/1 passes to 127.0.0.1:3\nroute x.example is refused\n" +
 			"route * ends TLS and goes, in TLS of Forebay's own, to 127.0.0.1:8000, 127.0.0.1:8001\n",
 		"\nbackend 127.0.0.1:3 is 127.0.0.1:3\n",
+		fmt.Sprintf("\nrevocation lists in %s/ca.crl are good until ", f.dir),
 		fmt.Sprintf("\ncertificate %s/soon.pem with key %[1]s/soon.key expires on %s", f.dir, until(week)),
 		"\nroute *.b.example ends TLS, and there is no certificate for it",
 		"--route=a.apps.example.com,*.b.example=127.0.0.1:1,weight=2,127.0.0.1:2,terminate'",
@@ -118,6 +120,18 @@ func TestAllFaultyFilesAreTold(t *testing.T) {
 			t.Errorf("got\n%swant %q", stderr, want)
 		}
 	}
+}
+
+func TestOverdueRevocationList(t *testing.T) {
+	f := furnished(t)
+	args := f.args("-l 127.0.0.1:0 --tls-cert $D/both.pem --tls-client-ca $D/ca.pem --tls-client-crl $D/late.crl")
+	stdout, _, status := invoke(nil, append([]string{"check", "127.0.0.1:8000"}, args...)...)
+	if want := "\na list in " + f.path("late.crl") + " is out of date"; !strings.Contains(stdout, want) || status != exitDone {
+		t.Errorf("got status %d and\n%swant it to have %q", status, stdout, want)
+	}
+	r := start(t, args...)
+	r.wait("a revocation list is out of date")
+	r.stop()
 }
 
 // Keys go to the certificates that need one, in their order.

@@ -50,6 +50,9 @@ func (c *commandLine) validateTLS() {
 	if c.config.HelloTimeout == 0 {
 		c.refuse("hello-timeout", "0 leaves no time for it to arrive; write 5s")
 	}
+	if c.config.HelloTimeout > c.config.HandshakeTimeout && len(c.config.TLSCerts)*len(c.config.Routes) > 0 {
+		c.refuse("hello-timeout", "%v is more than --handshake-timeout %v, which begins with it", c.config.HelloTimeout, c.config.HandshakeTimeout)
+	}
 	c.refuseTwice("alpn", c.config.ALPN)
 	c.refuseTwice("backend-alpn", c.config.BackendALPN)
 }

@@ -61,7 +61,7 @@ func (p *process) tellCertificate(e certs.Event) {
 	case certs.Expiring:
 		p.logger.Warn("a certificate is about to expire", about...)
 	case certs.Expired:
-		p.logger.Error("a certificate has expired, and clients will refuse it", about...)
+		p.logger.Error("a certificate has expired, and is refused by whoever looks", about...)
 	}
 }
 
