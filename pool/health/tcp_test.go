@@ -12,9 +12,9 @@ import (
 
 // The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection.
 func TestTCPIsNotSeen(t *testing.T) {
-	for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
+	for host, at := range map[string]string{"127.0.0.1": "127.0.0.1:0", "[::1]": "[::1]:0", "localhost": "127.0.0.1:0"} {
 		t.Run(host, func(t *testing.T) {
-			b := l4test.ServeAt(t, host+":0", func(p *l4test.Peer) { p.ReceiveAll() })
+			b := l4test.ServeAt(t, at, func(p *l4test.Peer) { p.ReceiveAll() })
 			_, port, _ := net.SplitHostPort(b.Addr())
 			for range 100 {
 				wantUp(t, ask(t, TCP{}, host+":"+port))
