@@ -89,6 +89,12 @@ func TestTLSVerifies(t *testing.T) {
 	}
 }
 
+// A path is no name.
+func TestTLSNeedsAName(t *testing.T) {
+	wantUnasked(t, TLS{}.Probe(t.Context(), target("unix:/run/s")), "/run/s has no name", "write name=HOST")
+	wantDown(t, mustParse(t, "tls,verify=off").Probe(Dialer{}).Probe(t.Context(), target("unix:/nowhere/s")), "no such file")
+}
+
 // The server logs nothing of a handshake that is all it sees.
 func TestTLSIsNotLogged(t *testing.T) {
 	s := serveSecurely(t)
