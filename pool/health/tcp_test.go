@@ -67,6 +67,22 @@ func TestOwnFaults(t *testing.T) {
 	}
 }
 
+// A name that nobody can look up just now says nothing of the backend; one that does not exist is a slip that must show.
+func TestLookupFaults(t *testing.T) {
+	for lookup, want := range map[*net.DNSError]bool{
+		{Err: "server misbehaving", IsTemporary: true}: true, {Err: "i/o timeout", IsTimeout: true}: true, {Err: "no such host", IsNotFound: true}: false,
+	} {
+		d := Dialer{Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: lookup}
+		}}
+		r := ask(t, Redis{Dialer: d}, "a.example:80")
+		wantDown(t, r, "connect to a.example:80: lookup", lookup.Err)
+		if got := OurOwn(r.Err); got != want {
+			t.Errorf("%v: got our own: %v, want %v", r.Err, got, want)
+		}
+	}
+}
+
 // BenchmarkTCP measures one check over loopback.
 func BenchmarkTCP(b *testing.B) {
 	t := target(l4test.Discard(b).Addr())
