@@ -99,14 +99,19 @@ func TestChecksLeaveNoTraceInMariaDB(t *testing.T) {
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	aborted := func() string { return strings.TrimSpace(query("SHOW GLOBAL STATUS LIKE 'Aborted_connects'")) }
 	before := aborted()
-	watched{
+	w := watched{
 		addr: addr, log: log, dial: from.DialContext,
 		rude: func(conn net.Conn) { conn.Read(make([]byte, 1)) },
 		says: "closed normally without authentication",
-	}.wantNoTrace(t, halfAnHour, "tcp", "mysql")
+	}
+	w.wantNoTrace(t, halfAnHour, "tcp", "mysql")
 	if got := aborted(); before != "Aborted_connects\t0" || got != "Aborted_connects\t1" {
 		t.Errorf("before the checks it counts %q, after them and one rude guest %q", before, got)
 	}
+	for range 10 {
+		w.ask(t, "mysql,user=nobody") // is logged, and blocks nobody either
+	}
+	w.ask(t, "mysql")
 }
 
 func TestChecksLeaveNoTraceInRedis(t *testing.T) {
