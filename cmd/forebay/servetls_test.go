@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"forebay/l4/l4test"
 )
@@ -51,7 +54,7 @@ func (r *running) stop() (lines []map[string]any) {
 	}
 }
 
-// greeter is a TLS server that says its name to whoever comes.
+// greeter is a TLS server that says its name to whoever comes, and hears him out.
 func greeter(t testing.TB, name string, c *tls.Config) (address string) {
 	t.Helper()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", c)
@@ -67,6 +70,7 @@ func greeter(t testing.TB, name string, c *tls.Config) (address string) {
 				return
 			}
 			io.WriteString(conn, name)
+			io.Copy(io.Discard, conn)
 			conn.Close()
 		}
 	}()
@@ -193,33 +197,59 @@ func TestSpeaksTLSToBackends(t *testing.T) {
 	backend := f.pair("backend", ca, year, "127.0.0.1").serves()
 	backend.ClientCAs, backend.ClientAuth = ca.trusts("").RootCAs, tls.RequireAndVerifyClientCert
 	at := greeter(t, "welcome", backend)
-	r := startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls --backend-ca $D/ca.pem --backend-cert $D/own.pem --backend-key $D/own.key")...)
-	conn, err := net.Dial("tcp", r.address)
-	if err != nil {
-		t.Fatal(err)
+	const show = " --backend-cert $D/own.pem --backend-key $D/own.key"
+	for _, test := range []struct{ args, want, cause string }{
+		{"--backend-ca $D/ca.pem" + show, "welcome", "-closed"},
+		{"--backend-tls-insecure" + show, "welcome", "-closed"},
+		{"--backend-ca $D/other.pem" + show, "", "connect-failed"},
+		{"--backend-ca $D/ca.pem --backend-sni other.example" + show, "", "connect-failed"},
+		{"--backend-ca $D/ca.pem", "", "backend-tls-fault"}, // with TLS 1.3 a client learns only later that its certificate is missed
+	} {
+		r := startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls "+test.args)...)
+		if got := greeted(t, r.address); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.args, got, test.want)
+		}
+		lines := r.stop()
+		if len(lines) != 1 || !strings.HasSuffix(lines[0]["cause"].(string), test.cause) {
+			t.Errorf("%s: got %v, want %s", test.args, lines, test.cause)
+		}
+	}
+}
+
+// greeted returns what a plain client is told.
+func greeted(t testing.TB, address string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil { // the reset may come before the connection is known to be there
+		return ""
 	}
 	defer conn.Close()
-	if got, err := io.ReadAll(conn); err != nil || string(got) != "welcome" {
-		t.Errorf("got %q, %v", got, err)
-	}
-	conn.Close()
-	if lines := r.stop(); len(lines) != 1 || lines[0]["backend_tls"].(map[string]any)["version"] != "1.3" {
-		t.Errorf("got %v", lines)
-	}
-	r = startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls --backend-tls-insecure --backend-cert $D/own.pem --backend-key $D/own.key")...)
-	r.wait("backends are not verified")
+	conn.(*net.TCPConn).CloseWrite()
+	got, _ := io.ReadAll(conn)
+	return string(got)
+}
+
+func TestShownCertificateIsRenewed(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("own", ca, year, "proxy.example")
+	r := start(t, f.args("-l 127.0.0.1:0 --backend-tls --backend-ca $D/ca.pem --backend-cert $D/own.pem --backend-key $D/own.key")...)
+	f.pair("own", ca, year, "proxy.example")
+	r.wait("a certificate is renewed")
 	r.stop()
-	r = startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls --backend-ca $D/other.pem")...)
-	if conn, err = net.Dial("tcp", r.address); err == nil {
-		_, err = io.ReadAll(conn)
-		conn.Close()
+}
+
+// letIn reports who of some clients gets through.
+func (r *running) letIn(ca *identity, clients map[string][]*identity) map[string]bool {
+	r.t.Helper()
+	in := map[string]bool{}
+	for who, own := range clients {
+		conn, err := r.secure(ca.trusts("www.example.com", own...), "x")
+		if in[who] = err == nil; err == nil {
+			conn.Close()
+		}
 	}
-	if !errors.Is(err, syscall.ECONNRESET) { // which may come before the connection is known to be there
-		t.Errorf("a backend that is not trusted: got %v, want a reset", err)
-	}
-	if lines := r.stop(); len(lines) != 1 || lines[0]["cause"] != "connect-failed" {
-		t.Errorf("got %v", lines)
-	}
+	return in
 }
 
 func TestClientCertificates(t *testing.T) {
@@ -227,20 +257,94 @@ func TestClientCertificates(t *testing.T) {
 	ca := f.authority("ca")
 	f.pair("site", ca, year, "www.example.com")
 	ann, bob := f.pair("ann", ca, year, "ann@example.com"), f.pair("bob", ca, year, "bob@example.com")
-	r := start(t, f.args("-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key --tls-client-ca $D/ca.pem "+
-		"--tls-client-allow email:ann@example.com --tls-client-allow cn:nobody")...)
-	for who, test := range map[string]struct {
-		own []*identity
-		in  bool
-	}{"ann": {[]*identity{ann}, true}, "bob": {[]*identity{bob}, false}, "nobody": {nil, false}} {
-		conn, err := r.secure(ca.trusts("www.example.com", test.own...), "x")
-		if (err == nil) != test.in {
-			t.Errorf("%s: got %v, want to be let in: %v", who, err, test.in)
+	f.write("ca.crl", f.revocations(ca, time.Hour, bob))
+	clients := map[string][]*identity{"ann": {ann}, "bob": {bob}, "nobody": nil}
+	const asks = "-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key --tls-client-ca $D/ca.pem "
+	for args, want := range map[string]map[string]bool{
+		"": {"ann": true, "bob": true, "nobody": false},
+		"--tls-client-allow email:ann@example.com --tls-client-allow cn:eve": {"ann": true, "bob": false, "nobody": false},
+		"--tls-client-crl $D/ca.crl --tls-client-cert verify-if-given":       {"ann": true, "bob": false, "nobody": true},
+	} {
+		r := start(t, f.args(asks+args)...)
+		if got := r.letIn(ca, clients); !maps.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", args, got, want)
 		}
-		if err == nil {
-			conn.Close()
+		r.stop()
+	}
+}
+
+// What a client must be able to do, and what it must ask for, is said by flags.
+func TestClientsAreRefused(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("site", ca, year, "www.example.com")
+	old := ca.trusts("www.example.com")
+	old.MaxVersion = tls.VersionTLS12
+	h1 := ca.trusts("www.example.com")
+	h1.NextProtos = []string{"http/1.1"}
+	stranger := ca.trusts("www.example.org")
+	stranger.InsecureSkipVerify = true
+	const ends = "-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key "
+	for args, client := range map[string]*tls.Config{"--tls-min-version 1.3": old, "--alpn postgresql": h1, "--tls-strict-sni": stranger} {
+		for _, refuses := range []bool{false, true} {
+			line := ends
+			if refuses {
+				line += args
+			}
+			r := start(t, f.args(line)...)
+			conn, err := r.secure(client, "x")
+			if (err != nil) != refuses {
+				t.Errorf("%s: got %v", line, err)
+			}
+			if err == nil {
+				conn.Close()
+			}
+			r.stop()
 		}
 	}
+}
+
+// A ticket is good in the next process if that has the same file of keys.
+func TestTicketsOutliveTheProcess(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("site", ca, year, "www.example.com")
+	f.writeText("tickets", []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"))
+	client := ca.trusts("www.example.com")
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for _, resumed := range []bool{false, true} {
+		r := start(t, f.args("-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key --tls-ticket-keys $D/tickets")...)
+		conn, err := r.secure(client, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if got := r.stop()[0]["client_tls"].(map[string]any)["resumed"]; got != resumed {
+			t.Errorf("got %v, want %v", got, resumed)
+		}
+	}
+}
+
+// A backend is told what only this process knows: by which certificate the client was convinced.
+func TestBackendIsToldOfTheCertificate(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("site", ca, year, "www.example.com")
+	r := start(t, f.args("-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key --proxy-out v2 --proxy-tlv ssl")...)
+	conn, err := tls.Dial("tcp", r.address, ca.trusts("www.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	header := make([]byte, 16)
+	if _, err := io.ReadFull(conn, header); err != nil {
+		t.Fatal(err)
+	}
+	rest := make([]byte, binary.BigEndian.Uint16(header[14:]))
+	if _, err := io.ReadFull(conn, rest); err != nil || !bytes.Contains(rest, []byte("ecdsa_secp256r1_sha256")) {
+		t.Errorf("got %q, %v; want it to tell of the signature", rest, err)
+	}
+	conn.Close()
 	r.stop()
 }
 

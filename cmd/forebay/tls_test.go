@@ -39,9 +39,13 @@ func furnished(t testing.TB) folder {
 	return f
 }
 
-func (f folder) revocations(by *identity, next time.Duration) *pem.Block {
+func (f folder) revocations(by *identity, next time.Duration, revoked ...*identity) *pem.Block {
 	f.t.Helper()
 	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(next)}
+	for _, r := range revoked {
+		entry := x509.RevocationListEntry{SerialNumber: r.leaf.SerialNumber, RevocationTime: list.ThisUpdate}
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, entry)
+	}
 	der, err := x509.CreateRevocationList(rand.Reader, list, by.leaf, by.key)
 	if err != nil {
 		f.t.Fatal(err)

@@ -46,8 +46,8 @@ func secured() *l4.Record {
 			{Backend: "a:1", Address: tcp("10.0.0.1:1"), Result: pool.Served, Took: time.Millisecond},
 		},
 		ClientTLS: l4.TLSInfo{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Protocol: "h2", Subject: "ann", Resumed: true,
-			ECH: true, Took: 2 * time.Millisecond, Fault: "no close_notify"},
-		BackendTLS: l4.TLSInfo{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, Took: 3 * time.Millisecond},
+			Took: 2 * time.Millisecond, Fault: "no close_notify"},
+		BackendTLS: l4.TLSInfo{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, ECH: true, Took: 3 * time.Millisecond},
 	}
 }
 
@@ -104,17 +104,17 @@ func TestLines(t *testing.T) {
 			`{"backend":"a:1","address":"10.0.0.1:1","result":"connected","took":0.001000,"fault":null}],` +
 			`"queue":0.000000,"connect":0.000000,"first_byte":null,"total":0.000000,"from_client":0,"to_backend":0,"from_backend":0,"to_client":0,` +
 			`"client_rtt":null,"client_retransmits":0,"client_unacked":0,"backend_rtt":null,"backend_retransmits":0,"backend_unacked":0,` +
-			`"client_tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","alpn":"h2","resumed":true,"ech":true,"subject":"ann","handshake":0.002000,"fault":"no close_notify"},` +
-			`"backend_tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA","alpn":null,"resumed":false,"ech":false,"subject":null,"handshake":0.003000,"fault":null},` +
+			`"client_tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","alpn":"h2","resumed":true,"ech":false,"subject":"ann","handshake":0.002000,"fault":"no close_notify"},` +
+			`"backend_tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA","alpn":null,"resumed":false,"ech":true,"subject":null,"handshake":0.003000,"fault":null},` +
 			`"unique_id":null}`},
 		{"secured", Text, secured(), `time=2026-03-04T05:06:07.000000Z session=9 cause=client-truncated listener=:443 client=192.0.2.1:40000 ` +
 			`route=*.example.com server_name=www.example.com backend=a:1 address=10.0.0.1:1 ` +
 			`tries=b:1/tls-failed/0.001000/"tls: bad certificate",a:1/connected/0.001000 ` +
 			`queue=0.000000 connect=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
 			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0 ` +
-			`client_tls_version=1.3 client_tls_cipher=TLS_AES_128_GCM_SHA256 client_tls_alpn=h2 client_tls_resumed=true client_tls_ech=true ` +
+			`client_tls_version=1.3 client_tls_cipher=TLS_AES_128_GCM_SHA256 client_tls_alpn=h2 client_tls_resumed=true ` +
 			`client_tls_subject=ann client_tls_handshake=0.002000 client_tls_fault="no close_notify" ` +
-			`backend_tls_version=1.2 backend_tls_cipher=TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA backend_tls_handshake=0.003000`},
+			`backend_tls_version=1.2 backend_tls_cipher=TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA backend_tls_ech=true backend_tls_handshake=0.003000`},
 		{"insecure", Text, insecure(), `time=2026-03-04T05:06:07.000000Z session=10 cause=handshake-failed listener=:443 ` +
 			`queue=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
 			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0 client_tls_fault="tls: no"`},
