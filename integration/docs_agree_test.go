@@ -69,8 +69,7 @@ func TestDocumentedCauses(t *testing.T) {
 		documented[cells[0]] = true
 	}
 	for _, name := range slices.Concat(namesIn(t, "../l4/cause.go"), namesIn(t, "../pool/outcome.go")) {
-		// A session that is logged is not open, and Died is said of a backend, not of a try.
-		if name != "open" && name != "died" && !documented[name] {
+		if name != "open" && !documented[name] { // a session that is logged is not open
 			t.Errorf("docs/access-log.md does not tell what %s means", name)
 		}
 	}

@@ -207,6 +207,9 @@ func (s *session) win(a *attempt) (stage, Cause) {
 		}
 	}
 	s.connected, s.moved = now, now
+	if l.server.Replay > 0 {
+		s.rehearse(c)
+	}
 	l.giveBack(c)
 	s.setup = nil
 	return greeting, CauseNone

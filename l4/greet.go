@@ -29,6 +29,7 @@ func (s *session) greet() (stage, Cause) {
 		n = max(n, 0)
 		s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN
 		s.up.read += uint64(n)
+		s.remember(room[:n])
 		buf = buf[:len(buf)+n]
 	}
 	s.up.header = int32(len(header))

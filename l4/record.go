@@ -39,7 +39,7 @@ type Record struct {
 	ClientTCP  PathInfo
 	BackendTCP PathInfo
 
-	Tries    []Try  // every connect that was tried, the successful one last
+	Tries    []Try  // every backend that was tried, the one that served last
 	UniqueID string // the PROXY protocol UNIQUE_ID that the backend was given, "" where none was
 	Cause    Cause
 }

@@ -30,9 +30,12 @@ func (s *session) relay() (stage, Cause) {
 	s.backend.flush()
 	more := s.pump(&s.up, &s.client, &s.backend)
 	more = s.pump(&s.down, &s.backend, &s.client) || more
-	if !s.answered && s.down.read > 0 {
-		s.answered, s.firstByte = true, s.loop.now
-		s.lease.FirstByte(durationOf(s.firstByte - s.connected))
+	switch {
+	case s.answered:
+	case s.down.read > 0:
+		s.hearAnswer()
+	case s.died():
+		return s.replay()
 	}
 	if s.broken() { // before any end is forwarded: a reset must not look like one
 		return delivering, CauseNone
@@ -43,13 +46,24 @@ func (s *session) relay() (stage, Cause) {
 		return relaying, s.closedBy()
 	}
 	s.forwardFIN()
-	if s.broken() {
+	switch {
+	case !s.broken():
+	case s.died():
+		return s.replay()
+	default:
 		return delivering, CauseNone
 	}
 	if more {
 		s.loop.again(s)
 	}
 	return relaying, s.expired()
+}
+
+// hearAnswer takes in the backend's first byte.
+func (s *session) hearAnswer() {
+	s.answered, s.firstByte = true, s.loop.now
+	s.lease.FirstByte(durationOf(s.firstByte - s.connected))
+	s.forget()
 }
 
 // broken reports whether a side is lost, and remembers which. From then on the time for delivering runs.
@@ -137,7 +151,7 @@ func (s *session) move(f *flow, src, dst *side) int {
 	size := readSize
 	switch {
 	case f.full < bulkReads || src.urgent:
-	case src.layer != nil || dst.layer != nil:
+	case src.layer != nil || dst.layer != nil || f == &s.up && s.rehearses():
 		size = bulkSize
 		s.unpace(dst)
 	default:
@@ -165,6 +179,9 @@ func (s *session) move(f *flow, src, dst *side) int {
 	f.read += uint64(n)
 	f.ended = src.ended
 	s.moved = s.loop.now
+	if !s.answered && f == &s.up {
+		s.remember(buf[:n])
+	}
 	s.pass(f, dst, buf[:n])
 	return n
 }

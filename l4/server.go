@@ -24,6 +24,7 @@ type Server struct {
 	Tries          int           // different backends tried for one client, 1 to 16
 	HedgeAfter     time.Duration // a second backend is tried beside one that has not answered for this long; 0: never
 	QueueTimeout   time.Duration // how long a client waits while every backend is full
+	Replay         int           // bytes of a client's that are kept until its backend's first byte, for another one if it dies before; 0: none
 	Sources        []netip.Addr  // local addresses for connections to backends, used in turn; none: the kernel chooses
 
 	IdleTimeout      time.Duration // neither direction moved; 0: no limit

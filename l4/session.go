@@ -63,9 +63,10 @@ type trace struct {
 	local      pool.Address     // what the client connected to, as far as somebody wanted to know
 	tlvs       []proxyproto.TLV // what came with the introduction
 	uniqueID   []byte
-	unacked    int   // what the kernel held for both peers when a limit last asked
-	look       int64 // when delivering asks again whether the last bytes were acknowledged
-	looks      uint8 // how often it has
+	replay     *replay // while the client's bytes could be sent to another backend
+	unacked    int     // what the kernel held for both peers when a limit last asked
+	look       int64   // when delivering asks again whether the last bytes were acknowledged
+	looks      uint8   // how often it has
 }
 
 func (s *session) traced() *trace {

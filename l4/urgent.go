@@ -25,6 +25,9 @@ func (s *session) moveUrgent(f *flow, src, dst *side) bool {
 	}
 	f.read++
 	s.moved = s.loop.now
+	if f == &s.up {
+		s.forget() // where in the stream it stood is not kept
+	}
 	n, _ := dst.sendUrgent(b[:])
 	f.took(n)
 	if n == 0 {

@@ -22,6 +22,7 @@ type config struct {
 	Tries          count
 	ConnectBudget  duration // 0: Tries × ConnectTimeout
 	HedgeAfter     duration // 0: never
+	Replay         size     // 0: nothing
 	Sources        []localIP
 
 	MaxConns         autoCount // auto: what the descriptor limit allows
@@ -122,6 +123,7 @@ func (c *config) server() *l4.Server {
 	s.ConnectBudget = time.Duration(c.ConnectBudget)
 	s.Tries = int(c.Tries)
 	s.HedgeAfter = time.Duration(c.HedgeAfter)
+	s.Replay = int(c.Replay)
 	s.QueueTimeout = time.Duration(c.QueueTimeout)
 	for _, ip := range c.Sources {
 		s.Sources = append(s.Sources, ip.Addr)

@@ -77,6 +77,8 @@ func trafficSettings(c *config) []*setting {
 			meaning: "how long all tries of one client may take"},
 		{group: groupConnecting, name: "hedge-after", arg: "TIME", value: one(&c.HedgeAfter), shown: "off",
 			meaning: "try a second backend when the first has not answered by then; who answers first wins"},
+		{group: groupConnecting, name: "replay", arg: "SIZE", value: one(&c.Replay), shown: "off",
+			meaning: "send up to this much of what a client said to another backend, when one dies before its first byte"},
 		{group: groupConnecting, name: "source", arg: "IP", value: many(&c.Sources), shown: "the kernel's choice",
 			meaning: "connect from this address; repeatable, used in turn"},
 

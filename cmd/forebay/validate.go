@@ -15,6 +15,9 @@ import (
 // maxTries is the most that a Server takes.
 const maxTries = 16
 
+// maxReplay bounds what a session keeps for another backend: it is a request, and not a file.
+const maxReplay = 16 * mebibyte
+
 // What the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses more without a word to the operator, and rounds parts.
 const (
 	maxKeepAlive   = duration(32767 * time.Second)
@@ -84,6 +87,12 @@ func (c *commandLine) validateConnecting() {
 	}
 	if cfg.HedgeAfter != 0 && cfg.Tries == 1 {
 		c.refuse("hedge-after", "a second backend beside the first needs --tries 2 or more")
+	}
+	if cfg.Replay != 0 && cfg.Tries == 1 {
+		c.refuse("replay", "another backend after the first needs --tries 2 or more")
+	}
+	if cfg.Replay > maxReplay {
+		c.refuse("replay", "each session would keep up to %v in memory; write at most %v", cfg.Replay, maxReplay)
 	}
 	seen := map[netip.Addr]bool{}
 	for _, ip := range cfg.Sources {
