@@ -2,7 +2,13 @@ package health
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +39,55 @@ func TestTCPFullQueueIsDown(t *testing.T) {
 	defer cancel()
 	addr := l4test.BlackHole(t)
 	wantDown(t, TCP{}.Probe(ctx, target(addr)), addr, "no answer in time")
+}
+
+// A handshake that takes its time, here until the SYN that a full queue dropped is sent again (RFC 6298: after 1 s), is waited for.
+func TestTCPAwaitsTheHandshake(t *testing.T) {
+	t.Parallel()
+	fd, addr := fullQueue(t)
+	ended := make(chan Result)
+	go func() { ended <- ask(t, TCP{}, addr) }()
+	l4test.Await(t, patience, "a SYN is on its way", func() bool { return synSent(t, addr) })
+	accepted, _, err := syscall.Accept(fd)
+	if err != nil {
+		t.Error(err)
+	}
+	syscall.Close(accepted)
+	r := <-ended
+	wantUp(t, r)
+	if r.Took < 500*time.Millisecond {
+		t.Errorf("took %v, want that of the second SYN", r.Took)
+	}
+}
+
+// synSent reports whether a connection to addr, of 127.0.0.1, has state SYN-SENT (proc_pid_net(5)).
+func synSent(t *testing.T, addr string) bool {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(table), fmt.Sprintf(" 0100007F:%04X 02 ", netip.MustParseAddrPort(addr).Port()))
+}
+
+// fullQueue returns a listener with a backlog of 0, which holds one connection.
+func fullQueue(t *testing.T) (fd int, addr string) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = "127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port)
+	l4test.Dial(t, addr)
+	return fd, addr
 }
 
 // A UNIX socket can't be asked unseen: the connection has the header, where one is wanted, and nothing else.
