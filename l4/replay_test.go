@@ -82,13 +82,13 @@ func TestReplayHasAPROXYHeaderOfItsOwn(t *testing.T) {
 	header := make(chan string, 2)
 	read := func(p *l4test.Peer) { header <- string(p.Receive(proxyV2Fixed + 12)); p.Expect("ping") }
 	dead := l4test.Serve(t, func(p *l4test.Peer) { read(p); p.Reset() })
-	alive := l4test.Serve(t, func(p *l4test.Peer) { read(p); p.Send("pong") })
+	alive := l4test.Serve(t, func(p *l4test.Peer) { read(p); p.Send("pong").ExpectEOF() })
 	s := replaying(t, 1024, func(s *Server) { s.ProxyOut = ProxyV2 }, dead.Addr(), alive.Addr())
 	l4test.Dial(t, s.addr).Send("ping").Expect("pong").CloseWrite().ExpectEOF()
 	if first, second := <-header, <-header; first != second {
 		t.Errorf("the second backend was told %q, want what the first was told, %q", second, first)
 	}
-	if r := s.record(t, BackendClosed); r.ToBackend != 4 {
+	if r := s.record(t, ClientClosed); r.ToBackend != 4 {
 		t.Errorf("%d bytes to the backend, want 4: a header does not count", r.ToBackend)
 	}
 }
@@ -97,10 +97,10 @@ func TestReplayHasAPROXYHeaderOfItsOwn(t *testing.T) {
 func TestReplayBringsAllThatWasSent(t *testing.T) {
 	const size = 3 << 20
 	dead := l4test.Serve(t, func(p *l4test.Peer) { p.SetReceiveBuffer(32<<10).ExpectContent(1, 200<<10).Reset() })
-	alive := l4test.Serve(t, func(p *l4test.Peer) { p.ExpectContent(1, size).Send("all") })
+	alive := l4test.Serve(t, func(p *l4test.Peer) { p.ExpectContent(1, size).Send("all").ExpectEOF() })
 	s := replaying(t, 4<<20, nil, dead.Addr(), alive.Addr())
 	l4test.Dial(t, s.addr).SendContent(1, size).Expect("all").CloseWrite().ExpectEOF()
-	wantTries(t, s.record(t, BackendClosed), pool.Died, pool.Served)
+	wantTries(t, s.record(t, ClientClosed), pool.Died, pool.Served)
 }
 
 func TestReplayTriesAreLimited(t *testing.T) {
@@ -130,8 +130,13 @@ func TestReplayWaitsInTheQueue(t *testing.T) {
 }
 
 func TestReplayOfAResetBeforeTheClientSpoke(t *testing.T) {
-	s := replaying(t, 64, nil, l4test.AcceptAndReset(t).Addr(), l4test.Banner(t, "hello").Addr())
-	l4test.Dial(t, s.addr).Expect("hello").CloseWrite().ExpectEOF()
+	connected := make(chan struct{})
+	dead := l4test.Serve(t, func(p *l4test.Peer) { <-connected; p.Reset() })
+	s := replaying(t, 64, nil, dead.Addr(), l4test.Banner(t, "hello").Addr())
+	p := l4test.Dial(t, s.addr)
+	l4test.Await(t, 5*time.Second, "the session is relayed", func() bool { return s.has(relaying) })
+	close(connected)
+	p.Expect("hello").CloseWrite().ExpectEOF()
 	wantTries(t, s.record(t, ClientClosed), pool.Died, pool.Served)
 }
 
@@ -169,8 +174,6 @@ func TestWhatIsNotReplayed(t *testing.T) {
 			func(p *l4test.Peer) { p.ExpectEOF().Close() }, BackendClosed},
 		{"what comes after such an end", func(p *l4test.Peer) {},
 			func(p *l4test.Peer) { p.ExpectEOF().Send("ping").ExpectResetAfterEOF() }, BackendReset},
-		{"urgent data", func(p *l4test.Peer) { p.Receive(1); p.Reset() },
-			func(p *l4test.Peer) { p.SendUrgent('!').Send("x").ExpectReset() }, BackendReset},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -183,6 +186,16 @@ func TestWhatIsNotReplayed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestUrgentDataIsNotReplayed(t *testing.T) {
+	begun := make(chan struct{})
+	dead := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("a"); close(begun); p.Expect("z").Reset() })
+	s := replaying(t, 64, nil, dead.Addr(), l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("a")
+	<-begun
+	p.SendUrgent('!').Send("z").ExpectReset()
+	wantTries(t, s.record(t, BackendReset), pool.Served)
 }
 
 func TestNothingIsKeptWhereReplayIsOff(t *testing.T) {
