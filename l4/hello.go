@@ -85,7 +85,11 @@ func (s *session) choose(hello *sni.Hello) (stage, Cause) {
 
 // chooseBlindly is for a client that does not begin with a ClientHello.
 func (s *session) chooseBlindly() (stage, Cause) {
-	switch r := s.setup.route; {
+	r := s.setup.route
+	if r.Name != "" {
+		s.traced().route = r
+	}
+	switch {
 	case r.TLS != nil:
 		return hearing, NotTLS
 	case r.Pool == nil:

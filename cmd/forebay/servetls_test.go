@@ -189,6 +189,35 @@ func TestRoutesByName(t *testing.T) {
 	}
 }
 
+// Who speaks no TLS, or asks for another name, goes where the rest goes.
+func TestTheRestGoesTheDefaultRoute(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	rest := greeter(t, "the rest", f.pair("rest", ca, year, "www.example.com").serves())
+	r := startBefore(t, rest, "-l", "127.0.0.1:0", "--route", "db.example.com=127.0.0.1:9")
+	conn, err := r.secure(ca.trusts("www.example.com"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "the rest" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	conn.Close()
+	r.stopOn(t, "*")
+	r = start(t, "-l", "127.0.0.1:0", "--route", "db.example.com=127.0.0.1:9")
+	r.dial("no TLS").Close()
+	r.stopOn(t, "*")
+}
+
+// stopOn ends the process, which must have had one session on a route.
+func (r *running) stopOn(t testing.TB, route string) {
+	t.Helper()
+	if lines := r.stop(); len(lines) != 1 || lines[0]["route"] != route || !strings.HasSuffix(lines[0]["cause"].(string), "-closed") {
+		t.Errorf("got %v, want one session on route %s", lines, route)
+	}
+}
+
 func TestSpeaksTLSToBackends(t *testing.T) {
 	f := newFolder(t)
 	ca := f.authority("ca")
