@@ -37,13 +37,8 @@ func TestRedisWorks(t *testing.T) {
 func TestPostgreSQLWorks(t *testing.T) {
 	t.Parallel()
 	as := notRoot(t)
-	dir, port := filepath.Join(as.dir, "data"), freePort(t)
-	output(t, as.command(need(t, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "--no-sync"))
-	server := run(t, as.command(need(t, "postgres"), "-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"))
-	server.Stderr.AwaitMatch(t, "ready to accept connections")         // it listens, and refuses, before
-	t.Cleanup(func() { server.Signal(syscall.SIGINT); server.Wait() }) // its children end with it
-	f := start(t, local(port))
+	addr, _ := servePostgres(t, as)
+	f := start(t, addr)
 	host, forebayPort, _ := net.SplitHostPort(f.Addr())
 	bench := func(args ...string) string {
 		return output(t, as.command(need(t, "pgbench"), append([]string{"-h", host, "-p", forebayPort, "-U", "postgres"}, append(args, "postgres")...)...))
@@ -54,6 +49,18 @@ func TestPostgreSQLWorks(t *testing.T) {
 		wantAtMost(t, text, `number of transactions actually processed: (\d+)`, -1)
 		wantAtMost(t, text, `number of failed transactions: (\d+)`, 0)
 	}
+}
+
+// servePostgres starts a PostgreSQL that lets everybody in, and returns where.
+func servePostgres(t testing.TB, as account) (addr string, server *process) {
+	t.Helper()
+	dir, port := filepath.Join(as.dir, "data"), freePort(t)
+	output(t, as.command(need(t, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "--no-sync"))
+	server = run(t, as.command(need(t, "postgres"), "-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"))
+	server.Stderr.AwaitMatch(t, "ready to accept connections")         // it listens, and refuses, before
+	t.Cleanup(func() { server.Signal(syscall.SIGINT); server.Wait() }) // its children end with it
+	return local(port), server
 }
 
 // An account is who runs a program, with a directory of its own.

@@ -146,10 +146,12 @@ func TestTLSStepsMeetProgramsThatEndTLS(t *testing.T) {
 	defer b.stop()
 	ctx := context.Background()
 	proxies, err := b.startAll(ctx, 1)
+	for _, p := range proxies {
+		defer p.stop()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer proxies[0].stop()
 	for _, s := range []step{{}, {alone: true}, {tls: true}, {tls: true, alone: true}} {
 		s.files = 100
 		s.measure = func(_ context.Context, _ *bench, met *proxy) (values, error) {

@@ -121,7 +121,7 @@ func TestCheckFaults(t *testing.T) {
 		`send:\q`:                     `unknown escape "\\q"`,
 		`send:\x1`:                    "two hexadecimal digits",
 		`send:a\`:                     "a backslash at the end",
-		"send:a,b":                    `"b" is neither a step`,
+		"send:a,b":                    `"b" is neither a step (send:, expect:, match:) nor an option (at, tls, name, verify, proxy); a comma within a step is written \,`,
 		"match:a|":                    "matches the empty text",
 		"exec:":                       "no command",
 		"exec: ":                      "no command",

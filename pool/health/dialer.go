@@ -46,6 +46,9 @@ func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask 
 	if config.ServerName == "" {
 		config.ServerName = t.host()
 	}
+	if config.ServerName == "" && !config.InsecureSkipVerify {
+		return Result{Err: fmt.Errorf("%s has no name to verify its certificate by: write name=HOST, or verify=off", t.Address)}
+	}
 	return d.talk(ctx, t, config, ask)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"syscall"
@@ -21,9 +22,12 @@ var (
 // errNoProcess is what becomes of EAGAIN from fork(2).
 var errNoProcess = errors.New("this machine may start no more processes")
 
-// OurOwn reports whether err, from a Result, tells of this process or machine and nothing of the backend: the probe was cancelled, or
-// there was no descriptor, port, memory or process to ask with.
+// OurOwn reports whether err, from a Result, tells nothing of the backend: the probe was cancelled, there was no descriptor, port, memory
+// or process to ask with, or the name of a check's own place could not be looked up just now.
 func OurOwn(err error) bool {
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && !lookup.IsNotFound {
+		return true
+	}
 	return slices.ContainsFunc(ownFaults, func(own error) bool { return errors.Is(err, own) })
 }
 

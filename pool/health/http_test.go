@@ -1,8 +1,11 @@
 package health
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"forebay/l4/l4test"
 )
@@ -83,7 +86,12 @@ func TestHTTPRequest(t *testing.T) {
 func TestHTTPWaitsForTheEnd(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
 		request(p)
-		p.Send(page("200 OK", "one")).AwaitAcked().Send("two").AwaitAcked().CloseWrite().ExpectEOF()
+		p.Send(page("200 OK", "one")).AwaitAcked()
+		p.Conn().SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if n, err := p.Conn().Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("in the middle of the answer: got %d bytes and %v, want nothing", n, err)
+		}
+		p.Send("two").CloseWrite().ExpectEOF()
 	})
 	wantUp(t, ask(t, HTTP{}, b.Addr()))
 	b.AwaitDone(1)

@@ -10,6 +10,7 @@ import (
 	"forebay/pool"
 )
 
+// isStep reports whether item begins as a step of a script does.
 func isStep(item string) bool {
 	word, _, ok := strings.Cut(item, ":")
 	return ok && slices.Contains([]string{"send", "expect", "match"}, word)
@@ -51,7 +52,7 @@ func (c *Check) unknownOption(item, key string) error {
 	case near != "":
 		return fmt.Errorf("unknown option %q: did you mean %s?", item, near)
 	case c.kind == script:
-		return fmt.Errorf("%q is neither a step (send:, expect:, match:) nor an option: those are %s", item, strings.Join(known, ", "))
+		return fmt.Errorf(`%q is neither a step (send:, expect:, match:) nor an option (%s); a comma within a step is written \,`, item, strings.Join(known, ", "))
 	}
 	return fmt.Errorf("a check by %s has no option %q: there are %s", c.kind, item, strings.Join(known, ", "))
 }

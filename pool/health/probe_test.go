@@ -145,10 +145,12 @@ func TestHeaderComesFirst(t *testing.T) {
 	}
 }
 
-// A server that has answered sees the end it is used to: the protocol's own or a FIN, and no reset.
+// A server that has answered sees a FIN and no reset, though it goes on for a while.
 func TestLeavesWithoutReset(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
-		p.Expect("ping\n").Send("pong\nand more that nobody reads").ExpectEOF()
+		p.Expect("ping\n").Send("pong\n").ExpectEOF()
+		<-time.After(20 * time.Millisecond) // by then, who wanted to close has
+		p.Send("and more").AwaitAcked().Send("that nobody wants").AwaitAcked().CloseWrite()
 	})
 	steps := []Step{{Send: []byte("ping\n")}, {Expect: []byte("pong")}}
 	wantUp(t, ask(t, Script{Steps: steps}, b.Addr()))

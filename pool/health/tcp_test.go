@@ -18,9 +18,9 @@ import (
 
 // The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection.
 func TestTCPIsNotSeen(t *testing.T) {
-	for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
+	for host, at := range map[string]string{"127.0.0.1": "127.0.0.1:0", "[::1]": "[::1]:0", "localhost": "127.0.0.1:0"} {
 		t.Run(host, func(t *testing.T) {
-			b := l4test.ServeAt(t, host+":0", func(p *l4test.Peer) { p.ReceiveAll() })
+			b := l4test.ServeAt(t, at, func(p *l4test.Peer) { p.ReceiveAll() })
 			_, port, _ := net.SplitHostPort(b.Addr())
 			for range 100 {
 				wantUp(t, ask(t, TCP{}, host+":"+port))
@@ -118,6 +118,22 @@ func TestOwnFaults(t *testing.T) {
 		wantDown(t, r, "too many open files")
 		if !OurOwn(r.Err) {
 			t.Errorf("%v is told to be the backend's fault", r.Err)
+		}
+	}
+}
+
+// A name that nobody can look up just now says nothing of the backend; one that does not exist is a slip that must show.
+func TestLookupFaults(t *testing.T) {
+	for lookup, want := range map[*net.DNSError]bool{
+		{Err: "server misbehaving", IsTemporary: true}: true, {Err: "i/o timeout", IsTimeout: true}: true, {Err: "no such host", IsNotFound: true}: false,
+	} {
+		d := Dialer{Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: lookup}
+		}}
+		r := ask(t, Redis{Dialer: d}, "a.example:80")
+		wantDown(t, r, "connect to a.example:80: lookup", lookup.Err)
+		if got := OurOwn(r.Err); got != want {
+			t.Errorf("%v: got our own: %v, want %v", r.Err, got, want)
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -40,7 +42,9 @@ func (g *guarded) String() string {
 
 func serveSecurely(t *testing.T) *secureServer {
 	s := new(secureServer)
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) }))
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s, resumed: %v", r.Proto, r.Host, r.TLS.DidResume)
+	}))
 	s.Config.ErrorLog = log.New(&s.said, "", 0)
 	s.EnableHTTP2 = true
 	s.StartTLS()
@@ -68,7 +72,7 @@ func TestTLSVerifies(t *testing.T) {
 		{"tls,name=other.example,verify=off", s.roots(), ""},
 		{"tls", nil, "TLS handshake: tls: failed to verify certificate"},
 		{"tls,verify=off", nil, ""},
-		{"https:///,body=127.0.0.1", s.roots(), ""},
+		{`https:///,match=^HTTP/1.1 127.0.0.1:[0-9]+\, resumed: false$`, s.roots(), ""},
 		{"https:///,body=example.com,name=example.com", s.roots(), ""},
 		{"https:///", nil, "failed to verify certificate"},
 		{"http:///", nil, "got status 400"},
@@ -85,6 +89,12 @@ func TestTLSVerifies(t *testing.T) {
 	}
 }
 
+// A path is no name.
+func TestTLSNeedsAName(t *testing.T) {
+	wantUnasked(t, TLS{}.Probe(t.Context(), target("unix:/run/s")), "/run/s has no name", "write name=HOST")
+	wantDown(t, mustParse(t, "tls,verify=off").Probe(Dialer{}).Probe(t.Context(), target("unix:/nowhere/s")), "no such file")
+}
+
 // The server logs nothing of a handshake that is all it sees.
 func TestTLSIsNotLogged(t *testing.T) {
 	s := serveSecurely(t)
@@ -97,25 +107,41 @@ func TestTLSIsNotLogged(t *testing.T) {
 	}
 }
 
-// Other protocols go over TLS too, and end with close_notify before FIN (RFC 8446, section 6.1).
+// Other protocols go over TLS too, and end with close_notify before FIN (RFC 8446, section 6.1). In TLS 1.2 an alert is seen from outside.
 func TestTLSEndsWithCloseNotify(t *testing.T) {
 	s := serveSecurely(t)
 	b := l4test.Serve(t, func(p *l4test.Peer) {
-		conn := tls.Server(p.Conn(), s.TLS)
+		seen := &recorder{Conn: p.Conn()}
+		conn := tls.Server(seen, s.TLS)
 		question := make([]byte, 14)
 		if _, err := io.ReadFull(conn, question); err != nil {
 			t.Errorf("got %q, %v, want PING", question, err)
 		}
+		seen.b.Reset()
 		io.WriteString(conn, "+PONG\r\n")
-		if n, err := conn.Read(question); n > 0 || err != io.EOF {
-			t.Errorf("got %d bytes and %v, want close_notify", n, err)
+		if n, err := conn.Read(question); n > 0 || err != io.EOF || seen.b.Len() == 0 || seen.b.Bytes()[0] != 21 {
+			t.Errorf("got %d bytes and %v, of %x, want an alert, of type 21", n, err, seen.b.Bytes())
 		}
 		p.ExpectEOF()
 	})
-	r := ask(t, mustParse(t, "redis,tls").Probe(Dialer{TLS: s.roots()}), b.Addr())
+	config := s.roots()
+	config.MaxVersion = tls.VersionTLS12
+	r := ask(t, mustParse(t, "redis,tls").Probe(Dialer{TLS: config}), b.Addr())
 	wantUp(t, r)
-	if want := `TLS 1.3 with TLS_AES_128_GCM_SHA256; sent "*1\r\n$4\r\nPING\r\n"; got "+PONG\r\n"`; r.Transcript != want {
+	if want := `TLS 1.2 with TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; sent "*1\r\n$4\r\nPING\r\n"; got "+PONG\r\n"`; r.Transcript != want {
 		t.Errorf("got %s, want %s", r.Transcript, want)
 	}
 	b.AwaitDone(1)
+}
+
+// A recorder keeps what is read.
+type recorder struct {
+	net.Conn
+	b bytes.Buffer
+}
+
+func (r *recorder) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.b.Write(b[:n])
+	return n, err
 }
