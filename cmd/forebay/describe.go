@@ -78,14 +78,14 @@ func (p *plan) fate(r plannedRoute) string {
 	for _, b := range r.backends {
 		to = append(to, b.Name)
 	}
-	does := "passes"
+	does, over := "passes", ""
 	if p.terminates(r.route) {
 		does = "ends TLS and goes"
 	}
 	if p.speaksTLS(r.route) {
-		does += ", in TLS of Forebay's own,"
+		over = " over TLS"
 	}
-	return does + " to " + strings.Join(to, ", ")
+	return does + " to " + strings.Join(to, ", ") + over
 }
 
 // noteCertificates notes each certificate that will soon be of no use, and each name that there should be one for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
@@ -68,9 +69,9 @@ func TestCheckShowsCertificatesAndRoutes(t *testing.T) {
 		fmt.Sprintf("certificate %s/site.pem with key %[1]s/site.key is for example.com, www.example.com and all others, ECDSA P-256, valid until %s", f.dir, until(year)),
 		fmt.Sprintf("certificate %s/both.pem is for *.apps.example.com, ECDSA P-256, valid until", f.dir),
 		fmt.Sprintf("certificate %s/wild.pem with key %[1]s/wild.key for backends is that of *.apps.example.com, ECDSA P-256", f.dir),
-		"route a.apps.example.com,*.b.example ends TLS and goes, in TLS of Forebay's own, to 127.0.0.1:1, 127.0.0.1:2\n" +
+		"route a.apps.example.com,*.b.example ends TLS and goes to 127.0.0.1:1, 127.0.0.1:2 over TLS\n" +
 			"route db.example.com,alpn:acme-tls/1 passes to 127.0.0.1:3\nroute x.example is refused\n" +
-			"route * ends TLS and goes, in TLS of Forebay's own, to 127.0.0.1:8000, 127.0.0.1:8001\n",
+			"route * ends TLS and goes to 127.0.0.1:8000, 127.0.0.1:8001 over TLS\n",
 		"\nbackend 127.0.0.1:3 is 127.0.0.1:3\n",
 		fmt.Sprintf("\nrevocation lists in %s/ca.crl are good until ", f.dir),
 		fmt.Sprintf("\ncertificate %s/soon.pem with key %[1]s/soon.key expires on %s", f.dir, until(week)),
@@ -122,6 +123,19 @@ func TestAllFaultyFilesAreTold(t *testing.T) {
 	for _, want := range []string{"--route: * is where", "--tls-cert: no route ends TLS", "--tls-cert: certificate", "--tls-cert: the key", "--tls-client-crl: ", "--backend-ca: "} {
 		if !strings.Contains(stderr, "forebay: "+want) {
 			t.Errorf("got\n%swant %q", stderr, want)
+		}
+	}
+}
+
+func TestBannerTellsOfTLS(t *testing.T) {
+	f := furnished(t)
+	var stdout, stderr bytes.Buffer
+	e := testEnv(&stdout, &stderr, f.args("-l 127.0.0.1:0 --tls-cert $D/both.pem --route db.example.com=127.0.0.1:9 127.0.0.1:8000")...)
+	e.stderrIs = toTerminal
+	run(e)
+	for _, want := range []string{"\n  TLS        ends here, for *.apps.example.com\n", "\n  routes     db.example.com\n"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("got %s, want it to have %q", &stderr, want)
 		}
 	}
 }
