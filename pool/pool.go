@@ -89,7 +89,7 @@ type Pool struct {
 // New returns a Pool of backends. The error names every fault in o and backends. No backends at all is no fault: Pick then fails
 // with ErrNone until an Update brings some.
 func New(o Options, backends []Config) (*Pool, error) {
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	p := &Pool{options: o, jitter: rand.Float64, changed: make(chan struct{})}

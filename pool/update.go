@@ -184,7 +184,8 @@ func (p *Pool) setMembersLocked(members []member) {
 	p.changed = make(chan struct{})
 }
 
-func (o Options) validate() error {
+// Validate returns every fault of o, joined.
+func (o Options) Validate() error {
 	var faults []error
 	if o.Policy >= policyCount {
 		faults = append(faults, fmt.Errorf("%v is no policy", o.Policy))

@@ -147,3 +147,7 @@ func (c *Checker) jitter(d time.Duration) time.Duration {
 	}
 	return time.Duration(float64(d) * (0.9 + 0.2*chance()))
 }
+
+// Proven reports whether sessions that are answered prove all that c asks for: so it is with tcp where the traffic goes. See
+// Checker.Enough.
+func (c Check) Proven() bool { return c.kind == onTCP && c.at == place{} }

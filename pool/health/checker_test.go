@@ -244,6 +244,18 @@ func TestCheckEndsAtItsTimeout(t *testing.T) {
 	})
 }
 
+// Without a descriptor to ask with, nothing is known: the backend stays what it is, and is asked again at the next interval.
+func TestOurOwnFaultSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.set(0, fmt.Errorf("socket: %w", syscall.EMFILE))
+		w.start()
+		w.until(5 * time.Second)
+		w.wantChecks("0s :1000", "2s :1000", "4s :1000")
+		w.wantTold()
+	})
+}
+
 // A failure of traffic asks for a check at once, and many ask for no more than one each quarter of the interval.
 func TestDoubtIsCheckedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -422,6 +434,18 @@ func TestTargetNamesTheHost(t *testing.T) {
 	b := p.Backends()[0]
 	if got := targetOf(b, b.Addrs()[0]); got != (Target{Network: "unix", Address: "/run/a"}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTrafficProvesNoMoreThanTCP(t *testing.T) {
+	for text, want := range map[string]bool{"tcp": true, "tcp,proxy=v2": true, "tcp:80": false, "tls": false, "redis": false, "http:///": false} {
+		c, err := ParseCheck(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Proven() != want {
+			t.Errorf("%s: got %v, want %v", text, !want, want)
+		}
 	}
 }
 

@@ -109,8 +109,8 @@ func (c *course) check(ctx context.Context) {
 	default:
 	}
 	r := c.ask(ctx)
-	if ctx.Err() != nil {
-		return // it was interrupted, and says nothing
+	if ctx.Err() != nil || OurOwn(r.Err) {
+		return // it says nothing about the backend
 	}
 	found := well
 	if r.Err != nil {
