@@ -26,7 +26,7 @@ func TestNamespaceIsTold(t *testing.T) {
 		copy(dst[:], path)
 		p.Expect(signature + "\x21\x31\x00\xdf" + string(src[:]) + string(dst[:]) + "\x30\x00\x04blue").Send("seen").ExpectEOF()
 	})
-	args := serveArgs([]string{"-l", "unix:" + path, "--proxy-out", "v2", "--proxy-tlv", "netns", behind})
+	args := serveArgs([]string{"--check", "off", "-l", "unix:" + path, "--proxy-out", "v2", "--proxy-tlv", "netns", behind})
 	startCommand(t, exec.Command(unshare, append(append(inBlue, program), args...)...))
 	l4test.Dial(t, "unix:"+path).Expect("seen").CloseWrite().ExpectEOF()
 }

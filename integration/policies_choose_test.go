@@ -55,7 +55,7 @@ func TestSourceKeepsClients(t *testing.T) {
 	t.Parallel()
 	const clients = 60
 	names := map[string]*l4test.Backend{}
-	args := []string{"--policy", "source"}
+	args := unwatched("--policy", "source")
 	for _, name := range []string{"a", "b", "c"} {
 		names[name] = l4test.Named(t, name)
 		args = append(args, names[name].Addr())
@@ -103,7 +103,7 @@ func sourceMap(t *testing.T, f *forebay, n int) string {
 func TestBackupServesLast(t *testing.T) {
 	t.Parallel()
 	first, backup := l4test.Named(t, "first"), l4test.Named(t, "backup")
-	f := start(t, backup.Addr()+",backup", first.Addr())
+	f := start(t, unwatched(backup.Addr()+",backup", first.Addr())...)
 	for range 5 {
 		l4test.Dial(t, f.Addr()).Expect("first").ExpectEOF().Close()
 	}

@@ -119,6 +119,11 @@ func start(t testing.TB, args ...string) *forebay {
 	return startCommand(t, exec.Command(program, serveArgs(args)...))
 }
 
+// unwatched returns the arguments of a forebay that finds out with each session anew which backends are up, and args after them.
+func unwatched(args ...string) []string {
+	return append([]string{"--check", "off", "--eject-after", "0", "--eject-share", "0%"}, args...)
+}
+
 // serveArgs adds to args what every test wants.
 func serveArgs(args []string) []string {
 	all := []string{"serve", "--log", "json"}

@@ -82,7 +82,7 @@ func TestHAProxyBehindAndInFront(t *testing.T) {
 		p.ExpectContent(1, 8*mib).ExpectEOF().SendContent(2, 8*mib).CloseWrite()
 	})
 	front, behind := freePort(t), freePort(t)
-	f := start(t, local(behind))
+	f := start(t, unwatched(local(behind))...)
 	serveQuietly(t, haproxy(t, relays(front, f.Addr())+relays(behind, b.Addr())), local(front))
 	l4test.Dial(t, local(front)).SendContent(1, 8*mib).CloseWrite().ExpectContent(2, 8*mib).ExpectEOF()
 	b.AwaitDone(1)

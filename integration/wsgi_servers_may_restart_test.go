@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ func TestWSGIServersMayRestart(t *testing.T) {
 			for port := first; port < first+4; port++ {
 				servers = append(servers, serve(t, local(port), server(t, port)))
 			}
-			f := start(t, local(first)+"-"+strconv.Itoa(first+3))
+			f := start(t, "--slow-start", "0", local(first)+"-"+strconv.Itoa(first+3))
+			f.Allow("a backend is (down|ejected)")
 			output(t, exec.Command(curl, "-sS", "--fail", "http://"+f.Addr()+"/"))
 
 			const clients = 16
@@ -71,6 +73,7 @@ func TestWSGIServersMayRestart(t *testing.T) {
 			wantAtMost(t, text, `Socket errors: connect \d+, read (\d+)`, clients)
 			wantAtMost(t, text, `timeout (\d+)`, 0)
 			wantAtMost(t, text, `Non-2xx or 3xx responses: (\d+)`, 0)
+			awaitUp(t, f, local(first+1))
 			wantServing(t, f, local(first+1))
 		})
 	}
@@ -90,6 +93,20 @@ func wantAtMost(t *testing.T, text, pattern string, most int) {
 	if most >= 0 && n > most || most < 0 && n == 0 {
 		t.Errorf("%s: got %d in\n%s", pattern, n, text)
 	}
+}
+
+// awaitUp waits until the last that forebay has logged about a backend is that it is up.
+func awaitUp(t *testing.T, f *forebay, backend string) {
+	t.Helper()
+	l4test.Await(t, patience, backend+" is up again", func() bool {
+		up := false
+		for _, line := range f.Stderr.All() {
+			if strings.Contains(line, `"backend":"`+backend+`"`) {
+				up = strings.Contains(line, `"to":"up"`)
+			}
+		}
+		return up
+	})
 }
 
 // wantServing fails unless the next two rounds over four backends reach that one twice.

@@ -6,6 +6,7 @@ import (
 	"forebay/l4"
 	"forebay/l4/handoff"
 	"forebay/pool"
+	"forebay/pool/health"
 	"forebay/tls/profile"
 )
 
@@ -34,6 +35,20 @@ type config struct {
 	LifetimeJitter   share
 	UserTimeout      duration // 0: the kernel's rule
 	KeepAlive        duration // 0: never
+
+	Check          health.Check
+	CheckInterval  duration
+	CheckTimeout   duration
+	Rise           count
+	Fall           count
+	Initial        health.Initial
+	EjectAfter     count // 0: never, here and in the next two
+	EjectShare     share
+	EjectSlow      factor
+	EjectHold      duration
+	WhenAllDown    pool.WhenAllDown
+	PanicThreshold share // 0: never
+	SlowStart      duration
 
 	ProxyIn      []trusted
 	ProxyTimeout duration
@@ -77,7 +92,7 @@ type config struct {
 
 // defaultConfig returns what a careful operator would choose. It has no backends.
 func defaultConfig() *config {
-	s := l4.DefaultServer(nil)
+	s, checks := l4.DefaultServer(nil), health.NewChecker(nil, nil)
 	return &config{
 		Listen:           []handoff.Spec{mustListen(":8080")},
 		LoadFactor:       1.25,
@@ -90,6 +105,15 @@ func defaultConfig() *config {
 		LifetimeJitter:   share(s.LifetimeJitter),
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
+		Check:            mustCheck("tcp"),
+		CheckInterval:    duration(checks.Interval),
+		CheckTimeout:     duration(checks.Timeout),
+		Rise:             count(checks.Rise),
+		Fall:             count(checks.Fall),
+		EjectAfter:       5,
+		EjectShare:       0.5,
+		EjectHold:        duration(5 * time.Second),
+		SlowStart:        duration(10 * time.Second),
 		ProxyTimeout:     duration(s.ProxyTimeout),
 		HandshakeTimeout: duration(s.HandshakeTimeout),
 		HelloTimeout:     duration(s.HelloTimeout),
@@ -106,9 +130,29 @@ func mustListen(text string) handoff.Spec {
 	return s
 }
 
+// mustCheck reads a check of this program's own.
+func mustCheck(text string) health.Check {
+	c, err := health.ParseCheck(text)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 // poolOptions says how the pool picks.
 func (c *config) poolOptions() pool.Options {
-	o := pool.Options{Policy: c.Policy, Queue: int(c.Queue)}
+	o := pool.Options{
+		Policy:      c.Policy,
+		Queue:       int(c.Queue),
+		Ejection:    c.ejection(),
+		Checks:      !c.Check.Off(),
+		WhenAllDown: c.WhenAllDown,
+		Panic:       float64(c.PanicThreshold),
+		SlowStart:   time.Duration(c.SlowStart),
+	}
+	if c.Initial == health.InitialDown {
+		o.Initial = pool.Down
+	}
 	if c.Policy == pool.Source {
 		o.LoadFactor = float64(c.LoadFactor)
 	}

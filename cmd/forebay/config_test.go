@@ -63,13 +63,24 @@ func compareServers(t *testing.T, got, want *l4.Server) {
 }
 
 func TestPoolOptions(t *testing.T) {
-	for args, want := range map[string]pool.Options{
-		"a:1":                               {Queue: 1024},
-		"--queue 0 --policy least-conn a:1": {Policy: pool.LeastConn},
-		"--policy source a:1":               {Policy: pool.Source, Queue: 1024, LoadFactor: 1.25},
-		"--policy source --hash-load-factor 0 a:1": {Policy: pool.Source, Queue: 1024},
+	usual := pool.Options{Queue: 1024, Checks: true, SlowStart: 10 * time.Second,
+		Ejection: pool.Ejection{After: 5, Share: 0.5, Hold: 5 * time.Second}}
+	for args, change := range map[string]func(*pool.Options){
+		"":                                     func(*pool.Options) {},
+		"--queue 0 --policy least-conn":        func(o *pool.Options) { o.Queue, o.Policy = 0, pool.LeastConn },
+		"--policy source":                      func(o *pool.Options) { o.Policy, o.LoadFactor = pool.Source, 1.25 },
+		"--policy source --hash-load-factor 0": func(o *pool.Options) { o.Policy = pool.Source },
+		"--check off":                          func(o *pool.Options) { o.Checks = false },
+		"--initial down --slow-start 0":        func(o *pool.Options) { o.Initial, o.SlowStart = pool.Down, 0 },
+		"--when-all-down refuse":               func(o *pool.Options) { o.WhenAllDown = pool.RefuseDown },
+		"--panic-threshold 50%":                func(o *pool.Options) { o.Panic = 0.5 },
+		"--eject-after 1 --eject-share 10% --eject-slow 4 --eject-hold 1m": func(o *pool.Options) {
+			o.Ejection = pool.Ejection{After: 1, Share: 0.1, Slow: 4, Hold: time.Minute}
+		},
 	} {
-		if got := read(nil, strings.Fields(args)...).config.poolOptions(); got != want {
+		want := usual
+		change(&want)
+		if got := read(nil, strings.Fields(args+" a:1")...).config.poolOptions(); got != want {
 			t.Errorf("%s: got %+v, want %+v", args, got, want)
 		}
 	}

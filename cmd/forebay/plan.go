@@ -78,7 +78,7 @@ func (c *commandLine) planSessions(p *plan) {
 		return
 	}
 	p.limit = limit
-	most := l4.MaxConnsFor(limit - min(limit, uint64(len(p.listen))))
+	most := l4.MaxConnsFor(limit - min(limit, uint64(len(p.listen)+p.checksAtOnce())))
 	p.sessions = int(c.config.MaxConns)
 	if p.sessions == 0 {
 		p.sessions = most

@@ -18,9 +18,13 @@ type plannedRoute struct {
 
 // planRoutes finds the backends of every route, the default one first.
 func (c *commandLine) planRoutes(ctx context.Context, r resolver, p *plan) {
+	o := c.config.poolOptions()
+	if o.Validate() != nil {
+		o = pool.Options{} // its faults have been told, by the names of the flags
+	}
 	for _, route := range c.config.routes() {
 		planned := plannedRoute{route: route}
-		if err := planned.find(ctx, r, c.config.poolOptions()); err != nil {
+		if err := planned.find(ctx, r, o); err != nil {
 			c.blameRoute(route, err)
 		}
 		p.routes = append(p.routes, planned)

@@ -50,6 +50,7 @@ type process struct {
 	listeners []*l4.Listener
 	server    *l4.Server
 	watcher   watcher
+	caretaker caretaker
 }
 
 // open opens the log file and every listener, or nothing. The error holds every fault.
@@ -120,6 +121,8 @@ func (p *process) run(e *env, ready func(*process)) error {
 	p.warn()
 	p.watch()
 	defer p.unwatch()
+	p.care()
+	defer p.uncare()
 	if ready != nil {
 		ready(p)
 	}

@@ -35,15 +35,20 @@ func (c *config) tlsDependences() []dependence {
 // reads reports whether anything reads the setting called name.
 func (d dependence) reads(name string) bool { return d.there || !slices.Contains(d.names, name) }
 
-// validateTLS adds what is wrong with what is said about TLS, each file being left closed.
-func (c *commandLine) validateTLS() {
-	for _, d := range c.config.tlsDependences() {
+// refuseUnread refuses what was said and nothing reads.
+func (c *commandLine) refuseUnread(all []dependence) {
+	for _, d := range all {
 		for _, name := range d.names {
 			if !d.there && c.given(name) {
 				c.refuse(name, "%s", d.otherwise)
 			}
 		}
 	}
+}
+
+// validateTLS adds what is wrong with what is said about TLS, each file being left closed.
+func (c *commandLine) validateTLS() {
+	c.refuseUnread(c.config.tlsDependences())
 	if c.config.HandshakeTimeout == 0 {
 		c.refuse("handshake-timeout", "0 leaves no time to agree on keys; write 10s")
 	}

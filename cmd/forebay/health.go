@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"forebay/l4"
+	"forebay/pool"
+	"forebay/pool/health"
+)
+
+// enoughAnswers is how many sessions that were answered, between two checks, stand for a check.
+const enoughAnswers = 3
+
+// ejection says when sessions that fail take their backend out of use.
+func (c *config) ejection() pool.Ejection {
+	return pool.Ejection{After: int(c.EjectAfter), Share: float64(c.EjectShare), Slow: float64(c.EjectSlow), Hold: time.Duration(c.EjectHold)}
+}
+
+// A caretaker finds out which backends are up, and logs what it finds, for as long as a process serves.
+type caretaker struct {
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	told    *chronicle
+}
+
+// care begins to look after the backends of every route.
+func (p *process) care() {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &p.caretaker
+	k.stop, k.told = cancel, newChronicle(p.logger)
+	k.running.Go(func() { k.told.write(ctx) })
+	for _, r := range p.routes {
+		if r.pool == nil {
+			continue
+		}
+		r.pool.Watch(k.told.enter)
+		k.running.Go(func() { r.pool.CompareTimes(ctx) })
+		if checker := p.checker(r); checker != nil {
+			k.running.Go(func() { checker.Run(ctx) })
+		}
+	}
+}
+
+// uncare ends what care began, and waits for it.
+func (p *process) uncare() {
+	p.caretaker.stop()
+	p.caretaker.running.Wait()
+}
+
+// checker returns what checks the backends of r; nil where nothing does.
+func (p *plan) checker(r plannedRoute) *health.Checker {
+	if p.Check.Off() {
+		return nil
+	}
+	c := health.NewChecker(r.pool, p.Check.Probe(health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r)}))
+	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
+	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial
+	if p.Check.Proven() {
+		c.Enough = enoughAnswers
+	}
+	return c
+}
+
+// checkHeader is the PROXY header that backends want to see.
+func (c *config) checkHeader() health.Header {
+	switch l4.ProxyVersion(c.ProxyOut) {
+	case l4.ProxyV1:
+		return health.HeaderV1
+	case l4.ProxyV2:
+		return health.HeaderV2
+	}
+	return health.NoHeader
+}
+
+// checkTLS is how a check that speaks TLS does: as sessions do, where these speak it. nil: as health.Dialer has it.
+func (p *plan) checkTLS(r plannedRoute) *tls.Config {
+	if !p.speaksTLS(r.route) {
+		return nil
+	}
+	backends := r.pool.Backends()
+	if len(backends) == 0 {
+		return nil
+	}
+	config := p.tls.backends.config(backends[0], "").Clone()
+	config.ServerName = string(p.BackendSNI) // "": each backend's own
+	return config
+}
+
+// checksAtOnce is how many descriptors checks may need at a time.
+func (p *plan) checksAtOnce() int {
+	if p.Check.Off() {
+		return 0
+	}
+	return len(p.backends())
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"forebay/l4/l4test"
+	"forebay/pool"
+	"forebay/pool/health"
+)
+
+// planned returns the plan of a command line.
+func planned(t testing.TB, args ...string) *plan {
+	t.Helper()
+	c := read(nil, args...)
+	p := c.plan(t.Context(), net.DefaultResolver)
+	if err := c.faults.err(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestCheckerDoesAsTold(t *testing.T) {
+	p := planned(t, "-l", "127.0.0.1:0", "--check-interval", "3s", "--check-timeout", "4s", "--rise", "5", "--fall", "6", "--initial", "up", "127.0.0.1:8000")
+	c := p.checker(p.routes[0])
+	if c.Interval != 3*time.Second || c.Timeout != 4*time.Second || c.Rise != 5 || c.Fall != 6 || c.Initial != health.InitialUp || c.Enough != enoughAnswers {
+		t.Errorf("got %+v", c)
+	}
+	p = planned(t, "-l", "127.0.0.1:0", "--check", "redis", "127.0.0.1:8000")
+	if c = p.checker(p.routes[0]); c.Enough != 0 {
+		t.Errorf("%d sessions stand for a check of redis, want none to", c.Enough)
+	}
+	if c, want := *health.NewChecker(nil, nil), *p.checker(p.routes[0]); c.Interval != want.Interval || c.Timeout != want.Timeout ||
+		c.Rise != want.Rise || c.Fall != want.Fall || c.Initial != want.Initial {
+		t.Errorf("the defaults are not the checker's own: got %+v, want %+v", want, c)
+	}
+	p = planned(t, "-l", "127.0.0.1:0", "--check", "off", "127.0.0.1:8000")
+	if p.checker(p.routes[0]) != nil || p.checksAtOnce() != 0 {
+		t.Error("with --check off there is a checker")
+	}
+}
+
+// Checks begin with the header that sessions begin with, as far as it can be told of them.
+func TestChecksSendTheHeader(t *testing.T) {
+	for version, header := range map[string]string{"off": "", "v1": "PROXY UNKNOWN\r\n", "v2": "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
+		b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect(header + "*1\r\n$4\r\nPING\r\n").Send("+PONG\r\n").ReceiveAll() })
+		p := planned(t, "-l", "127.0.0.1:0", "--check", "redis", "--proxy-out", version, b.Addr())
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()})
+		cancel()
+		if r.Err != nil {
+			t.Errorf("%s: %v", version, r.Err)
+		}
+	}
+}
+
+func TestChronicle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		c := newChronicle(slog.New(slog.NewJSONHandler(&out, nil)))
+		p, err := pool.New(pool.Options{}, []pool.Config{{Name: "db:1", Addrs: []pool.Address{pool.TCPAddress(netip.MustParseAddrPort("192.0.2.1:1"))}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := p.Backends()[0]
+		for range chronicleLength {
+			c.enter(b, pool.Transition{To: pool.Ejected, Until: time.Time{}.Add(5 * time.Second), Evidence: pool.Evidence{Witness: pool.Traffic, Reason: "refused"}})
+		}
+		c.enter(b, pool.Transition{To: pool.Up})
+		ctx, cancel := context.WithCancel(context.Background())
+		go c.write(ctx)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != chronicleLength+1 {
+			t.Fatalf("got %d lines, want %d and one for what was lost", len(lines), chronicleLength)
+		}
+		want := map[string]any{"level": "WARN", "msg": "a backend is ejected", "backend": "db:1", "from": "up", "to": "ejected", "by": "traffic", "why": "refused", "hold": "5s"}
+		wantFields(t, lines[0], want)
+		wantFields(t, lines[1], map[string]any{"msg": "changes of backends were not logged", "changes": 1.0})
+	})
+}
+
+// wantFields fails the test unless a line of JSON holds the fields.
+func wantFields(t testing.TB, line string, want map[string]any) {
+	t.Helper()
+	got := map[string]any{}
+	if err := json.Unmarshal([]byte(line), &got); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s: got %v, want %v", name, got[name], value)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import "forebay/pool"
+
+// healthDependences lists the settings that speak of checks or ejections, for where there are none.
+func (c *config) healthDependences() []dependence {
+	ejects := c.EjectAfter > 0 || c.EjectShare > 0 || c.EjectSlow > 0
+	return []dependence{
+		{!c.Check.Off(), "nothing is checked with --check off", []string{"check-interval", "check-timeout", "rise", "fall", "initial"}},
+		{ejects, "nothing is ejected without --eject-after, --eject-share or --eject-slow", []string{"eject-hold"}},
+	}
+}
+
+// validateHealth adds what is wrong with what is said about checks and ejections.
+func (c *commandLine) validateHealth() {
+	cfg := c.config
+	c.refuseUnread(cfg.healthDependences())
+	if !cfg.Check.Off() {
+		c.validateChecks()
+	}
+	if cfg.EjectSlow == 1 {
+		c.refuse("eject-slow", "half of the backends are slower than the median; write more than 1, such as 3")
+	}
+	if cfg.EjectHold == 0 {
+		c.refuse("eject-hold", "0 holds nothing back; write 5s, or --eject-after 0 --eject-share 0%%")
+	}
+	if cfg.PanicThreshold > 0 && cfg.WhenAllDown == pool.RefuseDown {
+		c.refuse("panic-threshold", "it has backends tried that are down, and --when-all-down refuse has them not; leave one out")
+	}
+}
+
+func (c *commandLine) validateChecks() {
+	cfg := c.config
+	if cfg.CheckInterval == 0 {
+		c.refuse("check-interval", "0 leaves no time between checks; write 2s, or --check off")
+	}
+	if cfg.CheckTimeout == 0 {
+		c.refuse("check-timeout", "0 leaves no time to answer; write 2s")
+	}
+	if cfg.Rise == 0 {
+		c.refuse("rise", "0 checks prove nothing; write 1 or more")
+	}
+	if cfg.Fall == 0 {
+		c.refuse("fall", "0 checks prove nothing; write 1 or more")
+	}
+}

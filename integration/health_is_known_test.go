@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"io"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// name makes one session and wants to hear the name from the backend.
+func (f *forebay) name(t *testing.T, want string) {
+	t.Helper()
+	l4test.Dial(t, f.Addr()).Expect(want).ExpectEOF().Close()
+}
+
+// heard returns all that is said to a client that says nothing.
+func heard(t *testing.T, addr string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	text, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// named is a server that says its name.
+func named(name string) func(*l4test.Peer) {
+	return func(p *l4test.Peer) { p.Send(name).CloseWrite().ReceiveAll() }
+}
+
+// Checks notice that a backend has died before any client does, and that it is back.
+func TestChecksNoticeBeforeClients(t *testing.T) {
+	t.Parallel()
+	first := l4test.Named(t, "first")
+	f := start(t, "--policy", "first", "--check-interval", "100ms", "--slow-start", "0", first.Addr(), l4test.Named(t, "second").Addr())
+	f.Allow("a backend is down")
+	f.name(t, "first")
+	first.Close()
+	f.Stderr.AwaitMatch(t, `"a backend is down".*checks in a row failed.*connection refused`)
+	f.name(t, "second")
+	l4test.ServeAt(t, first.Addr(), named("again"))
+	awaitUp(t, f, first.Addr())
+	f.name(t, "again")
+	for _, e := range f.Sessions(3) {
+		if got := e.results(); !slices.Equal(got, []string{"connected"}) {
+			t.Errorf("session %d tried with results %v, want connected at once", e.Session, got)
+		}
+	}
+}
+
+// A backend that is down at the start is known to be at once, and no client has to find out.
+func TestFirstCheckDecides(t *testing.T) {
+	t.Parallel()
+	f := start(t, "--policy", "first", "--check-interval", "1m", l4test.Refused(t), l4test.Named(t, "alive").Addr())
+	f.Allow("a backend is down")
+	f.Stderr.AwaitMatch(t, `"a backend is down".*a check failed`)
+	f.name(t, "alive")
+	if got := f.Session().results(); !slices.Equal(got, []string{"connected"}) {
+		t.Errorf("tried with results %v, want connected at once", got)
+	}
+}
+
+// Without checks traffic is the witness: after so many failures in a row nobody is sent to the backend, and after the hold one is.
+func TestTrafficEjects(t *testing.T) {
+	t.Parallel()
+	dead := l4test.Refused(t)
+	f := start(t, "--policy", "first", "--check", "off", "--eject-after", "3", "--eject-hold", "1s", "--slow-start", "0", dead, l4test.Named(t, "alive").Addr())
+	f.Allow("a backend is ejected")
+	for range 10 {
+		f.name(t, "alive")
+	}
+	refused := 0
+	for _, e := range f.Sessions(10) {
+		if len(e.Tries) == 2 {
+			refused++
+		}
+	}
+	if refused != 3 {
+		t.Errorf("%d of 10 sessions tried the dead backend, want 3", refused)
+	}
+	l4test.ServeAt(t, dead, named("risen"))
+	l4test.Await(t, patience, "a session that is sent to the backend again", func() bool { return heard(t, f.Addr()) == "risen" })
+	f.name(t, "risen")
+	f.Stderr.AwaitMatch(t, "the session that tried it was connected")
+}
+
+// All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse, as soon as they have.
+func TestAllDownAndBack(t *testing.T) {
+	for _, do := range []string{"try", "refuse"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--when-all-down", do, "--check-interval", "200ms"}
+			var backends []*l4test.Backend
+			for range 10 {
+				backends = append(backends, l4test.Named(t, "b"))
+				args = append(args, backends[len(backends)-1].Addr())
+			}
+			f := start(t, args...)
+			f.Allow("a backend is (down|ejected)|refused")
+			f.name(t, "b")
+			for _, b := range backends {
+				b.Close()
+			}
+			for _, b := range backends {
+				f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+b.Addr()+`"`)
+			}
+			l4test.Dial(t, f.Addr()).ExpectReset()
+			cause := map[string]string{"try": "connect-failed", "refuse": "no-backend"}[do]
+			wantCause(t, f.Sessions(2)[1], cause)
+			for _, b := range backends {
+				l4test.ServeAt(t, b.Addr(), named("back"))
+			}
+			if do == "try" {
+				f.name(t, "back")
+			}
+			for _, b := range backends {
+				awaitUp(t, f, b.Addr())
+			}
+			for range 20 {
+				f.name(t, "back")
+			}
+		})
+	}
+}
