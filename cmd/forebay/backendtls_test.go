@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -59,4 +62,54 @@ func TestBackendConfigsAreKept(t *testing.T) {
 	if c := fixed.config(b, "h2"); c != fixed.config(b, "") || !slices.Equal(c.NextProtos, []string{"postgresql"}) {
 		t.Errorf("got %q, want what is always offered", c.NextProtos)
 	}
+}
+
+func TestSpeaksTLSToBackends(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.authority("other")
+	f.pair("own", ca, year, "proxy.example")
+	backend := f.pair("backend", ca, year, "127.0.0.1").serves()
+	backend.ClientCAs, backend.ClientAuth = ca.trusts("").RootCAs, tls.RequireAndVerifyClientCert
+	at := greeter(t, "welcome", backend)
+	const show = " --backend-cert $D/own.pem --backend-key $D/own.key"
+	for _, test := range []struct{ args, want, cause string }{
+		{"--backend-ca $D/ca.pem" + show, "welcome", "-closed"},
+		{"--backend-tls-insecure" + show, "welcome", "-closed"},
+		{"--backend-ca $D/other.pem" + show, "", "connect-failed"},
+		{"--backend-ca $D/ca.pem --backend-sni other.example" + show, "", "connect-failed"},
+		{"--backend-ca $D/ca.pem", "", "backend-tls-fault"}, // with TLS 1.3 a client learns only later that its certificate is missed
+	} {
+		r := startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls "+test.args)...)
+		if got := greeted(t, r.address); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.args, got, test.want)
+		}
+		lines := r.stop()
+		if len(lines) != 1 || !strings.HasSuffix(lines[0]["cause"].(string), test.cause) {
+			t.Errorf("%s: got %v, want %s", test.args, lines, test.cause)
+		}
+	}
+}
+
+// greeted returns what a plain client is told.
+func greeted(t testing.TB, address string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil { // the reset may come before the connection is known to be there
+		return ""
+	}
+	defer conn.Close()
+	conn.(*net.TCPConn).CloseWrite()
+	got, _ := io.ReadAll(conn)
+	return string(got)
+}
+
+func TestShownCertificateIsRenewed(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("own", ca, year, "proxy.example")
+	r := start(t, f.args("-l 127.0.0.1:0 --backend-tls --backend-ca $D/ca.pem --backend-cert $D/own.pem --backend-key $D/own.key")...)
+	f.pair("own", ca, year, "proxy.example")
+	r.wait("a certificate is renewed")
+	r.stop()
 }

@@ -47,16 +47,23 @@ func (c *commandLine) planClients(p *plan) {
 		c.blame("tls-ticket-keys", err)
 	}
 	c.planECH(t)
+	clients := c.planClientCerts(t)
+	if c.faults.err() == nil {
+		c.configure(t, clients)
+	}
+}
+
+// configure makes what all routes share that end TLS: a ticket of one is good on the others, where the same clients are let in.
+func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
+	cfg := c.config
 	server := profile.Server{
 		MinVersion: cfg.TLSMinVersion,
 		Protocols:  protocols(cfg.ALPN),
-		Clients:    c.planClientCerts(t),
+		Clients:    clients,
 		Tickets:    t.tickets,
 		ECH:        t.ech,
 	}
-	if c.faults.err() != nil {
-		return
-	}
+	var err error
 	if t.clients, err = server.Config(); err != nil {
 		c.blame("tls-cert", err)
 		return

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -216,56 +215,6 @@ func (r *running) stopOn(t testing.TB, route string) {
 	if lines := r.stop(); len(lines) != 1 || lines[0]["route"] != route || !strings.HasSuffix(lines[0]["cause"].(string), "-closed") {
 		t.Errorf("got %v, want one session on route %s", lines, route)
 	}
-}
-
-func TestSpeaksTLSToBackends(t *testing.T) {
-	f := newFolder(t)
-	ca := f.authority("ca")
-	f.authority("other")
-	f.pair("own", ca, year, "proxy.example")
-	backend := f.pair("backend", ca, year, "127.0.0.1").serves()
-	backend.ClientCAs, backend.ClientAuth = ca.trusts("").RootCAs, tls.RequireAndVerifyClientCert
-	at := greeter(t, "welcome", backend)
-	const show = " --backend-cert $D/own.pem --backend-key $D/own.key"
-	for _, test := range []struct{ args, want, cause string }{
-		{"--backend-ca $D/ca.pem" + show, "welcome", "-closed"},
-		{"--backend-tls-insecure" + show, "welcome", "-closed"},
-		{"--backend-ca $D/other.pem" + show, "", "connect-failed"},
-		{"--backend-ca $D/ca.pem --backend-sni other.example" + show, "", "connect-failed"},
-		{"--backend-ca $D/ca.pem", "", "backend-tls-fault"}, // with TLS 1.3 a client learns only later that its certificate is missed
-	} {
-		r := startBefore(t, at, f.args("-l 127.0.0.1:0 --backend-tls "+test.args)...)
-		if got := greeted(t, r.address); got != test.want {
-			t.Errorf("%s: got %q, want %q", test.args, got, test.want)
-		}
-		lines := r.stop()
-		if len(lines) != 1 || !strings.HasSuffix(lines[0]["cause"].(string), test.cause) {
-			t.Errorf("%s: got %v, want %s", test.args, lines, test.cause)
-		}
-	}
-}
-
-// greeted returns what a plain client is told.
-func greeted(t testing.TB, address string) string {
-	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil { // the reset may come before the connection is known to be there
-		return ""
-	}
-	defer conn.Close()
-	conn.(*net.TCPConn).CloseWrite()
-	got, _ := io.ReadAll(conn)
-	return string(got)
-}
-
-func TestShownCertificateIsRenewed(t *testing.T) {
-	f := newFolder(t)
-	ca := f.authority("ca")
-	f.pair("own", ca, year, "proxy.example")
-	r := start(t, f.args("-l 127.0.0.1:0 --backend-tls --backend-ca $D/ca.pem --backend-cert $D/own.pem --backend-key $D/own.key")...)
-	f.pair("own", ca, year, "proxy.example")
-	r.wait("a certificate is renewed")
-	r.stop()
 }
 
 // letIn reports who of some clients gets through.
