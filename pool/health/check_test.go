@@ -3,7 +3,9 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,21 @@ func TestCheckFaults(t *testing.T) {
 				t.Errorf("got %s with the error, want none", c)
 			}
 		})
+	}
+}
+
+// The checks that the page shows can be written so.
+func TestDocumentedChecks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/checks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`(?m)^    --check '?([^'\n]+)'?$`).FindAllStringSubmatch(string(page), -1)
+	if len(shown) < 4 {
+		t.Errorf("found %q, want at least 4", shown)
+	}
+	for _, s := range shown {
+		mustParse(t, s[1])
 	}
 }
 
