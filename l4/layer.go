@@ -23,7 +23,7 @@ type layer struct {
 	held  []byte     // records that the socket has not taken
 	flags int        // for send(2)
 	ended bool       // the peer's FIN has been found
-	said  bool       // close_notify has been sent
+	said  bool       // close_notify has been sent: nothing may follow it
 	shown shown      // how this end proved who it is
 	took  int64      // ns that the handshake lasted
 	why   error      // the fault that ended it
@@ -138,11 +138,11 @@ func (l *layer) flush(e *side) {
 // part says close_notify, once, and reports whether the socket has taken all there was to say. FIN must follow.
 func (l *layer) part(e *side) bool {
 	if !l.said {
-		l.said = true
 		l.side, l.flags = e, unix.MSG_MORE
 		if err := l.conn.CloseWrite(); err != nil {
 			l.fail(e, err)
 		}
+		l.said = true
 	}
 	l.flush(e)
 	return len(l.held) == 0
@@ -217,10 +217,14 @@ func (l *layer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write is for crypto/tls: it takes records for the socket.
+// Write is for crypto/tls: it takes records for the socket. What crypto/tls says of itself behind close_notify, such as the answer to a key
+// update, is dropped (RFC 8446, section 6.1): our FIN may have been sent, and the peer is still listened to.
 func (l *layer) Write(p []byte) (int, error) {
-	if l.shake != nil {
+	switch {
+	case l.shake != nil:
 		return l.shake.write(p)
+	case l.said:
+		return len(p), nil
 	}
 	n := 0
 	if len(l.held) == 0 {

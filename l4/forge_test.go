@@ -1,0 +1,124 @@
+package l4
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// Content types of records (RFC 8446, section 5.1).
+const (
+	alertRecord       = 21
+	handshakeRecord   = 22
+	applicationRecord = 23
+)
+
+// closeNotify is an alert (RFC 8446, section 6).
+const closeNotify = "\x01\x00"
+
+// A forger is a TLS 1.3 client that sends what crypto/tls never would. It writes all records after the handshake itself; what comes is read
+// from conn.
+type forger struct {
+	t      *testing.T
+	peer   *l4test.Peer
+	conn   *tls.Conn
+	secret []byte
+	number uint64 // of the next record under this secret
+}
+
+func forge(t *testing.T, s *testServer, id *identity) *forger {
+	t.Helper()
+	f := &forger{t: t, peer: l4test.Dial(t, s.addr)}
+	var log bytes.Buffer
+	config := id.client()
+	config.KeyLogWriter, config.MinVersion = &log, tls.VersionTLS13
+	f.conn = tls.Client(f.peer.Conn(), config)
+	f.conn.SetDeadline(time.Now().Add(patience))
+	if err := f.conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if suite := f.conn.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
+		t.Skipf("a forger knows no %s", tls.CipherSuiteName(suite))
+	}
+	for line := range strings.Lines(log.String()) {
+		if v := strings.Fields(line); v[0] == "CLIENT_TRAFFIC_SECRET_0" {
+			f.secret, _ = hex.DecodeString(v[2])
+		}
+	}
+	return f
+}
+
+// expand is HKDF-Expand-Label (RFC 8446, section 7.1).
+func (f *forger) expand(label string, size int) []byte {
+	f.t.Helper()
+	label = "tls13 " + label
+	info := append([]byte{0, byte(size), byte(len(label))}, label...)
+	key, err := hkdf.Expand(sha256.New, f.secret, string(append(info, 0)), size)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return key
+}
+
+// record makes the next record.
+func (f *forger) record(kind byte, content string) string {
+	block, err := aes.NewCipher(f.expand("key", 16))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	nonce := f.expand("iv", aead.NonceSize())
+	for i, b := range binary.BigEndian.AppendUint64(nil, f.number) {
+		nonce[len(nonce)-8+i] ^= b
+	}
+	f.number++
+	inner := append([]byte(content), kind)
+	head := binary.BigEndian.AppendUint16([]byte{applicationRecord, 3, 3}, uint16(len(inner)+aead.Overhead()))
+	return string(aead.Seal(slices.Clone(head), nonce, inner, head))
+}
+
+// update makes a record that changes the keys and asks for the same (RFC 8446, section 4.6.3).
+func (f *forger) update() string {
+	record := f.record(handshakeRecord, "\x18\x00\x00\x01\x01")
+	f.secret, f.number = f.expand("traffic upd", sha256.Size), 0
+	return record
+}
+
+func TestForgerIsUnderstood(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Echo(t).Addr())
+	f := forge(t, s, id)
+	f.peer.Send(f.record(applicationRecord, "one") + f.update() + f.record(applicationRecord, "two") + f.record(alertRecord, closeNotify))
+	expect(t, f.conn, "onetwo")
+	if _, err := f.conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+	s.record(t, ClientClosed)
+}
+
+// A client may change its keys, and ask for the same, when we have said all we had to say already: no answer is possible then.
+func TestKeyUpdateAfterOurEnd(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) { p.Send("bye").CloseWrite().Expect("more").ExpectEOF() }).Addr())
+	f := forge(t, s, id)
+	if got, err := io.ReadAll(f.conn); err != nil || string(got) != "bye" {
+		t.Fatalf("got %q and %v", got, err)
+	}
+	f.peer.Send(f.update() + f.record(applicationRecord, "more") + f.record(alertRecord, closeNotify))
+	s.record(t, BackendClosed)
+}
