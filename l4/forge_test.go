@@ -99,6 +99,15 @@ func (f *forger) update() string {
 	return record
 }
 
+// held has the Server's loop do nothing while f runs, so that all of what f does is found at once.
+func (s *testServer) held(f func()) {
+	stopped, goOn := make(chan struct{}), make(chan struct{})
+	s.loops[0].post(func() { close(stopped); <-goOn })
+	<-stopped
+	f()
+	close(goOn)
+}
+
 func TestForgerIsUnderstood(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Echo(t).Addr())
@@ -121,4 +130,19 @@ func TestKeyUpdateAfterOurEnd(t *testing.T) {
 	}
 	f.peer.Send(f.update() + f.record(applicationRecord, "more") + f.record(alertRecord, closeNotify))
 	s.record(t, BackendClosed)
+}
+
+// TLS knows no urgent data. A byte that somebody declares urgent is none of it, and what comes behind is not left lying.
+func TestUrgentDataBetweenRecords(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, func(s *Server) { s.TLS, s.BackendTLS = id.server(), id.backendTLS }, serveTLS(t, id.server(), echoTLS))
+	f := forge(t, s, id)
+	f.peer.Send(f.record(applicationRecord, "a"))
+	expect(t, f.conn, "a")
+	s.held(func() {
+		f.peer.Send(f.record(applicationRecord, "b")).SendUrgent('!').Send(f.record(applicationRecord, "c"))
+	})
+	expect(t, f.conn, "bc")
+	s.held(func() { f.peer.SendUrgent('!').Send(f.record(applicationRecord, "d")) })
+	expect(t, f.conn, "d")
 }

@@ -50,7 +50,7 @@ func (e *side) note(events uint32) {
 		e.writable = true
 	}
 	if events&unix.EPOLLPRI != 0 {
-		e.readable, e.urgent = true, e.layer == nil
+		e.readable, e.urgent = true, true
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.readable, e.hungUp = true, true

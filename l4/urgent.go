@@ -8,10 +8,12 @@ import "golang.org/x/sys/unix"
 // place.
 //
 // Once a side has announced urgent data its flow is no longer spliced, and each read goes on until nothing is left: both stop at a mark.
+//
+// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said, and is left where it is.
 
 // moveUrgent passes on the byte at src's mark. It reports false where ordinary data comes next, the byte just taken being stepped over.
 func (s *session) moveUrgent(f *flow, src, dst *side) bool {
-	if !atMark(src.fd) {
+	if src.layer != nil || !atMark(src.fd) {
 		return false
 	}
 	var b [1]byte
