@@ -146,3 +146,39 @@ func TestUrgentDataBetweenRecords(t *testing.T) {
 	s.held(func() { f.peer.SendUrgent('!').Send(f.record(applicationRecord, "d")) })
 	expect(t, f.conn, "d")
 }
+
+// A client that asks for answers and takes none does not make the layer grow without bound.
+func TestKeyUpdatesThatNobodyReadsAnswersTo(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) {
+		for { // until nothing more is taken
+			if _, err := p.Conn().Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	}).Addr())
+	f := forge(t, s, id)
+	var flood strings.Builder
+	for range 1000 {
+		for range 16 {
+			flood.WriteString(f.update())
+		}
+		flood.WriteString(f.record(applicationRecord, "x"))
+	}
+	held := func() (n int) {
+		s.onLoops(func(l *loop) {
+			for _, at := range l.slots {
+				if at.session != nil {
+					n += len(at.session.client.layer.held)
+				}
+			}
+		})
+		return n
+	}
+	l4test.Await(t, patience, "the client's socket is full", func() bool { return held() > 0 })
+	f.peer.Conn().SetWriteDeadline(time.Now().Add(time.Second))
+	s.held(func() { f.peer.Conn().Write([]byte(flood.String())) }) // more than the kernel takes is no matter
+	if n := held(); n > heldMost+recordSize+1024 {
+		t.Errorf("%d bytes are held, want %d at most", n, heldMost+recordSize+1024)
+	}
+}

@@ -63,7 +63,7 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 	}
 	l.side = e
 	n := 0
-	for n < len(p) {
+	for n < len(p) && len(l.held) <= heldMost {
 		m, err := l.conn.Read(p[n:])
 		n += m
 		switch {
