@@ -45,8 +45,8 @@ func (s *session) close(cause Cause) {
 		s.setup = nil
 	}
 	if cause.Clean() {
-		s.client.close()
-		s.backend.close()
+		s.client.closeWhole(s.loop.buf)
+		s.backend.closeWhole(s.loop.buf)
 		return
 	}
 	s.client.abort(s.loop.buf)

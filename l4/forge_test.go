@@ -147,6 +147,27 @@ func TestUrgentDataBetweenRecords(t *testing.T) {
 	expect(t, f.conn, "d")
 }
 
+// What a client sends behind its close_notify is not read, and must not cost it the end of its answer.
+func TestDataBehindCloseNotify(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	answer := strings.Repeat("answer ", 10_000)
+	said := make(chan struct{})
+	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) {
+		p.ExpectEOF()
+		<-said
+		p.Send(answer).Close()
+	}).Addr())
+	f := forge(t, s, id)
+	f.peer.Send(f.record(alertRecord, closeNotify))
+	l4test.Await(t, patience, "the end is forwarded", func() bool { return s.has(relaying) })
+	f.peer.Send(strings.Repeat("?", 1000))
+	close(said)
+	<-s.records
+	if got, err := io.ReadAll(f.conn); err != nil || string(got) != answer {
+		t.Errorf("got %d bytes and %v, want %d", len(got), err, len(answer))
+	}
+}
+
 // A client that asks for answers and takes none does not make the layer grow without bound.
 func TestKeyUpdatesThatNobodyReadsAnswersTo(t *testing.T) {
 	id := newIdentity(t, "one.example")

@@ -186,21 +186,34 @@ func (e *side) reset() {
 }
 
 // abort closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert of TLS, which says the
-// same and must be the last thing said, with FIN. What the peer has sent meanwhile is thrown away, since the kernel would answer it with RST.
+// same and must be the last thing said, with FIN.
 func (e *side) abort(scratch []byte) {
 	if e.fault != uint16(faultTLS) {
 		e.reset()
 		return
 	}
-	for range lastReads {
-		if n, _ := recv(e.fd, scratch); n <= 0 {
-			break
-		}
+	e.discard(scratch)
+	e.close()
+}
+
+// closeWhole closes the socket of a peer that has said all it had to say, as close does.
+func (e *side) closeWhole(scratch []byte) {
+	if e.layer != nil && e.readable { // something came behind close_notify
+		e.discard(scratch)
 	}
 	e.close()
 }
 
-// lastReads is how often abort reads.
+// discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and drop what is queued.
+func (e *side) discard(scratch []byte) {
+	for range lastReads {
+		if n, _ := recv(e.fd, scratch); n <= 0 {
+			return
+		}
+	}
+}
+
+// lastReads is how often discard reads.
 const lastReads = 8
 
 // unacknowledged returns how many bytes are held for the peer, by the kernel and by the layer.
