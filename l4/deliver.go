@@ -19,6 +19,7 @@ func (s *session) deliver() (stage, Cause) {
 	before := f.written
 	dst.flush()
 	more := s.pump(f, src, dst)
+	s.deliverEnd(f, src, dst)
 	switch {
 	case dst.broken():
 		return delivering, s.lostBy()
@@ -30,6 +31,18 @@ func (s *session) deliver() (stage, Cause) {
 		return delivering, s.lostBy()
 	}
 	return delivering, CauseNone
+}
+
+// deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client that has asked for nothing
+// does that when it closes: the tickets it was sent lie unread in its socket.
+func (s *session) deliverEnd(f *flow, src, dst *side) {
+	if src.layer == nil || !src.ended {
+		return
+	}
+	s.endFlow(f, s.lost, dst)
+	if f.finished {
+		dst.closeWrite()
+	}
 }
 
 // lastFlow is the flow out of the side that is lost.

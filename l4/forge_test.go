@@ -203,3 +203,17 @@ func TestKeyUpdatesThatNobodyReadsAnswersTo(t *testing.T) {
 		t.Errorf("%d bytes are held, want %d at most", n, heldMost+recordSize+1024)
 	}
 }
+
+// A client that resets behind its close_notify has said all it had to say. crypto/tls does so when it has not read the tickets.
+func TestResetBehindCloseNotify(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("all").ExpectEOF() })
+	s := serve(t, id.ending, b.Addr())
+	f := forge(t, s, id)
+	s.held(func() {
+		f.peer.Send(f.record(applicationRecord, "all") + f.record(alertRecord, closeNotify)).AwaitAcked()
+		f.peer.Reset()
+	})
+	s.record(t, ClientReset)
+	b.AwaitDone(1)
+}
