@@ -27,7 +27,7 @@ func (s *session) hear() (stage, Cause) {
 		return s.choose(&hello)
 	case !errors.Is(err, sni.ErrMore):
 		return s.chooseBlindly()
-	case s.up.ended && len(s.up.held) == 0:
+	case s.up.ended && (len(s.up.held) == 0 || s.setup.route.TLS != nil):
 		return hearing, ClientLeft
 	case s.up.ended:
 		return s.chooseBlindly()

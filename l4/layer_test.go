@@ -373,6 +373,14 @@ func TestPlainClientOnATLSListener(t *testing.T) {
 	s.record(t, NotTLS)
 }
 
+// What looked like a ClientHello as far as it came was one.
+func TestClientLeavesInItsHello(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("\x16\x03\x01\x02").CloseWrite().ExpectReset()
+	s.record(t, ClientLeft)
+}
+
 // Silent and trickling clients, before the hello and after it, are cut at the handshake timeout and keep nobody waiting, though only one
 // handshake may compute.
 func TestHandshakeTimeout(t *testing.T) {
