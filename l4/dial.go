@@ -84,10 +84,10 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	late := s.loop.now >= s.setup.giveUp(a, s.loop.server)
 	switch e := &a.side; {
-	case e.broken():
-		errno = syscall.Errno(e.fault)
 	case e.layer != nil:
 		return s.lookSecured(e, late)
+	case e.broken():
+		errno = syscall.Errno(e.fault)
 	case e.hungUp:
 		errno = socketError(e.fd)
 	case late && !e.writable:
@@ -123,11 +123,12 @@ func (s *session) protocol() string {
 	return s.client.layer.conn.ConnectionState().NegotiatedProtocol
 }
 
-// lookSecured reports whether the handshake with a backend is done.
+// lookSecured reports whether the handshake with a backend is done. Where the connection was reset, the alert that says why may stand before
+// that, and the handshake finds it.
 func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errno) {
 	done, err := e.layer.shake.progress(e)
 	switch {
-	case err != nil:
+	case err != nil, done && e.broken():
 		return false, faultTLS
 	case late && !done:
 		return false, unix.ETIMEDOUT

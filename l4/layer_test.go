@@ -198,6 +198,25 @@ func TestFailedHandshakeWithABackend(t *testing.T) {
 	}
 }
 
+// A backend that ends the handshake with an alert and resets has said why.
+func TestAlertBeforeAResetIsHeard(t *testing.T) {
+	id := newIdentity(t, "backend.example")
+	started := make(chan *testServer, 1)
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		p.Receive(1)
+		(<-started).held(func() {
+			p.Send("\x15\x03\x03\x00\x02\x02\x28").AwaitAcked() // handshake_failure
+			p.Reset()
+		})
+	})
+	s := serve(t, func(s *Server) { s.BackendTLS = id.backendTLS }, b.Addr())
+	started <- s
+	l4test.Dial(t, s.addr).ExpectReset()
+	if r := s.record(t, ConnectFailed); len(r.Tries) != 1 || r.Tries[0].Result != pool.TLSFailed || !strings.Contains(r.Tries[0].Fault, "handshake failure") {
+		t.Errorf("tries %+v", r.Tries)
+	}
+}
+
 // A backend that accepts and says nothing costs one connect timeout.
 func TestSilentTLSBackendCostsOneConnectTimeout(t *testing.T) {
 	id := newIdentity(t, "backend.example")
