@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net/netip"
 	"syscall"
@@ -107,7 +108,7 @@ func (s *session) secureBackend(a *attempt) syscall.Errno {
 			return unix.EMSGSIZE
 		}
 		if n, errno := a.side.send(header); n < len(header) {
-			return max(errno, unix.ENOBUFS)
+			return cmp.Or(errno, unix.ENOBUFS)
 		}
 	}
 	config := s.setup.route.BackendTLS(a.lease.Backend(), s.protocol())

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"forebay/l4/l4test"
 	"forebay/pool"
 )
@@ -146,6 +148,20 @@ func TestHeaderGoesBeforeTLSToTheBackend(t *testing.T) {
 	c.CloseWrite()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("after close_notify came %v, want the same", err)
+	}
+}
+
+// A connection that is gone before the header is sent says something about the backend, and nothing about this machine.
+func TestHeaderThatABackendDoesNotTake(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	unix.Close(fds[1])
+	s := &session{loop: &loop{server: &Server{ProxyOut: ProxyV1}}, listener: &listener{}, client: noSide()}
+	if got := s.secureBackend(&attempt{side: side{fd: int32(fds[0]), writable: true}}); got != unix.EPIPE {
+		t.Errorf("got %v, want %v", got, unix.EPIPE)
 	}
 }
 
