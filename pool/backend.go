@@ -36,6 +36,7 @@ type Backend struct {
 	index    int     // its place among its tier's in the configuration
 	cost     float64 // to leastTime
 	recent   node[*Backend]
+	held     node[*Backend]
 	health
 
 	// Written with the pool's mutex held, read without.

@@ -9,7 +9,8 @@ import (
 // An Ejection says when sessions that fail take their backend out of use. The zero Ejection never does.
 //
 // At most half of the pool's backends are ejected at a time, and never the last that is up: where most fail, the fault is likely to be
-// this machine's, and a doubtful backend is better than none.
+// this machine's, and a doubtful backend is better than none. For the same
+// reason a session that has tried all others is sent to those ejected.
 type Ejection struct {
 	// After is how many connections in a row must fail, or how many sessions in a row must fail between the connection and the
 	// backend's first byte. 0: any number may.
@@ -180,6 +181,18 @@ func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	b.acquit()
 	b.unanswered = unanswered
 	p.reviewLocked(b, e)
+}
+
+// lastResortLocked picks an ejected backend for r, which has tried all others: to be doubted is better than to be known to fail.
+func (p *Pool) lastResortLocked(r *Request) (Lease, error) {
+	for n := p.held.head; n != nil; n = n.next {
+		if b := n.of; !r.tried(b) && b.room() {
+			p.held.remove(n)
+			p.held.push(n)
+			return b.tier.lease(b), nil
+		}
+	}
+	return Lease{}, ErrNone
 }
 
 // triedLocked takes in that a session on b, which is ejected, was connected.

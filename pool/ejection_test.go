@@ -396,6 +396,55 @@ func TestDeadPrimariesDoNotHideTheBackup(t *testing.T) {
 	}
 }
 
+// A session that has tried all others is sent to those that are ejected, but not to those that are down: where two of four are ejected and the
+// others die, clients must not wait for the end of a hold.
+func TestEjectedAreTheLastResort(t *testing.T) {
+	for _, policy := range Policies() {
+		p := ejecting(t, Options{Policy: policy}, equal(5))
+		for _, b := range named(p, "ab") {
+			fail(b, 5, Refused)
+		}
+		backend(t, p, "c").Judge(Down, byCheck("refused"))
+		first := ""
+		for range 2 {
+			r := &Request{Source: client(1), Tried: named(p, "de")}
+			for range 2 {
+				l, err := p.Pick(r)
+				if err != nil {
+					t.Fatalf("%v: after %v: %v", policy, r.Tried, err)
+				}
+				first += l.Backend().Name()
+				r.Tried = append(r.Tried, l.Backend())
+				l.Done(Refused)
+			}
+			wantErr(t, p, r, ErrNone)
+		}
+		if first != "abab" {
+			t.Errorf("%v: got %s, want abab: each in turn", policy, first)
+		}
+		if n := p.Snapshot().Backends[0].Active; n != 0 {
+			t.Errorf("%v: %d sessions are left", policy, n)
+		}
+	}
+}
+
+// Among those held it is the one that has waited longest, and one that is full is passed over.
+func TestLastResortTakesTurns(t *testing.T) {
+	backends := equal(4)
+	backends[1].MaxConns = 1
+	p := ejecting(t, Options{}, backends)
+	for _, b := range named(p, "ab") {
+		fail(b, 5, Refused)
+	}
+	got := ""
+	for range 4 {
+		got += pick(t, p, named(p, "cd")...).Backend().Name()
+	}
+	if got != "abaa" {
+		t.Errorf("got %s, want abaa", got)
+	}
+}
+
 func TestSlowBackendIsEjected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := ejecting(t, Options{Ejection: Ejection{Slow: 3}}, equal(4))

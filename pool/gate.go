@@ -65,11 +65,17 @@ type census [standingCount]int
 // configured counts those that are configured and do not drain.
 func (c *census) configured() int { return c[standingUp] + c[standingEjected] + c[standingDown] }
 
-// takeCensusLocked brings the count in line with b.
+// takeCensusLocked brings the count, and the list of those ejected, in line with b.
 func (p *Pool) takeCensusLocked(b *Backend) {
 	p.census[b.standing]--
 	b.standing = b.standingNow()
 	p.census[b.standing]++
+	switch ejected := b.standing == standingEjected; {
+	case ejected && !b.held.linked:
+		p.held.push(&b.held)
+	case !ejected && b.held.linked:
+		p.held.remove(&b.held)
+	}
 }
 
 // gateNow is the worst standing that serves now: up, as a rule; worse while none is up, or too few are (Options.Panic).

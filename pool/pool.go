@@ -75,7 +75,8 @@ type Pool struct {
 	queue   list[*Waiter]
 	granted grants // by the critical section that goes on
 	census  census
-	gate    standing // the worst that serves
+	gate    standing       // the worst that serves
+	held    list[*Backend] // those ejected, the one that a session last resorted to at the end
 
 	changed chan struct{} // closed when members is replaced
 
@@ -117,6 +118,9 @@ func (r *Request) tried(b *Backend) bool { return slices.Contains(r.Tried, b) }
 func (p *Pool) Pick(r *Request) (Lease, error) {
 	p.mu.Lock()
 	lease, err := p.pickLocked(r)
+	if err == ErrNone && p.held.head != nil {
+		lease, err = p.lastResortLocked(r)
+	}
 	p.mu.Unlock()
 	return lease, err
 }

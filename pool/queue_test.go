@@ -403,6 +403,9 @@ func (w *world) checkStanding(b *Backend) {
 	if b.ranked && w.pool.options.Policy == LeastTime && b.cost != b.connectCost() {
 		w.t.Fatalf("%s is ranked at a cost of %v, and it is %v", b, b.cost, b.connectCost())
 	}
+	if b.held.linked != (b.standing == standingEjected) {
+		w.t.Fatalf("%s is among those ejected: %v, with standing %v", b, b.held.linked, b.standing)
+	}
 	if b.share > b.weight*rampSteps || b.ramp == nil && b.tier != nil && b.share != b.weight*rampSteps {
 		w.t.Fatalf("%s counts %d for weight %d", b, b.share, b.weight)
 	}
@@ -416,6 +419,9 @@ func (w *world) checkCensus() {
 		if b.tier != nil {
 			want[b.standing]++
 		}
+	}
+	if w.pool.held.length != want[standingEjected] {
+		w.t.Fatalf("%d backends are held to be ejected, and %d are", w.pool.held.length, want[standingEjected])
 	}
 	if w.pool.census != want || w.pool.gate != w.pool.gateNow() {
 		w.t.Fatalf("the census says %v at gate %v, and is %v, %v", w.pool.census, w.pool.gate, want, w.pool.gateNow())

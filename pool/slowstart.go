@@ -9,7 +9,7 @@ const rampSteps = 32
 // A ramp is a slow start under way. At step n of rampSteps the backend counts with n/rampSteps of its weight.
 type ramp struct {
 	step  int
-	carry int // what is left of the division in stride
+	carry int // what is left of the division in nextAfter
 	timer *time.Timer
 }
 
@@ -78,14 +78,14 @@ func (b *Backend) nextAfter(t turn) turn {
 	if b.ramp == nil {
 		return t.following()
 	}
-	return t.after(b.ramp.stride())
+	return b.ramp.nextAfter(t)
 }
 
-// stride returns how many turns make one.
-func (r *ramp) stride() int {
+// nextAfter makes one turn of as many as the share is short.
+func (r *ramp) nextAfter(t turn) turn {
 	owed := rampSteps + r.carry
 	r.carry = owed % r.step
-	return owed / r.step
+	return t.after(owed / r.step)
 }
 
 // rejoin returns b's turn in a ranking whose last turn was now.

@@ -79,7 +79,7 @@ func (p *Pool) find(present []*Backend, c Config) *Backend {
 
 func (p *Pool) newBackend(c Config) *Backend {
 	b := &Backend{pool: p, name: c.Name, addrs: c.Addrs, doubted: make(chan struct{}, 1), standing: standingRemoved}
-	b.recent.of = b
+	b.recent.of, b.held.of = b, b
 	b.seen = p.booted
 	if p.options.Initial == Down {
 		b.accusers.add(Start)
