@@ -3,7 +3,9 @@ package integration
 import (
 	"io"
 	"net"
+	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +93,31 @@ func TestTrafficEjects(t *testing.T) {
 	l4test.Await(t, patience, "a session that is sent to the backend again", func() bool { return heard(t, f.Addr()) == "risen" })
 	f.name(t, "risen")
 	f.Stderr.AwaitMatch(t, "the session that tried it was connected")
+}
+
+// A server that stands still takes connections all the same, its kernel does. A check that wants an answer notices; clients that come
+// after that wait for nobody.
+func TestStoppedServerIsNoticed(t *testing.T) {
+	t.Parallel()
+	curl := need(t, "curl")
+	port := freePort(t)
+	stopped := serve(t, local(port), gunicorn(t, port))
+	other := freePort(t)
+	serve(t, local(other), gunicorn(t, other))
+	f := start(t, "--check", "http:///", "--check-interval", "200ms", "--check-timeout", "1s", "--slow-start", "0", local(port), local(other))
+	f.Allow("a backend is down")
+	stopped.Signal(syscall.SIGSTOP)
+	f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+local(port)+`".*no answer in time`)
+	for range 20 {
+		output(t, exec.Command(curl, "-sS", "--fail", "--max-time", "20", "http://"+f.Addr()+"/"))
+	}
+	for _, e := range f.Sessions(20) {
+		if e.Backend != local(other) {
+			t.Errorf("session %d went to %s, which stands still", e.Session, e.Backend)
+		}
+	}
+	stopped.Signal(syscall.SIGCONT)
+	awaitUp(t, f, local(port))
 }
 
 // All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse, as soon as they have.
