@@ -129,14 +129,17 @@ func (p *Peer) CloseWrite() *Peer {
 	return p
 }
 
-// Reset closes the connection with a reset, dropping what was not sent yet. A UNIX socket has no reset: its other end sees one only when
+// Reset closes the connection with a reset, dropping what was not sent yet, and without a word of TLS. A UNIX socket has no reset: its other end sees one only when
 // it sent bytes that were not read.
 func (p *Peer) Reset() {
 	p.tb.Helper()
-	if tcp, ok := p.conn.(*net.TCPConn); ok {
+	below := p.below()
+	if tcp, ok := below.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
-	p.Close()
+	if err := below.Close(); err != nil {
+		p.fail("close: %v", err)
+	}
 }
 
 // Close closes both directions. The kernel makes that a reset when there are bytes that were not read.
