@@ -32,6 +32,11 @@ type entry struct {
 	BackendUnacked int64   `json:"backend_unacked"`
 	UniqueID       string  `json:"unique_id"`
 
+	Route      string
+	ServerName string `json:"server_name"`
+	ClientTLS  spoken `json:"client_tls"`
+	BackendTLS spoken `json:"backend_tls"`
+
 	Lost int64 // not a session: how many lines are missing
 }
 
@@ -41,6 +46,19 @@ type try struct {
 	Address string
 	Result  string
 	Took    float64 // seconds
+	Fault   string
+}
+
+// A spoken is what TLS was spoken with one side.
+type spoken struct {
+	Version   string
+	Cipher    string
+	ALPN      string
+	Resumed   bool
+	ECH       bool
+	Subject   string
+	Handshake float64 // seconds
+	Fault     string
 }
 
 // Sessions returns the first n sessions of the access log in the order in which they ended, waiting for them.

@@ -122,12 +122,26 @@ func write(t testing.TB, name, text string) string {
 	return path
 }
 
+// getRequest asks for / and nothing more.
+const getRequest = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
+
 // get asks for / at addr and returns the answer's body and the address it was asked from.
 func get(t testing.TB, addr string) (body, from string) {
 	t.Helper()
-	p := l4test.Dial(t, addr).Send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-	answer := p.ReceiveAll()
+	return getFrom(t, l4test.Dial(t, addr))
+}
+
+// getFrom is get for a connection of any kind.
+func getFrom(t testing.TB, p *l4test.Peer) (body, from string) {
+	t.Helper()
+	answer := p.Send(getRequest).ReceiveAll()
 	p.Close()
+	return bodyOf(t, answer), p.Addr().String()
+}
+
+// bodyOf returns the body of an answer, which must be whole and a good one.
+func bodyOf(t testing.TB, answer []byte) string {
+	t.Helper()
 	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), nil)
 	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("got %q and %v, want 200", answer, err)
@@ -136,7 +150,7 @@ func get(t testing.TB, addr string) (body, from string) {
 	if err != nil {
 		t.Fatalf("got %q and %v, want all of it", answer, err)
 	}
-	return strings.TrimSpace(string(text)), p.Addr().String()
+	return strings.TrimSpace(string(text))
 }
 
 // ownGroup makes a server that forks get its signals as a whole.
