@@ -51,13 +51,13 @@ func TestPostgreSQLWorks(t *testing.T) {
 	}
 }
 
-// servePostgres starts a PostgreSQL that lets everybody in, and returns where.
-func servePostgres(t testing.TB, as account) (addr string, server *process) {
+// servePostgres starts a PostgreSQL that lets everybody in, with these settings beside, and returns where.
+func servePostgres(t testing.TB, as account, settings ...string) (addr string, server *process) {
 	t.Helper()
 	dir, port := filepath.Join(as.dir, "data"), freePort(t)
 	output(t, as.command(need(t, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "--no-sync"))
-	server = run(t, as.command(need(t, "postgres"), "-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"))
+	server = run(t, as.command(need(t, "postgres"), append([]string{"-D", dir, "-p", strconv.Itoa(port), "-k", as.dir,
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"}, settings...)...))
 	server.Stderr.AwaitMatch(t, "ready to accept connections")         // it listens, and refuses, before
 	t.Cleanup(func() { server.Signal(syscall.SIGINT); server.Wait() }) // its children end with it
 	return local(port), server
@@ -94,7 +94,7 @@ func notRoot(t testing.TB) account {
 
 func (a account) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.Dir = a.dir
+	cmd.Dir, cmd.Env = a.dir, append(os.Environ(), "HOME="+a.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.cred}
 	return cmd
 }
