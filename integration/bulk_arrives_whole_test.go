@@ -55,3 +55,13 @@ func inSteps(p *l4test.Peer, out, in uint64) {
 	}
 	p.CloseWrite().ExpectEOF()
 }
+
+// The same through TLS, which is copied.
+func TestBulkArrivesWholeThroughTLS(t *testing.T) {
+	inEach(t, always, func(t *testing.T, w arrangement) {
+		f := w.build(t, func(p *l4test.Peer) { inOneGo(p, 1, 2) })
+		inOneGo(f.dial(t), 2, 1)
+		f.backend.AwaitDone(1)
+		wantBytes(t, f.Session(), bulk, bulk)
+	})
+}
