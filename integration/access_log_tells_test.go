@@ -43,7 +43,7 @@ func TestAccessLogTellsWhatWasNotDelivered(t *testing.T) {
 		p.Conn().Write(make([]byte, mib)) // is cut off by the client's reset
 	})
 	f := start(t, b.Addr())
-	client := l4test.Dial(t, f.Addr()).SetReceiveBuffer(4 << 10)
+	client := l4test.DialNarrow(t, f.Addr(), 4<<10)
 	awaitStandstill(t, client.Unread)
 	client.Reset()
 	e := f.Session()

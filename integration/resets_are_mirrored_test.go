@@ -59,7 +59,7 @@ func TestResetWaitsForASlowReader(t *testing.T) {
 	const size = 200 << 10
 	b := l4test.Dying(t, 1, size)
 	f := start(t, b.Addr())
-	client := l4test.Dial(t, f.Addr()).SetReceiveBuffer(4 << 10)
+	client := l4test.DialNarrow(t, f.Addr(), 4<<10)
 	b.AwaitDone(1)
 	<-time.After(100 * time.Millisecond) // gives what is wrong time to go wrong
 	client.ExpectContent(1, size).ExpectReset()

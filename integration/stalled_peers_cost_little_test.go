@@ -28,7 +28,7 @@ func TestStalledReadersCostLittle(t *testing.T) {
 	before := f.warmMemory(t)
 	readers := make([]*l4test.Peer, stalled)
 	for i := range readers {
-		readers[i] = l4test.Dial(t, f.Addr()).SetReceiveBuffer(32 << 10).Send("s")
+		readers[i] = l4test.DialNarrow(t, f.Addr(), 32<<10).Send("s")
 	}
 	awaitUnreadStandstill(t, readers)
 	f.wantSpared(t, before)
@@ -42,12 +42,12 @@ func TestStalledReadersCostLittle(t *testing.T) {
 func TestStalledBackendsCostLittle(t *testing.T) {
 	measures(t)
 	resume, stuck := make(chan struct{}), make(chan *l4test.Peer, stalled)
-	b := l4test.Serve(t, func(p *l4test.Peer) {
+	b := l4test.ServeNarrow(t, 32<<10, func(p *l4test.Peer) {
 		if string(p.Receive(1)) == "e" {
 			l4test.EchoScript(p)
 			return
 		}
-		stuck <- p.SetReceiveBuffer(32 << 10)
+		stuck <- p
 		select {
 		case <-resume:
 			p.ExpectContent(1, backlog).ExpectEOF()

@@ -30,7 +30,7 @@ func TestSlowReaderIsNotStill(t *testing.T) {
 	const size, limit = 256 << 10, 1500 * time.Millisecond
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.SendContent(1, size).CloseWrite(); <-p.Ended() })
 	s := serve(t, func(s *Server) { s.HalfCloseTimeout = limit }, b.Addr())
-	p := l4test.Dial(t, s.addr).SetReceiveBuffer(16 << 10)
+	p := l4test.DialNarrow(t, s.addr, 16<<10)
 	for range 32 {
 		l4test.Pace(t, 60*time.Millisecond, limit)
 		p.Receive(size / 32)
@@ -42,7 +42,7 @@ func TestSlowReaderIsNotStill(t *testing.T) {
 func TestResetOfTheSideDeliveredTo(t *testing.T) {
 	b := l4test.Dying(t, 1, 1<<20)
 	s := serve(t, func(s *Server) { s.HalfCloseTimeout = time.Hour }, b.Addr())
-	p := l4test.Dial(t, s.addr).SetReceiveBuffer(4096)
+	p := l4test.DialNarrow(t, s.addr, 4096)
 	l4test.Await(t, patience, "the reset is being delivered", func() bool { return s.has(delivering) })
 	p.Reset()
 	s.record(t, BackendReset)

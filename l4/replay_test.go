@@ -96,7 +96,7 @@ func TestReplayHasAPROXYHeaderOfItsOwn(t *testing.T) {
 // TestReplayBringsAllThatWasSent has the first backend read a part of much and stall, so that some was written, some held, and some not read.
 func TestReplayBringsAllThatWasSent(t *testing.T) {
 	const size = 3 << 20
-	dead := l4test.Serve(t, func(p *l4test.Peer) { p.SetReceiveBuffer(32<<10).ExpectContent(1, 200<<10).Reset() })
+	dead := l4test.ServeNarrow(t, 32<<10, func(p *l4test.Peer) { p.ExpectContent(1, 200<<10).Reset() })
 	alive := l4test.Serve(t, func(p *l4test.Peer) { p.ExpectContent(1, size).Send("all").ExpectEOF() })
 	s := replaying(t, 4<<20, nil, dead.Addr(), alive.Addr())
 	l4test.Dial(t, s.addr).SendContent(1, size).Expect("all").CloseWrite().ExpectEOF()

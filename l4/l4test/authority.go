@@ -59,7 +59,7 @@ type Leaf struct {
 	Names      []string // DNS names, wildcards and addresses
 	CommonName string
 	Key        KeyKind
-	NotAfter   time.Time // zero: a month from now
+	NotAfter   time.Time // zero: three months from now
 }
 
 // An Identity is a certificate and its key.
@@ -138,7 +138,7 @@ func template(commonName string) *x509.Certificate {
 		SerialNumber: new(big.Int).SetBytes([]byte(rand.Text())[:16]),
 		Subject:      pkix.Name{CommonName: commonName},
 		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(30 * 24 * time.Hour),
+		NotAfter:     time.Now().AddDate(0, 3, 0),
 	}
 }
 

@@ -35,11 +35,23 @@ func Serve(tb testing.TB, script func(*Peer)) *Backend {
 // ServeAt is Serve at an address; port 0 is any free one.
 func ServeAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
 	tb.Helper()
+	return listen(tb, addr, script, nil)
+}
+
+// ServeNarrow is Serve with a receive buffer of so many bytes for each connection, as DialNarrow has one.
+func ServeNarrow(tb testing.TB, bytes int, script func(*Peer)) *Backend {
+	tb.Helper()
+	return listen(tb, "127.0.0.1:0", script, narrow(bytes))
+}
+
+func listen(tb testing.TB, addr string, script func(*Peer), prepare preparation) *Backend {
+	tb.Helper()
 	network, address := split(addr)
 	if network == "tcp" {
 		address = Reserve(tb, address)
 	}
-	l, err := net.Listen(network, address)
+	config := net.ListenConfig{Control: prepare}
+	l, err := config.Listen(tb.Context(), network, address)
 	if err != nil {
 		tb.Fatal(err)
 	}

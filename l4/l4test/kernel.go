@@ -2,6 +2,7 @@ package l4test
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,19 +74,28 @@ func (p *Peer) Unread() int {
 // SetSendBuffer bounds what the kernel keeps of what was sent and not acknowledged (socket(7): it doubles the number).
 func (p *Peer) SetSendBuffer(bytes int) *Peer {
 	p.tb.Helper()
-	return p.setOption(unix.SO_SNDBUF, bytes)
+	p.control("set the send buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes) })
+	return p
 }
 
-// SetReceiveBuffer bounds what the kernel keeps of what came and was not read, and so the window that the other side sees.
+// SetReceiveBuffer bounds what the kernel keeps of what came and was not read, and so the window that the other side sees. Nothing may be under way:
+// see DialNarrow.
 func (p *Peer) SetReceiveBuffer(bytes int) *Peer {
 	p.tb.Helper()
-	return p.setOption(unix.SO_RCVBUF, bytes)
+	p.control("set the receive buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
+	return p
 }
 
-func (p *Peer) setOption(name, value int) *Peer {
-	p.tb.Helper()
-	p.control("set a socket option", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, value) })
-	return p
+// A preparation is what package net does to a socket before it is bound or connected.
+type preparation = func(network, address string, raw syscall.RawConn) error
+
+// narrow bounds what the kernel keeps of what came and was not read, and so the window that the other side sees. Accepted connections inherit
+// it.
+func narrow(bytes int) preparation {
+	return func(_, _ string, raw syscall.RawConn) (err error) {
+		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
+		return errors.Join(failed, err)
+	}
 }
 
 // control calls f with the connection's descriptor.

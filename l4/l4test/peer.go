@@ -43,10 +43,24 @@ func Dial(tb testing.TB, addr string) *Peer {
 	return p
 }
 
+// DialNarrow is Dial with a receive buffer of so many bytes (socket(7): the kernel doubles the number). One that is set when bytes are under way
+// already makes the kernel drop them, and the other side wait longer and longer before it sends them again.
+func DialNarrow(tb testing.TB, addr string, bytes int) *Peer {
+	tb.Helper()
+	p, err := tryDial(tb, addr, narrow(bytes))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
 // TryDial is Dial for a connection that may be refused. One that was reset before the dialer looked is a Peer on which that shows.
-func TryDial(tb testing.TB, addr string) (*Peer, error) {
+func TryDial(tb testing.TB, addr string) (*Peer, error) { return tryDial(tb, addr, nil) }
+
+func tryDial(tb testing.TB, addr string, prepare preparation) (*Peer, error) {
 	network, address := split(addr)
-	conn, err := net.DialTimeout(network, address, stepLimit)
+	d := net.Dialer{Timeout: stepLimit, Control: prepare}
+	conn, err := d.Dial(network, address)
 	if errors.Is(err, syscall.ECONNRESET) {
 		return &Peer{tb: tb, conn: gone{}, fail: tb.Fatalf}, nil
 	}
