@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"crypto/tls"
 	"testing"
 
 	"forebay/l4/l4test"
@@ -23,7 +24,12 @@ var arrangements = []arrangement{
 type tunnel struct {
 	*forebay
 	backend *l4test.Backend
-	dial    func(testing.TB) *l4test.Peer
+	secure  func(*l4test.Peer) *l4test.Peer // does the client's handshake, if there is to be one
+}
+
+func (t *tunnel) dial(tb testing.TB) *l4test.Peer {
+	tb.Helper()
+	return t.secure(l4test.Dial(tb, t.Addr()))
 }
 
 // build starts a backend that plays script, with a forebay before it.
@@ -42,11 +48,11 @@ func (w arrangement) build(t testing.TB, script func(*l4test.Peer), args ...stri
 		args = append(args, endTLS(site)...)
 	}
 	tun.forebay = start(t, append(args, tun.backend.Addr())...)
-	tun.dial = func(t testing.TB) *l4test.Peer {
+	tun.secure = func(p *l4test.Peer) *l4test.Peer {
 		if w.client {
-			return l4test.DialTLS(t, tun.Addr(), a.Client("a.example"))
+			p.Secure(tls.Client, a.Client("a.example"))
 		}
-		return l4test.Dial(t, tun.Addr())
+		return p
 	}
 	return tun
 }

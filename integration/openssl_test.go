@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"forebay/l4/l4test"
 )
@@ -33,11 +32,7 @@ func sClient(t testing.TB, addr string, args ...string) (text string, ok bool) {
 	cmd := exec.Command(need(t, "openssl"), all...)
 	cmd.Stdin = strings.NewReader("hello\n")
 	p := run(t, cmd)
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("%q goes on for ever:\n%s%s", cmd.Args, p.Stdout, p.Stderr)
-	}
+	p.Await(t, patience)
 	return p.Stdout.String() + "\n" + p.Stderr.String(), p.status == 0
 }
 

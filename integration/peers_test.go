@@ -63,16 +63,22 @@ func output(t testing.TB, cmd *exec.Cmd) string {
 // Output waits for the end of a client and returns what it said; a status other than 0 fails the test.
 func (p *process) Output(t testing.TB) string {
 	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("%q goes on for ever", p.cmd.Args)
-	}
+	p.Await(t, 2*time.Minute)
 	text := p.Stdout.String() + "\n" + p.Stderr.String()
 	if p.status != 0 {
 		t.Fatalf("%q ended with status %d:\n%s", p.cmd.Args, p.status, text)
 	}
 	return text
+}
+
+// Await waits for the process's end, whatever its status.
+func (p *process) Await(t testing.TB, limit time.Duration) {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		t.Fatalf("%q goes on for ever:\n%s%s", p.cmd.Args, p.Stdout, p.Stderr)
+	}
 }
 
 // freePorts returns the first of n successive free ports, 8000 where that is.

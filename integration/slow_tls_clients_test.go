@@ -1,0 +1,151 @@
+package integration
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// Two hundred clients that say nothing, or only half a ClientHello, delay nobody: they hold none of the places in which handshakes are computed.
+func TestSilentClientsDelayNobody(t *testing.T) {
+	t.Parallel()
+	a := l4test.NewAuthority(t)
+	f := start(t, append(endTLS(a.Issue("site", l4test.Leaf{Names: []string{"a.example"}})),
+		"--handshakes", "1", "--handshake-timeout", "1h", "--log-empty", l4test.Echo(t).Addr())...)
+	var silent []*l4test.Peer
+	for i := range 200 {
+		p := l4test.Dial(t, f.Addr())
+		if i%2 == 0 {
+			p.Send("\x16\x03\x01\x02\x00\x01") // as much as anybody can send without keys
+		}
+		silent = append(silent, p)
+	}
+	for range 5 {
+		exchangeTLS(t, f, a.Client("a.example"))
+	}
+	for _, p := range silent {
+		if p.Unread() > 0 {
+			t.Errorf("a client that said nothing was answered")
+		}
+		p.Reset()
+	}
+}
+
+// A handshake has its time, and no byte that trickles in adds to it.
+func TestTricklingDoesNotExtendTheHandshake(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		whole int // of what the client writes
+		cause string
+	}{
+		{"ClientHello", 0, "hello-timeout"},
+		{"the rest", 1, "handshake-timeout"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := l4test.NewAuthority(t)
+			b := l4test.Echo(t)
+			f := start(t, append(endTLS(a.Issue("site", l4test.Leaf{Names: []string{"a.example"}})), "--handshake-timeout", "1s", b.Addr())...)
+			p := l4test.Dial(t, f.Addr())
+			trickling := func(conn net.Conn, c2 *tls.Config) *tls.Conn {
+				return tls.Client(&trickle{Conn: conn, whole: c.whole}, c2)
+			}
+			if err := p.TrySecure(trickling, a.Client("a.example")); err == nil {
+				_, err = p.Conn().Read(make([]byte, 1))
+				if err == nil {
+					t.Error("a handshake that trickles in goes through")
+				}
+			}
+			e := f.Session()
+			wantCause(t, e, c.cause)
+			wantTotal(t, e, 1)
+			if n := b.Accepted(); n > 0 {
+				t.Errorf("the backend saw %d connections", n)
+			}
+		})
+	}
+}
+
+// A trickle sends the first writes whole, and then a byte at a time, each long before it would be missed.
+type trickle struct {
+	net.Conn
+	whole int
+}
+
+func (s *trickle) Write(b []byte) (int, error) {
+	if s.whole > 0 {
+		s.whole--
+		return s.Conn.Write(b)
+	}
+	for i := range b {
+		if _, err := s.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	return len(b), nil
+}
+
+// Readers in TLS that read nothing of what a fast backend sends cost as little as others.
+func TestStalledTLSReadersCostLittle(t *testing.T) {
+	measures(t)
+	f := arrangement{client: true}.build(t, func(p *l4test.Peer) {
+		if string(p.Receive(1)) == "e" {
+			l4test.EchoScript(p)
+			return
+		}
+		p.SendContent(1, backlog).CloseWrite().ReceiveAll()
+	})
+	other := func() { f.dial(t).Send("eother").Expect("other").CloseWrite().ExpectEOF() }
+	other()
+	before := f.Memory()
+	readers := make([]*l4test.Peer, stalled)
+	for i := range readers {
+		readers[i] = f.secure(l4test.DialNarrow(t, f.Addr(), 32<<10)).Send("s")
+	}
+	awaitUnreadStandstill(t, readers)
+	f.AwaitRest(500*time.Millisecond, 20*time.Millisecond)
+	if grown := f.Memory() - before; grown > spared {
+		t.Errorf("forebay holds %d KiB more, want at most %d", grown>>10, spared>>10)
+	}
+	other()
+	for _, r := range readers {
+		r.ExpectContent(1, backlog).ExpectEOF().CloseWrite()
+	}
+	f.backend.AwaitDone(stalled + 2)
+}
+
+// An idle session in TLS holds at most 10 KiB, and costs no CPU. What handshakes leave behind is told apart by having it collected often: as a
+// rule the collector lets as much again pile up, and gives it back within minutes.
+func TestIdleTLSSessionsCostLittle(t *testing.T) {
+	measures(t)
+	t.Setenv("GOGC", "20")
+	const most = 10 << 10
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			n := sessionsThatFit(t, 2000)
+			a := l4test.NewAuthority(t)
+			f := start(t, append(endTLS(a.Issue("site", l4test.Leaf{Names: []string{"a.example"}})), echoElsewhere(t))...)
+			client := a.Client("a.example")
+			client.MinVersion, client.MaxVersion = version, version
+			exchangeTLS(t, f, client)
+			before := f.Memory()
+			sessions := make([]*l4test.Peer, n)
+			for i := range sessions {
+				sessions[i] = l4test.DialTLS(t, f.Addr(), client).Send("a").Expect("a")
+			}
+			f.AwaitRest(time.Second, 10*time.Millisecond)
+			each := (f.Memory() - before) / int64(n)
+			t.Logf("%d sessions, %d bytes each", n, each)
+			if each > most {
+				t.Errorf("an idle session holds %d bytes, want %d at most", each, most)
+			}
+			for _, p := range sessions {
+				p.Send("b").Expect("b").Reset()
+			}
+		})
+	}
+}
