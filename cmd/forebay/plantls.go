@@ -91,8 +91,8 @@ func (c *commandLine) pairs() (pairs []certs.Pair) {
 		}
 		pairs = append(pairs, pair)
 	}
-	if len(keys) > alone {
-		c.refuse("tls-key", "%d keys are named, and %d of %d certificates need one; the others have theirs in the same file", len(keys), alone, len(pairs))
+	for _, key := range keys[min(alone, len(keys)):] {
+		c.refuse("tls-key", "%s is left over, as a key is missing in %d of %d certificate files; leave it out, or add its --tls-cert", key, alone, len(pairs))
 	}
 	return pairs
 }

@@ -96,7 +96,7 @@ func TestFaultyFiles(t *testing.T) {
 		"--tls-cert $D/site.pem":                              "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE",
 		"--tls-cert $D/old.pem --tls-key $D/old.key":          "--tls-cert: certificate $D/old.pem expired on",
 		"--tls-cert $D/empty --tls-key $D/site.key":           "--tls-cert: $D/empty: no certificate in it, nor anything else in PEM",
-		pair + "--tls-cert $D/both.pem --tls-key $D/wild.key": "--tls-key: 2 keys are named, and 1 of 2 certificates need one; the others have theirs in the same file",
+		pair + "--tls-cert $D/both.pem --tls-key $D/wild.key": "--tls-key: $D/wild.key is left over, as a key is missing in 1 of 2 certificate files; leave it out, or add its --tls-cert",
 		pair + pair:                            "--tls-cert: certificate $D/site.pem with key $D/site.key is given twice",
 		pair + "--tls-ticket-keys $D/site.key": "--tls-ticket-keys: $D/site.key: line 1 is no session ticket key",
 		pair + "--tls-client-ca $D/site.key":   "--tls-client-ca: $D/site.key: PRIVATE KEY among the certificates",
