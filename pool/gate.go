@@ -7,7 +7,7 @@ type WhenAllDown uint8
 
 // The choices. A check can be wrong, and a backend that is not there refuses by itself, so trying is the default.
 const (
-	TryDown    WhenAllDown = iota // they go to the backends as if all were up
+	TryDown    WhenAllDown = iota // they go to those that were found down, as if they were up
 	RefuseDown                    // Pick fails with ErrNone. Backends that are merely ejected are tried all the same
 )
 
@@ -43,6 +43,7 @@ const (
 	standingUp standing = iota
 	standingEjected
 	standingDown
+	standingUnproven // down at first, and no witness has spoken yet: not tried, whatever the others are
 	standingDraining
 	standingRemoved
 	standingCount
@@ -55,6 +56,8 @@ func (b *Backend) standingNow() standing {
 		return standingRemoved
 	case b.draining.Load():
 		return standingDraining
+	case b.accusers == 1<<Start:
+		return standingUnproven
 	}
 	return standing(b.State())
 }
@@ -63,7 +66,9 @@ func (b *Backend) standingNow() standing {
 type census [standingCount]int
 
 // configured counts those that are configured and do not drain.
-func (c *census) configured() int { return c[standingUp] + c[standingEjected] + c[standingDown] }
+func (c *census) configured() int {
+	return c[standingUp] + c[standingEjected] + c[standingDown] + c[standingUnproven]
+}
 
 // takeCensusLocked brings the count, and the list of those ejected, in line with b.
 func (p *Pool) takeCensusLocked(b *Backend) {

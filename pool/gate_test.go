@@ -30,18 +30,32 @@ func TestWhenAllAreDown(t *testing.T) {
 	}
 }
 
-// To be ejected is to be doubted, not known to be down: such a backend is better than none.
+// To be ejected is to be doubted, not known to be down: such backends are better than none, and the policy goes for them, too.
 func TestRefusingStillTriesTheEjected(t *testing.T) {
-	p := ejecting(t, Options{WhenAllDown: RefuseDown}, equal(3))
-	fail(backend(t, p, "a"), 5, Refused)
-	for _, b := range named(p, "bc") {
+	p := ejecting(t, Options{Policy: First, WhenAllDown: RefuseDown}, equal(5))
+	for _, b := range named(p, "ab") {
+		fail(b, 5, Refused)
+	}
+	for _, b := range named(p, "cde") {
 		b.Judge(Down, byCheck("refused"))
 	}
 	if got := picks(t, p, 3); got != "aaa" {
 		t.Errorf("got %s, want aaa", got)
 	}
-	backend(t, p, "a").Judge(Down, byCheck("refused"))
+	for _, b := range named(p, "ab") {
+		b.Judge(Down, byCheck("refused"))
+	}
 	wantErr(t, p, &Request{}, ErrNone)
+}
+
+func TestCount(t *testing.T) {
+	p := ejecting(t, Options{}, equal(5))
+	fail(backend(t, p, "a"), 5, Refused)
+	backend(t, p, "b").Judge(Down, byCheck("refused"))
+	backend(t, p, "c").Drain()
+	if up, all := p.Count(); up != 2 || all != 4 {
+		t.Errorf("got %d of %d, want 2 of 4", up, all)
+	}
 }
 
 func TestBackupsServeWhenAllPrimariesAreDown(t *testing.T) {
@@ -80,6 +94,24 @@ func TestPanic(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "one of the two is right") {
 		t.Errorf("panic and refuse together: got %v", err)
 	}
+}
+
+// What has not been seen yet is not tried, though no backend is up; what was found down is.
+func TestUnprovenBackendsAreNotTried(t *testing.T) {
+	p := newPool(t, Options{Initial: Down, WhenAllDown: TryDown, Queue: 9}, limited(2))
+	wantErr(t, p, &Request{}, ErrNone)
+	told := newDiary(p)
+	backend(t, p, "a").Judge(Down, byCheck("refused"))
+	told.want(t)
+	if got := picks(t, p, 2); got != "aa" {
+		t.Errorf("with a found down: got %s, want aa", got)
+	}
+	pick(t, p)
+	line := newLine(t, p)
+	line.wait("first")
+	line.want()
+	backend(t, p, "b").Judge(Down, byCheck("refused"))
+	line.want("first")
 }
 
 func TestBackendsMayBeDownAtFirst(t *testing.T) {

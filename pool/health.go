@@ -62,18 +62,18 @@ func (b *Backend) Readmit(e Evidence) bool {
 	return true
 }
 
-// reviewLocked brings b's state in line with its health, records and announces the change if there is one, and lets those who wait have
+// reviewLocked brings b's state and standing in line with its health, records and announces the change if there is one, and lets those who wait have
 // what room there is now.
 func (p *Pool) reviewLocked(b *Backend, e Evidence) {
-	from, to := b.State(), b.judged()
-	if from == to {
+	if from, to := b.State(), b.judged(); from != to {
+		b.state.Store(uint32(to))
+		p.recordLocked(b, Transition{From: from, To: to, Until: b.heldUntil(), Evidence: e})
+		b.endRamp()
+		b.withdrawTrial()
+	} else if b.standing == b.standingNow() {
 		return
 	}
-	b.state.Store(uint32(to))
-	p.recordLocked(b, Transition{From: from, To: to, Until: b.heldUntil(), Evidence: e})
 	served := b.serving
-	b.endRamp()
-	b.withdrawTrial()
 	p.takeCensusLocked(b)
 	if b.standing == standingUp && !served && b.seen {
 		b.beginRamp()

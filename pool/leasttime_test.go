@@ -87,6 +87,23 @@ func TestLeastTimeComesBackToWhatWorksAgain(t *testing.T) {
 	}
 }
 
+// A backend that has served all the while, though it was called down, is ranked by what it is known for when it is up.
+func TestLeastTimeForgetsTheFailureOfWhatIsUpAgain(t *testing.T) {
+	p := newPool(t, Options{Policy: LeastTime, Panic: 1}, equal(2))
+	connectedNames(t, p, 2, map[string]time.Duration{"a": time.Millisecond, "b": 2 * time.Millisecond})
+	l := pick(t, p)
+	l.Done(Refused)
+	a := backend(t, p, "a")
+	a.Judge(Down, byCheck("refused"))
+	if names := picks(t, p, 3); names != "bbb" {
+		t.Errorf("after a refused: got %s, want bbb", names)
+	}
+	a.Judge(Up, byCheck("connected"))
+	if names := picks(t, p, 3); names != "aaa" {
+		t.Errorf("with a up again: got %s, want aaa", names)
+	}
+}
+
 func TestLeastTimeKeepsEqualsEvenUnderConcurrency(t *testing.T) {
 	p := newPool(t, Options{Policy: LeastTime}, equal(4))
 	connectedNames(t, p, 4, nil)

@@ -17,6 +17,13 @@ func (p *Pool) Changed() <-chan struct{} {
 	return p.changed
 }
 
+// Count returns how many backends are configured and do not drain, and how many of these are up.
+func (p *Pool) Count() (up, all int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.census[standingUp], p.census.configured()
+}
+
 // Backend returns the configured backend of the given name, nil if there is none.
 func (p *Pool) Backend(name string) *Backend {
 	for _, m := range configured(*p.members.Load()) {

@@ -57,7 +57,7 @@ type Options struct {
 	WhenAllDown WhenAllDown   // what becomes of sessions while no backend is up
 	Panic       float64       // below this share of backends that are up, all serve as if they were up; 0: never
 	SlowStart   time.Duration // how long a backend that recovers or joins takes to come to its full share; 0: none
-	Initial     State         // Up, or Down: then a backend serves once a witness has found it up
+	Initial     State         // Up, or Down: then a backend is not even tried before a witness has spoken about it
 }
 
 // A Pool is a set of backends and the policy that picks among them. Make it with New. It may be used by any number of goroutines.

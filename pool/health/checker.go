@@ -18,7 +18,7 @@ type Initial uint8
 const (
 	InitialCheck Initial = iota // up, and the first check decides
 	InitialUp                   // up, and Fall checks must fail as at any other time
-	InitialDown                 // down, and Rise checks must pass as at any other time
+	InitialDown                 // down, and Rise checks must pass; until Fall have failed, it is not tried even if all others are down
 )
 
 var initialNames = []string{InitialCheck: "check", InitialUp: "up", InitialDown: "down"}

@@ -220,6 +220,22 @@ func TestInitial(t *testing.T) {
 	}
 }
 
+// A backend that is down at first is not tried until Fall checks have failed. Then it is known to be down, and better than nothing.
+func TestInitialDownIsTriedOnceItIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{Initial: pool.Down}, 1)
+		w.checker.Initial = InitialDown
+		w.set(0, syscall.ECONNREFUSED)
+		w.start()
+		w.until(time.Second - 1)
+		if _, err := w.pool.Pick(&pool.Request{}); !errors.Is(err, pool.ErrNone) {
+			t.Errorf("after two checks: got %v, want %v", err, pool.ErrNone)
+		}
+		w.until(time.Second)
+		w.session(pool.Refused)
+	})
+}
+
 func TestChecksHaveJitter(t *testing.T) {
 	c := &Checker{}
 	for _, test := range []struct {

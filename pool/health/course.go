@@ -33,7 +33,8 @@ type course struct {
 	*Checker
 	backend *pool.Backend
 	verdict verdict
-	against int           // results in a row that contradict the verdict
+	found   verdict       // the last result
+	inARow  int           // how often that came in a row
 	wait    time.Duration // until the next check, while it is down
 
 	answered, failed uint64    // the backend's traffic when it was last found well
@@ -42,11 +43,8 @@ type course struct {
 
 func newCourse(c *Checker, b *pool.Backend) *course {
 	r := &course{Checker: c, backend: b, wait: c.Interval}
-	switch c.Initial {
-	case InitialUp:
+	if c.Initial == InitialUp {
 		r.verdict = well
-	case InitialDown:
-		r.verdict = ill
 	}
 	return r
 }
@@ -82,7 +80,7 @@ func (c *course) hurried() time.Duration { return time.Until(c.last.Add(c.Interv
 // next returns how long after the beginning of the last check to begin the next.
 func (c *course) next() time.Duration {
 	switch {
-	case c.against > 0:
+	case c.found != c.verdict:
 		return c.jitter(c.Interval / hurry)
 	case c.verdict == ill:
 		wait := c.wait
@@ -95,7 +93,7 @@ func (c *course) next() time.Duration {
 // trafficSuffices reports whether the sessions since the last check say all that one could find out.
 func (c *course) trafficSuffices() bool {
 	answered, failed := c.backend.Traffic()
-	enough := c.Enough > 0 && c.verdict == well && c.against == 0 && c.backend.State() == pool.Up &&
+	enough := c.Enough > 0 && c.verdict == well && c.found == well && c.backend.State() == pool.Up &&
 		failed == c.failed && answered-c.answered >= uint64(c.Enough)
 	c.answered, c.failed = answered, failed
 	return enough
@@ -116,9 +114,10 @@ func (c *course) check(ctx context.Context) {
 	if r.Err != nil {
 		found = ill
 	}
-	if found == c.verdict {
-		c.against = 0
-	} else if c.against++; c.verdict == unknown || c.against >= c.needed(found) {
+	if found != c.found {
+		c.found, c.inARow = found, 0
+	}
+	if c.inARow++; found != c.verdict && c.inARow >= c.needed(found) {
 		c.settle(found, r)
 	}
 	if found == well && c.backend.State() == pool.Ejected {
@@ -141,9 +140,12 @@ func (c *course) ask(ctx context.Context) Result {
 	return r
 }
 
-// needed returns how many results in a row make the verdict.
-func (c *Checker) needed(v verdict) int {
-	if v == ill {
+// needed returns how many results in a row make the verdict v.
+func (c *course) needed(v verdict) int {
+	switch {
+	case c.verdict == unknown && c.Initial == InitialCheck:
+		return 1
+	case v == ill:
 		return c.Fall
 	}
 	return c.Rise
@@ -155,22 +157,22 @@ func (c *course) settle(v verdict, r Result) {
 	if v == ill {
 		state, reason = pool.Down, c.fell(r)
 	}
-	c.verdict, c.against, c.wait = v, 0, c.Interval
+	c.verdict, c.wait = v, c.Interval
 	c.backend.Judge(state, evidence(reason, r))
 }
 
 func (c *course) passed() string {
-	if c.against == 1 {
+	if c.inARow == 1 {
 		return "a check passed"
 	}
-	return fmt.Sprintf("%d checks in a row passed", c.against)
+	return fmt.Sprintf("%d checks in a row passed", c.inARow)
 }
 
 func (c *course) fell(r Result) string {
-	if c.against == 1 {
+	if c.inARow == 1 {
 		return fmt.Sprintf("a check failed: %v", r.Err)
 	}
-	return fmt.Sprintf("%d checks in a row failed, the last: %v", c.against, r.Err)
+	return fmt.Sprintf("%d checks in a row failed, the last: %v", c.inARow, r.Err)
 }
 
 func evidence(reason string, r Result) pool.Evidence {
