@@ -132,7 +132,7 @@ func TestAllDownAndBack(t *testing.T) {
 				args = append(args, backends[len(backends)-1].Addr())
 			}
 			f := start(t, args...)
-			f.Allow("a backend is (down|ejected)|refused")
+			f.Allow("a backend is (down|ejected)|no backend is up")
 			f.name(t, "b")
 			for _, b := range backends {
 				b.Close()
@@ -140,6 +140,7 @@ func TestAllDownAndBack(t *testing.T) {
 			for _, b := range backends {
 				f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+b.Addr()+`"`)
 			}
+			f.Stderr.AwaitMatch(t, `"no backend is up".*"when_all_down":"`+do)
 			l4test.Dial(t, f.Addr()).ExpectReset()
 			cause := map[string]string{"try": "connect-failed", "refuse": "no-backend"}[do]
 			wantCause(t, f.Sessions(2)[1], cause)

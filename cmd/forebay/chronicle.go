@@ -15,24 +15,31 @@ const chronicleLength = 4096
 // not wait for the log's reader.
 type chronicle struct {
 	logger  *slog.Logger
+	allDown string // what becomes of sessions while no backend is up
 	entries chan entry
 	lost    atomic.Uint64
+	dark    map[*pool.Pool]bool // of which no backend is up
 }
 
-// An entry is one transition of a backend.
+// An entry is one transition of a backend of a pool.
 type entry struct {
+	pool    *pool.Pool
 	backend *pool.Backend
 	pool.Transition
 }
 
-func newChronicle(logger *slog.Logger) *chronicle {
-	return &chronicle{logger: logger, entries: make(chan entry, chronicleLength)}
+func newChronicle(logger *slog.Logger, allDown pool.WhenAllDown) *chronicle {
+	return &chronicle{logger: logger, allDown: allDown.String(), entries: make(chan entry, chronicleLength), dark: make(map[*pool.Pool]bool)}
 }
 
-// enter has t logged soon. It waits for nothing.
-func (c *chronicle) enter(b *pool.Backend, t pool.Transition) {
+// follow has every transition in p logged, soon after it. What it does meanwhile waits for nothing.
+func (c *chronicle) follow(p *pool.Pool) {
+	p.Watch(func(b *pool.Backend, t pool.Transition) { c.enter(entry{p, b, t}) })
+}
+
+func (c *chronicle) enter(e entry) {
 	select {
-	case c.entries <- entry{b, t}:
+	case c.entries <- e:
 	default:
 		c.lost.Add(1)
 	}
@@ -46,6 +53,7 @@ func (c *chronicle) write(ctx context.Context) {
 			return
 		case e := <-c.entries:
 			c.log(e)
+			c.logDark(e.pool)
 		}
 		if n := c.lost.Swap(0); n > 0 {
 			c.logger.Warn("changes of backends were not logged", "changes", n)
@@ -63,4 +71,14 @@ func (c *chronicle) log(e entry) {
 		return
 	}
 	c.logger.Warn("a backend is "+e.To.String(), about...)
+}
+
+// logDark logs when the last backend of p is up no more. That one is up again has been logged by its name.
+func (c *chronicle) logDark(p *pool.Pool) {
+	up, all := p.Count()
+	dark := up == 0 && all > 0
+	if dark && !c.dark[p] {
+		c.logger.Error("no backend is up", "of", all, "when_all_down", c.allDown)
+	}
+	c.dark[p] = dark
 }

@@ -30,13 +30,13 @@ type caretaker struct {
 func (p *process) care() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &p.caretaker
-	k.stop, k.told = cancel, newChronicle(p.logger)
+	k.stop, k.told = cancel, newChronicle(p.logger, p.WhenAllDown)
 	k.running.Go(func() { k.told.write(ctx) })
 	for _, r := range p.routes {
 		if r.pool == nil {
 			continue
 		}
-		r.pool.Watch(k.told.enter)
+		k.told.follow(r.pool)
 		k.running.Go(func() { r.pool.CompareTimes(ctx) })
 		if checker := p.checker(r); checker != nil {
 			k.running.Go(func() { checker.Run(ctx) })

@@ -62,31 +62,53 @@ func TestChecksSendTheHeader(t *testing.T) {
 	}
 }
 
+// recorded returns a pool of one backend, and what a chronicle of it has logged once everything in it has.
+func recorded(t *testing.T, happens func(*chronicle, *pool.Pool)) []string {
+	var out bytes.Buffer
+	c := newChronicle(slog.New(slog.NewJSONHandler(&out, nil)), pool.TryDown)
+	p, err := pool.New(pool.Options{}, []pool.Config{{Name: "db:1", Addrs: []pool.Address{pool.TCPAddress(netip.MustParseAddrPort("192.0.2.1:1"))}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.follow(p)
+	happens(c, p)
+	ctx, cancel := context.WithCancel(context.Background())
+	go c.write(ctx)
+	synctest.Wait()
+	cancel()
+	synctest.Wait()
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
 func TestChronicle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		c := newChronicle(slog.New(slog.NewJSONHandler(&out, nil)))
-		p, err := pool.New(pool.Options{}, []pool.Config{{Name: "db:1", Addrs: []pool.Address{pool.TCPAddress(netip.MustParseAddrPort("192.0.2.1:1"))}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := p.Backends()[0]
-		for range chronicleLength {
-			c.enter(b, pool.Transition{To: pool.Ejected, Until: time.Time{}.Add(5 * time.Second), Evidence: pool.Evidence{Witness: pool.Traffic, Reason: "refused"}})
-		}
-		c.enter(b, pool.Transition{To: pool.Up})
-		ctx, cancel := context.WithCancel(context.Background())
-		go c.write(ctx)
-		synctest.Wait()
-		cancel()
-		synctest.Wait()
-		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		lines := recorded(t, func(_ *chronicle, p *pool.Pool) {
+			b := p.Backends()[0]
+			b.Judge(pool.Down, pool.Evidence{Witness: pool.Check, Reason: "refused"})
+		})
+		wantFields(t, lines[0], map[string]any{"level": "WARN", "msg": "a backend is down", "backend": "db:1", "from": "up", "to": "down", "by": "check", "why": "refused"})
+		wantFields(t, lines[1], map[string]any{"level": "ERROR", "msg": "no backend is up", "of": 1.0, "when_all_down": "try"})
+		lines = recorded(t, func(c *chronicle, p *pool.Pool) {
+			c.enter(entry{p, p.Backends()[0], pool.Transition{To: pool.Ejected, Until: time.Time{}.Add(5 * time.Second)}})
+			c.enter(entry{p, p.Backends()[0], pool.Transition{From: pool.Ejected, To: pool.Up}})
+		})
+		wantFields(t, lines[0], map[string]any{"level": "WARN", "msg": "a backend is ejected", "hold": "5s"})
+		wantFields(t, lines[1], map[string]any{"level": "INFO", "msg": "a backend is up"})
+	})
+}
+
+// A log that nobody reads holds nothing up: what does not fit is counted, and the count is logged.
+func TestChronicleLosesWhatDoesNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := recorded(t, func(c *chronicle, p *pool.Pool) {
+			for range chronicleLength + 2 {
+				c.enter(entry{pool: p, backend: p.Backends()[0]})
+			}
+		})
 		if len(lines) != chronicleLength+1 {
 			t.Fatalf("got %d lines, want %d and one for what was lost", len(lines), chronicleLength)
 		}
-		want := map[string]any{"level": "WARN", "msg": "a backend is ejected", "backend": "db:1", "from": "up", "to": "ejected", "by": "traffic", "why": "refused", "hold": "5s"}
-		wantFields(t, lines[0], want)
-		wantFields(t, lines[1], map[string]any{"msg": "changes of backends were not logged", "changes": 1.0})
+		wantFields(t, lines[1], map[string]any{"msg": "changes of backends were not logged", "changes": 2.0})
 	})
 }
 
