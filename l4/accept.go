@@ -15,6 +15,7 @@ type listener struct {
 	fd   int32
 	name string
 	unix bool
+	rate bucket // of the connections taken
 }
 
 // An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the kernel wakes the first
@@ -30,6 +31,7 @@ type acceptor struct {
 type acceptQueue struct {
 	*listener
 	ready bool // the queue may hold connections
+	last  bool // it is emptied before it is closed
 }
 
 // acceptBurst is how many connections one listener may bring in one turn.
@@ -84,6 +86,7 @@ func (l *loop) listen(all []*listener) error {
 func (l *loop) deafen(drain bool) {
 	for i := range l.accept.listeners {
 		q := &l.accept.listeners[i]
+		q.last = drain
 		for q.ready = drain; q.ready && !l.accept.paused; {
 			l.acceptBurst(q)
 		}
@@ -114,6 +117,10 @@ func (l *loop) acceptBurst(q *acceptQueue) {
 // acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees none left while one
 // is on its way.
 func (l *loop) acceptOne(q *acceptQueue) {
+	if !l.mayAccept(q) {
+		q.ready = false
+		return
+	}
 	if !l.server.reserve() {
 		l.accept.paused = true
 		return
@@ -122,6 +129,9 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	fd, errno := accept4(q.fd, &from)
 	if errno == 0 {
 		l.accept.backoff = 0
+		if r := l.server.Limits.AcceptRate; r.limits() {
+			q.rate.take(l.now, 1, r)
+		}
 		l.begin(q.listener, fd, addrPort(&from))
 		return
 	}
@@ -136,6 +146,20 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	default:
 		// accept(2): errors of the connection that was to be taken, already pending on it. The next one may be well.
 	}
+}
+
+// mayAccept reports whether the listener's rate has room for one more; otherwise a timer has the queue looked at again when it has.
+func (l *loop) mayAccept(q *acceptQueue) bool {
+	r := l.server.Limits.AcceptRate
+	if !r.limits() || q.last || q.rate.left(l.now, r) > 0 {
+		return true
+	}
+	a := &l.accept
+	if due := q.rate.next(l.now, r); !a.timer.armed() || due < a.timer.due {
+		l.stats.acceptWaits.Add(1)
+		l.wheel.arm(&a.timer, due)
+	}
+	return false
 }
 
 // pauseAccepting waits until this machine may have again what it lacked.
@@ -165,7 +189,7 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	s.setup = l.borrow()
 	s.setup.route = &l.server.Route
 	l.add(s)
-	s.stage = s.listen(now)
+	s.stage = s.known(now)
 	if l.server.trusts(ln, peer) {
 		s.stage = identifying
 	}

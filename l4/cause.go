@@ -10,6 +10,9 @@ const (
 	// Before a backend was connected.
 	ProxyRefused     // a trusted source sent no PROXY header, or one that does not hold
 	ProxyTimeout     // it did not send all of it within the PROXY timeout
+	Denied           // Access keeps the client out
+	OverConns        // its source had as many sessions as it may have
+	OverRate         // its source had begun as many sessions as it may for now
 	HelloTimeout     // the client did not send all of its ClientHello within the hello timeout
 	NotTLS           // the client did not begin with a ClientHello where one was needed
 	NoRoute          // no pool is for what the client asks for
@@ -38,6 +41,8 @@ const (
 	Idle        // no byte moved in either direction for the idle timeout
 	HalfClosed  // one side had finished and the other stood still for the half-close timeout
 	Lifetime    // the session reached its maximum lifetime
+	ClientSlow  // the client took less than the least progress of what waited for it
+	BackendSlow // the backend did
 	DrainCut    // still open when the drain timeout ended
 	Stopped     // still open when the process was told to stop at once
 	InternalBug // a panic in this session's code; the stack is in the log
@@ -48,6 +53,9 @@ var causeNames = [causeCount]string{
 	CauseNone:        "open",
 	ProxyRefused:     "proxy-refused",
 	ProxyTimeout:     "proxy-timeout",
+	Denied:           "denied",
+	OverConns:        "client-conns",
+	OverRate:         "client-rate",
 	HelloTimeout:     "hello-timeout",
 	NotTLS:           "not-tls",
 	NoRoute:          "no-route",
@@ -72,6 +80,8 @@ var causeNames = [causeCount]string{
 	Idle:             "idle",
 	HalfClosed:       "half-closed",
 	Lifetime:         "lifetime",
+	ClientSlow:       "client-slow",
+	BackendSlow:      "backend-slow",
 	DrainCut:         "drain-cut",
 	Stopped:          "stopped",
 	InternalBug:      "internal-bug",

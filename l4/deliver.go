@@ -18,9 +18,11 @@ func (s *session) deliver() (stage, Cause) {
 	}
 	before := f.written
 	dst.flush()
-	more := s.pump(f, src, dst)
+	more, slow := s.pump(f, src, dst), s.tooSlow()
 	s.deliverEnd(f, src, dst)
 	switch {
+	case slow != CauseNone:
+		return delivering, slow
 	case dst.broken():
 		return delivering, s.lostBy()
 	case more:
@@ -64,9 +66,9 @@ func (s *session) deliverUntil() int64 {
 // nextLook is when delivering wants to look at the clock.
 func (s *session) nextLook() int64 {
 	if f, _, dst := s.lastFlow(); f.waiting() || dst.waiting() {
-		return s.deliverUntil()
+		return min(s.deliverUntil(), s.nextProgress())
 	}
-	return min(s.traced().look, s.deliverUntil())
+	return min(s.traced().look, s.deliverUntil(), s.nextProgress())
 }
 
 // back returns the flow that runs against f.

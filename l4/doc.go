@@ -5,18 +5,22 @@
 //  1. accept.go   a connection is counted, taken off a listener's queue and given a session
 //  2. session.go  step carries it from stage to stage; a stage that must wait is called again
 //  3. identify.go from a trusted source, the PROXY header is read that names the client
-//  4. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for
-//  5. pick.go     the pool chooses a backend, or the session waits in the pool's queue
-//  6. dial.go     it is connected to, or the next one is; a slow try may be hedged
-//  7. greet.go    the PROXY header goes out with the client's first bytes
-//  8. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded
-//  9. deliver.go  after a reset, what had been read still reaches the other side
-//  10. finish.go  both sockets are closed, the lease ends, the Record is handed over
+//  4. admit.go    where clients are limited, this one is let in or turned away
+//  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for
+//  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
+//  7. dial.go     it is connected to, or the next one is; a slow try may be hedged
+//  8. greet.go    the PROXY header goes out with the client's first bytes
+//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded
+//  10. deliver.go  after a reset, what had been read still reaches the other side
+//  11. finish.go  both sockets are closed, the lease ends, the Record is handed over
 //
 // Under the walk: side.go is one socket of a session, layer.go the TLS on top of it, handshake.go how that begins, route.go where sessions
 // go, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps
 // the clocks; balance.go spreads sessions over loops. server.go is the configuration, serve.go the life of the whole, guard.go what tells
 // dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
+//
+// Of what Limits say, access.go knows who may connect, sources.go counts sessions by where they come from, rate.go has the arithmetic,
+// throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
 //
 // Of what the PROXY header says, proxyfield.go has the optional fields, proxyssl.go the one about TLS, tlsname.go the names in it, shown.go
 // which certificate the client saw, netns.go where the network is.

@@ -15,6 +15,9 @@ func (s *session) finish(cause Cause) {
 	if report {
 		s.record(&l.record, cause)
 	}
+	if d := l.server.door; d != nil {
+		d.leave(s)
+	}
 	s.close(cause)
 	s.lease.Done(s.outcome(cause))
 	s.up.drop(&l.pipes)
@@ -48,6 +51,10 @@ func (s *session) close(cause Cause) {
 		s.client.closeWhole(s.loop.buf)
 		s.backend.closeWhole(s.loop.buf)
 		return
+	}
+	if d := s.loop.server.door; d != nil && d.dismisses(cause) {
+		s.client.discard(s.loop.buf)
+		s.client.close()
 	}
 	s.client.abort(s.loop.buf)
 	s.backend.abort(s.loop.buf)

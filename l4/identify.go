@@ -71,7 +71,7 @@ func (s *session) identified(size int) (stage, Cause) {
 	if in.source.IsValid() {
 		s.peer, t.local = in.source, pool.TCPAddress(in.destination)
 	}
-	return s.listen(s.loop.now), CauseNone
+	return s.known(s.loop.now), CauseNone
 }
 
 // An introduction is what a PROXY header says. Its addresses are not valid where it names none that Forebay could use: then those of

@@ -38,6 +38,7 @@ type loop struct {
 	pipes  pipes
 	bulk   []*session // with more to do right away, first come first served
 	spare  []*setup
+	meters []*meter
 	accept acceptor
 	record Record
 	info   unix.TCPInfo
@@ -61,6 +62,7 @@ type slot struct {
 // loopStats is what a loop counts; others read it at any time.
 type loopStats struct {
 	accepted, empty, panics, moves atomic.Uint64
+	acceptWaits, flowWaits         atomic.Uint64
 	fromClient, fromBackend        atomic.Uint64
 	toClient, toBackend            atomic.Uint64
 	causes                         [causeCount]atomic.Uint64

@@ -11,19 +11,20 @@ import (
 
 // A setup is what a session needs until a backend is connected. The loop lends it.
 type setup struct {
-	request  pool.Request
-	tried    [maxTries]*pool.Backend // what request.Tried is a part of
-	attempts [2]attempt              // the try under way, and the one that hedges it
-	route    *Route
-	hello    sni.Parser   // how far the ClientHello has come
-	heard    int64        // since when the client's first bytes are wanted
-	began    int64        // when the first backend was picked; 0 until then
-	queued   int64        // when it joined the queue
-	waiter   *pool.Waiter // its place there
-	granted  pool.Lease   // what the queue gave it
-	last     pool.Outcome // how the last failed try ended
-	sockets  uint8        // how many were made; the last one's number
-	hedged   bool         // a second try was made beside the first
+	request   pool.Request
+	tried     [maxTries]*pool.Backend // what request.Tried is a part of
+	attempts  [2]attempt              // the try under way, and the one that hedges it
+	route     *Route
+	hello     sni.Parser   // how far the ClientHello has come
+	heard     int64        // since when the client's first bytes are wanted
+	began     int64        // when the first backend was picked; 0 until then
+	queued    int64        // when it joined the queue
+	waiter    *pool.Waiter // its place there
+	granted   pool.Lease   // what the queue gave it
+	last      pool.Outcome // how the last failed try ended
+	sockets   uint8        // how many were made; the last one's number
+	keptUntil int64        // a client who is over a limit; 0: it was not kept
+	hedged    bool         // a second try was made beside the first
 }
 
 // pick chooses the backend of the next try.

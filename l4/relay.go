@@ -125,7 +125,7 @@ func (s *session) expired() Cause {
 		s.guarded = true
 		s.loop.server.guard(&s.backend)
 	}
-	return CauseNone
+	return s.tooSlow()
 }
 
 // pump moves bytes from src to dst until src is dry, dst is full, the flow has ended, or its share of the turn is spent. It
@@ -141,28 +141,32 @@ func (s *session) pump(f *flow, src, dst *side) (more bool) {
 		if f.ended || !src.readable || !dst.writable {
 			return false
 		}
-		budget -= s.move(f, src, dst)
+		n, may := s.moveWithin(f, src, dst)
+		if !may {
+			return false
+		}
+		budget -= n
 	}
 	return true
 }
 
-// move takes what one read gives and passes it on.
-func (s *session) move(f *flow, src, dst *side) int {
+// move takes what one read gives, most bytes of it, and passes it on.
+func (s *session) move(f *flow, src, dst *side, most int) int {
 	size := readSize
 	switch {
-	case f.full < bulkReads || src.urgent:
+	case f.full < bulkReads || src.urgent || most < bulkSize:
 	case src.layer != nil || dst.layer != nil || f == &s.up && s.rehearses():
 		size = bulkSize
 		s.unpace(dst)
 	default:
-		if n, ok := s.splice(f, src, dst); ok {
+		if n, ok := s.splice(f, src, dst, most); ok {
 			return n
 		}
 	}
 	if src.urgent && s.moveUrgent(f, src, dst) {
 		return 1
 	}
-	buf := s.loop.buf[:size]
+	buf := s.loop.buf[:min(size, most)]
 	n, errno := src.recv(buf)
 	switch {
 	case errno == unix.EAGAIN:
@@ -225,8 +229,8 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 }
 
-// splice moves one pipe's fill from src to dst. It reports false where there is no pipe to be had: then the flow is copied for a while.
-func (s *session) splice(f *flow, src, dst *side) (int, bool) {
+// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where there is no pipe to be had: then the flow is copied for a while.
+func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	if f.pipe == nil {
 		if f.pipe = s.loop.pipes.borrow(); f.pipe == nil {
 			f.full = 0
@@ -234,7 +238,7 @@ func (s *session) splice(f *flow, src, dst *side) (int, bool) {
 		}
 		s.unpace(dst)
 	}
-	n, errno := splice(src.fd, f.pipe.w, spliceBytes)
+	n, errno := splice(src.fd, f.pipe.w, min(spliceBytes, most))
 	switch {
 	case errno == unix.EAGAIN:
 		// The pipe is empty here, so it is the source that is dry.

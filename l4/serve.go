@@ -25,6 +25,8 @@ type serverState struct {
 	idPrefix     [8]byte // of the process, in every unique ID
 	namespace    string  // of the network, as far as it has a name and it is told to backends
 
+	door *doorkeeper // nil: everybody may come in
+
 	places  chan struct{} // one taken by each TLS handshake that computes
 	shaking atomic.Int64  // TLS handshakes under way
 
@@ -83,6 +85,7 @@ func (s *Server) prepare() {
 			s.MaxConns = MaxConnsFor(limit)
 		}
 		s.places = make(chan struct{}, s.handshakes())
+		s.door = newDoorkeeper(&s.Limits, s.MaxConns)
 		s.pipesPerLoop = max(pipesFor(descriptorLimit())/s.mostLoops, 1)
 	})
 }

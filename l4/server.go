@@ -46,6 +46,8 @@ type Server struct {
 	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
 	ProxyExtra []ProxyField // what it carries beside that, in each session the same
 
+	Limits Limits // what one client may have
+
 	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record. nil: not called.
 	Finished func(*Record)
 	// Logger gets what concerns the process and not one session: accepting paused, a panic caught. nil: slog.Default.

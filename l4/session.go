@@ -64,6 +64,7 @@ type trace struct {
 	tlvs       []proxyproto.TLV // what came with the introduction
 	uniqueID   []byte
 	replay     *replay // while the client's bytes could be sent to another backend
+	meter      *meter  // where Limits ask for one, and then this stands in it
 	unacked    int     // what the kernel held for both peers when a limit last asked
 	look       int64   // when delivering asks again whether the last bytes were acknowledged
 	looks      uint8   // how often it has
@@ -82,6 +83,7 @@ type stage uint8
 // The stages, in the order of the walk.
 const (
 	identifying stage = iota // read the PROXY header that a trusted source must send
+	admitting                // ask whether the client may have a session
 	hearing                  // read the ClientHello, where a rule needs it, and choose the route
 	securing                 // wait for the client's TLS handshake
 	picking                  // choose a backend, or join the queue
@@ -119,6 +121,8 @@ func (s *session) run() (stage, Cause) {
 	switch s.stage {
 	case identifying:
 		return s.identify()
+	case admitting:
+		return s.admit()
 	case hearing:
 		return s.hear()
 	case securing:
@@ -185,6 +189,8 @@ func (s *session) deadline() int64 {
 	switch s.stage {
 	case identifying:
 		return min(s.ends, s.began+int64(s.loop.server.ProxyTimeout))
+	case admitting:
+		return min(s.ends, s.setup.keptUntil)
 	case hearing:
 		return min(s.ends, s.hearUntil())
 	case securing:
@@ -200,6 +206,9 @@ func (s *session) deadline() int64 {
 	if !s.guarded {
 		due = min(due, s.connected+guardAfter)
 	}
+	if m := s.meter(); m != nil {
+		due = min(due, m.due(s.loop.now))
+	}
 	return due
 }
 
@@ -212,7 +221,11 @@ func (s *session) stillUntil() int64 {
 	if limit <= 0 {
 		return never
 	}
-	return s.moved + int64(limit)
+	since := s.moved
+	if m := s.meter(); m != nil {
+		since = max(since, m.waitedUntil())
+	}
+	return since + int64(limit)
 }
 
 // clientNumber is the number of a session's client socket. Those to backends count up from 1, so that an event for a try that was given up

@@ -11,6 +11,11 @@ type Snapshot struct {
 	Connects     uint64 // tries begun
 	Hedges       uint64 // of those, beside another
 	Moves        uint64 // sessions handed from one loop to another
+	AcceptWaits  uint64 // times a listener's queue was left alone because of AcceptRate
+	FlowWaits    uint64 // times a session waited for bandwidth
+	Sources      int    // that are remembered because of Limits
+	Uncounted    uint64 // sessions that no limit by source was applied to, as there was no place to count them
+	Delayed      int    // clients kept waiting for their refusal now
 	Panics       uint64 // sessions reset because of a bug
 	FromClient   uint64 // bytes, of ended sessions
 	FromBackend  uint64
@@ -33,6 +38,7 @@ func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
 	loops := s.loops
 	s.mu.Unlock()
+	s.door.report(&snap)
 	snap.Loops = len(loops)
 	for _, l := range loops {
 		snap.add(&l.stats)
@@ -44,6 +50,8 @@ func (snap *Snapshot) add(st *loopStats) {
 	snap.Accepted += st.accepted.Load()
 	snap.Empty += st.empty.Load()
 	snap.Moves += st.moves.Load()
+	snap.AcceptWaits += st.acceptWaits.Load()
+	snap.FlowWaits += st.flowWaits.Load()
 	snap.Panics += st.panics.Load()
 	snap.FromClient += st.fromClient.Load()
 	snap.FromBackend += st.fromBackend.Load()

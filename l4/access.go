@@ -1,0 +1,155 @@
+package l4
+
+import (
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+)
+
+// An Access says which clients may connect. The longest prefix that holds a client decides; where the same one is allowed and denied, it is
+// denied. A client that none holds may connect where nothing is allowed by name, and may not where something is. The zero Access lets
+// everybody in. It may be changed while it is read.
+type Access struct{ rules atomic.Pointer[accessRules] }
+
+// accessRules are rules made flat: at which addresses the answer changes, in ascending order, so that finding one's place is a binary
+// search whatever stands inside whatever.
+type accessRules struct {
+	v4, v6 []turn
+	rest   bool // for clients below the first turn
+}
+
+// A turn is an address from which on another answer holds.
+type turn struct {
+	from    number
+	allowed bool
+}
+
+// A number is an address as one, so that two are compared at once.
+type number struct{ high, low uint64 }
+
+func numberOf(ip netip.Addr) number {
+	b := ip.As16()
+	return number{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func (n number) after(m number) bool { return n.high > m.high || n.high == m.high && n.low > m.low }
+
+// A rule is one range with its answer.
+type rule struct {
+	netip.Prefix
+	allowed bool
+}
+
+// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Without any, everybody is let in.
+func (a *Access) Set(allow, deny []netip.Prefix) {
+	rest := len(allow) == 0
+	a.rules.Store(&accessRules{
+		v4:   flatten(rulesOf(allow, deny, netip.Addr.Is4), rest),
+		v6:   flatten(rulesOf(allow, deny, netip.Addr.Is6), rest),
+		rest: rest,
+	})
+}
+
+// Allows reports whether a client at ip may connect. One without an address, of a UNIX socket, may: its rights are the file's.
+func (a *Access) Allows(ip netip.Addr) bool {
+	r := a.rules.Load()
+	if r == nil || !ip.IsValid() {
+		return true
+	}
+	turns := r.v6
+	if ip.Is4() || ip.Is4In6() {
+		turns = r.v4
+	}
+	at := numberOf(ip)
+	low, high := 0, len(turns) // the turns before low are not above ip, those from high on are
+	for low < high {
+		if mid := int(uint(low+high) >> 1); turns[mid].from.after(at) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	if low == 0 {
+		return r.rest
+	}
+	return turns[low-1].allowed
+}
+
+// rulesOf returns the rules of one family, each range before those inside it, and where the same is there twice what is denied last.
+func rulesOf(allow, deny []netip.Prefix, family func(netip.Addr) bool) (all []rule) {
+	for _, p := range allow {
+		all = append(all, rule{p.Masked(), true})
+	}
+	for _, p := range deny {
+		all = append(all, rule{p.Masked(), false})
+	}
+	all = slices.DeleteFunc(all, func(r rule) bool { return !family(r.Addr()) })
+	slices.SortStableFunc(all, func(a, b rule) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
+	return all
+}
+
+// flatten makes rules flat that are in the order of rulesOf.
+func flatten(rules []rule, rest bool) []turn {
+	w := walk{rest: rest}
+	for _, r := range rules {
+		for len(w.inside) > 0 && !w.innermost().Contains(r.Addr()) {
+			w.leave()
+		}
+		w.inside = append(w.inside, r)
+		w.note(r.Addr())
+	}
+	for len(w.inside) > 0 {
+		w.leave()
+	}
+	return w.turns
+}
+
+// A walk goes over rules from the lowest address to the highest and notes where the answer changes. Prefixes are inside each other or
+// apart, and never overlap otherwise.
+type walk struct {
+	rest   bool
+	inside []rule // the ranges around its place, the narrowest last
+	turns  []turn
+}
+
+func (w *walk) innermost() rule { return w.inside[len(w.inside)-1] }
+
+// leave goes to the end of the innermost range.
+func (w *walk) leave() {
+	after := lastOf(w.innermost().Prefix).Next()
+	w.inside = w.inside[:len(w.inside)-1]
+	if after.IsValid() { // there are addresses behind it
+		w.note(after)
+	}
+}
+
+// note takes down the answer from that address on, if it is not what it was. What was noted of the same address before does not count.
+func (w *walk) note(from netip.Addr) {
+	at, before, now := numberOf(from), w.rest, w.rest
+	if n := len(w.turns); n > 0 && w.turns[n-1].from == at {
+		w.turns = w.turns[:n-1]
+	}
+	if n := len(w.turns); n > 0 {
+		before = w.turns[n-1].allowed
+	}
+	if len(w.inside) > 0 {
+		now = w.innermost().allowed
+	}
+	if now != before {
+		w.turns = append(w.turns, turn{at, now})
+	}
+}
+
+// lastOf returns the highest address of p.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}

@@ -1,0 +1,187 @@
+package l4
+
+import "time"
+
+// A meter is what a session needs under Limits: where it is counted and how fast it may be. The loop lends it. Its session's trace stands in
+// it, so that both are one thing to borrow.
+type meter struct {
+	trace    trace
+	source   *source // nil: it is counted nowhere
+	up, down throttle
+	progress progress
+}
+
+// A throttle keeps one direction of a session to its bandwidth. Bytes are paid for before they are read: a session takes its place in the
+// buckets and waits until that has come, so that the sessions of a source take turns.
+type throttle struct {
+	lane   *lane   // nil: no limit
+	own    bucket  // of the session
+	shared *bucket // of its source; nil: only its own counts
+	paid   uint64  // up to which byte of the flow
+	until  int64   // when the last of them may be read
+}
+
+// A lane is how fast one direction may be.
+type lane struct{ session, source Rate }
+
+func (l lane) limits() bool { return l.session.limits() || l.source.limits() }
+
+// pieceTime bounds what a session waits for at once: as much as fits into it, or into one read where that is less. At a low rate it is what
+// one is woken for, at a high one there are several reads in a tick of the clock.
+const pieceTime = int64(125 * time.Millisecond)
+
+// grant returns how many bytes behind the first read ones may be read now. 0: none until t.until.
+func (t *throttle) grant(read uint64, now int64) int {
+	if now < t.until {
+		return 0
+	}
+	if t.paid <= read {
+		t.pay(read+uint64(t.piece(now)), now)
+	}
+	if now < t.until {
+		return 0
+	}
+	return int(t.paid - read)
+}
+
+// piece is how many bytes to pay for: what there is now, or the least that it is worth waiting for.
+func (t *throttle) piece(now int64) int64 {
+	there, least := int64(turnBytes), int64(readSize)
+	if r := t.lane.session; r.limits() {
+		there, least = min(there, t.own.left(now, r)), min(least, r.worth(pieceTime))
+	}
+	if r := t.lane.source; t.shared != nil && r.limits() {
+		there, least = min(there, t.shared.left(now, r)), min(least, r.worth(pieceTime))
+	}
+	return max(there, least, 1)
+}
+
+// pay pays for all bytes up to that one.
+func (t *throttle) pay(upTo uint64, now int64) {
+	n := int64(upTo - t.paid)
+	t.paid = upTo
+	if r := t.lane.session; r.limits() {
+		t.until = t.own.take(now, n, r)
+	}
+	if r := t.lane.source; t.shared != nil && r.limits() {
+		t.until = max(t.until, t.shared.take(now, n, r))
+	}
+}
+
+// settle takes back what was paid for more than was read, or pays what was read beyond it: what came with the beginning of a session was.
+func (t *throttle) settle(read uint64, now int64) {
+	if t.lane == nil || t.paid == read {
+		return
+	}
+	if t.paid < read {
+		t.pay(read, now)
+		return
+	}
+	n := int64(t.paid - read)
+	t.paid = read
+	if r := t.lane.session; r.limits() {
+		t.own.giveBack(n, r)
+	}
+	if r := t.lane.source; t.shared != nil && r.limits() {
+		t.shared.giveBack(n, r)
+	}
+}
+
+// meter returns the session's, nil where nothing of it is limited so.
+func (s *session) meter() *meter {
+	if s.trace == nil {
+		return nil
+	}
+	return s.trace.meter
+}
+
+// measure gives s a meter. from is nil where it has no source.
+func (s *session) measure(from *source) {
+	d, m := s.loop.server.door, s.loop.lendMeter()
+	if s.trace != nil {
+		m.trace = *s.trace
+	}
+	s.trace, m.trace.meter = &m.trace, m
+	if d.up.session.limits() || from != nil && d.up.limits() {
+		m.up.lane = &d.up
+	}
+	if d.down.session.limits() || from != nil && d.down.limits() {
+		m.down.lane = &d.down
+	}
+	if from != nil {
+		m.source, m.up.shared, m.down.shared = from, &from.up, &from.down
+	}
+}
+
+// throttle returns what f has to keep to, nil where that is nothing. What is left after a reset is not held up: it is no more than the kernel
+// holds, and no more can come.
+func (s *session) throttle(f *flow) *throttle {
+	m := s.meter()
+	if m == nil || s.stage == delivering {
+		return nil
+	}
+	t := &m.down
+	if f == &s.up {
+		t = &m.up
+	}
+	if t.lane == nil {
+		return nil
+	}
+	return t
+}
+
+// moveWithin is move, within the bandwidth that f may use. It reports false where f has to wait; then a timer of the session's ends that.
+func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
+	t := s.throttle(f)
+	if t == nil {
+		return s.move(f, src, dst, turnBytes), true
+	}
+	before := t.until
+	most := t.grant(f.read, s.loop.now)
+	if f.pipe != nil && most < bulkSize { // others can use it meanwhile
+		s.unsplice(f)
+	}
+	if most == 0 {
+		if t.until != before {
+			s.loop.stats.flowWaits.Add(1)
+		}
+		return 0, false
+	}
+	n := s.move(f, src, dst, most)
+	t.settle(f.read, s.loop.now)
+	return n, true
+}
+
+// waitedUntil is when a session that had to wait for bandwidth could go on, in the past or to come: until then it did not stand still by
+// itself.
+func (m *meter) waitedUntil() int64 { return max(m.up.until, m.down.until) }
+
+// due is when the session wants to be looked at because of its meter.
+func (m *meter) due(now int64) int64 {
+	due := m.progress.next()
+	for _, t := range [...]*throttle{&m.up, &m.down} {
+		if t.until > now {
+			due = min(due, t.until)
+		}
+	}
+	return due
+}
+
+// lendMeter lends a meter with nothing in it.
+func (l *loop) lendMeter() *meter {
+	n := len(l.meters)
+	if n == 0 {
+		return &meter{}
+	}
+	m := l.meters[n-1]
+	l.meters = l.meters[:n-1]
+	return m
+}
+
+// takeMeter takes a meter back.
+func (l *loop) takeMeter(m *meter) {
+	*m = meter{}
+	if len(l.meters) < restSessions {
+		l.meters = append(l.meters, m)
+	}
+}
