@@ -3,6 +3,7 @@ package l4
 import (
 	"crypto/tls"
 	"errors"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -118,9 +119,9 @@ func (s *session) secureUntil() int64 {
 	return s.setup.heard + int64(s.loop.server.HandshakeTimeout)
 }
 
-// insecure is the cause of a session whose client's handshake has failed.
+// insecure is the cause of a session whose client's handshake has failed. One that said why before it left has not merely left.
 func (s *session) insecure(err error) Cause {
-	if s.client.broken() || errors.Is(err, errTruncated) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+	if _, lost := errors.AsType[syscall.Errno](err); lost || errors.Is(err, errTruncated) {
 		return ClientLeft
 	}
 	s.client.fault = uint16(faultTLS)

@@ -1,0 +1,108 @@
+package l4
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// brittle is a connection that ends after some bytes, with FIN or with RST.
+type brittle struct {
+	*net.TCPConn
+	left  atomic.Int64
+	reset bool
+}
+
+func newBrittle(conn net.Conn) *brittle {
+	b := &brittle{TCPConn: conn.(*net.TCPConn), reset: rand.IntN(2) == 0}
+	b.left.Store(rand.Int64N(4000))
+	b.SetDeadline(time.Now().Add(patience))
+	return b
+}
+
+func (b *brittle) Read(p []byte) (int, error)  { return b.move(p, b.TCPConn.Read) }
+func (b *brittle) Write(p []byte) (int, error) { return b.move(p, b.TCPConn.Write) }
+
+func (b *brittle) move(p []byte, do func([]byte) (int, error)) (int, error) {
+	left := b.left.Add(-int64(len(p)))
+	n, err := do(p[:max(0, min(len(p), len(p)+int(left)))])
+	if left > 0 || err != nil {
+		return n, err
+	}
+	if b.reset {
+		b.SetLinger(0)
+	}
+	b.Close()
+	return n, errors.New("enough")
+}
+
+// Clients and backends that break off anywhere in their handshakes take nobody with them and leave nothing behind.
+func TestHandshakesThatBreakOff(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	backends := make([]string, 3)
+	for i := range backends {
+		backends[i] = l4test.Serve(t, func(p *l4test.Peer) {
+			conn := p.Conn()
+			if i > 0 && rand.IntN(2) == 0 {
+				conn = newBrittle(conn)
+			}
+			c := tls.Server(conn, id.server())
+			c.SetDeadline(time.Now().Add(patience))
+			echoTLS(c)
+		}).Addr()
+	}
+	s := serve(t, func(s *Server) {
+		s.TLS, s.BackendTLS, s.Loops = id.server(), id.backendTLS, 2
+		s.HedgeAfter = time.Millisecond
+	}, backends...)
+	const clients = 100
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			c := tls.Client(newBrittle(l4test.Dial(t, s.addr).Conn()), id.client())
+			c.Write([]byte("x"))
+			io.ReadFull(c, make([]byte, 1))
+			c.NetConn().Close()
+		})
+	}
+	all.Wait()
+	for range clients {
+		select {
+		case <-s.records:
+		case <-time.After(patience):
+			t.Fatal("a session has not ended")
+		}
+	}
+	l4test.Await(t, patience, "no handshake is left", func() bool { return s.shaking.Load() == 0 })
+	c := dialTLS(t, s.addr, id.client())
+	say(t, c, "x")
+	c.NetConn().Close()
+}
+
+// A client that does not like the certificate says so, and may reset right behind it.
+func TestClientsAlertBeforeAReset(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr)
+	config := id.client()
+	goOn := make(chan struct{})
+	config.VerifyConnection = func(tls.ConnectionState) error {
+		s.loops[0].post(func() { <-goOn }) // so that it finds the alert and the reset at once
+		return errors.New("not one to my liking")
+	}
+	tls.Client(p.Conn(), config).Handshake()
+	p.AwaitAcked().Reset()
+	close(goOn)
+	if r := s.record(t, HandshakeFailed); !strings.Contains(r.ClientTLS.Fault, "bad certificate") {
+		t.Errorf("fault %q, want the client's alert", r.ClientTLS.Fault)
+	}
+}
