@@ -55,13 +55,31 @@ func (p *plan) checker(r plannedRoute) *health.Checker {
 	if p.Check.Off() {
 		return nil
 	}
-	c := health.NewChecker(r.pool, p.Check.Probe(health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r)}))
+	check := p.check(r)
+	c := health.NewChecker(r.pool, check.Probe(health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r)}))
 	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
 	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial
-	if p.Check.Proven() {
+	if check.Proven() {
 		c.Enough = enoughAnswers
 	}
 	return c
+}
+
+// check is how the backends of r are asked. Where nothing is said of it and sessions speak TLS, so do checks: a certificate that has
+// expired is found before a client meets it.
+func (p *plan) check(r plannedRoute) health.Check {
+	if p.asked || !p.speaksTLS(r.route) {
+		return p.Check
+	}
+	return p.usualCheck()
+}
+
+// usualCheck is what stands for --check where the operator has not said it.
+func (c *config) usualCheck() health.Check {
+	if c.BackendTLS {
+		return mustCheck("tls")
+	}
+	return c.Check
 }
 
 // checkHeader is the PROXY header that backends want to see.

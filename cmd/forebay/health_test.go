@@ -80,6 +80,38 @@ func recorded(t *testing.T, happens func(*chronicle, *pool.Pool)) []string {
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
+// Where sessions speak TLS, checks do, and look at the certificate; unless the operator says what is asked.
+func TestChecksSpeakTLSWhereSessionsDo(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.authority("other")
+	f.pair("site", ca, year, "www.example.com")
+	at := greeter(t, "", f.pair("backend", ca, year, "127.0.0.1").serves())
+	for _, test := range []struct {
+		args string
+		up   bool
+	}{
+		{"--backend-ca $D/ca.pem", true},
+		{"--backend-ca $D/other.pem", false},
+		{"--backend-ca $D/other.pem --check tcp", true},
+	} {
+		p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls "+at+" "+test.args)...)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: at, Name: "127.0.0.1"})
+		cancel()
+		if (r.Err == nil) != test.up {
+			t.Errorf("%s: got %v, want it to be up: %v", test.args, r.Err, test.up)
+		}
+	}
+	p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls --tls-cert $D/site.pem --tls-key $D/site.key --route db.example.com="+at+" "+at)...)
+	if got := p.check(p.routes[0]); got.Proven() {
+		t.Error("sessions speak TLS, and their check does not")
+	}
+	if got := p.check(p.routes[1]); !got.Proven() {
+		t.Error("the clients' TLS passes, and the check speaks some of its own")
+	}
+}
+
 func TestChronicle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := recorded(t, func(_ *chronicle, p *pool.Pool) {

@@ -24,6 +24,7 @@ type plan struct {
 	listen    []handoff.Spec // one for each socket
 	routes    []plannedRoute // the default one first
 	tls       tlsPlan
+	asked     bool     // the operator has said how backends are checked
 	limit     uint64   // of file descriptors
 	sessions  int      // at once
 	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
@@ -37,7 +38,7 @@ func (p *plan) note(format string, args ...any) {
 // plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the limit of file
 // descriptors, and opens no socket.
 func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
-	p := &plan{config: c.config}
+	p := &plan{config: c.config, asked: c.given("check")}
 	c.planListen(ctx, r, p)
 	c.planRoutes(ctx, r, p)
 	c.planHedge(p)
