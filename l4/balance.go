@@ -148,12 +148,14 @@ func (l *loop) hand(s *session, to *loop) {
 	}
 	l.remove(s)
 	l.stats.moves.Add(1)
+	l.server.handed.Add(1)
 	to.post(func() { to.adopt(s) })
 }
 
 // adopt takes over a session of another loop. Registering its sockets reports what has happened to them meanwhile.
 func (l *loop) adopt(s *session) {
 	l.add(s)
+	l.server.adopted.Add(1)
 	if l.server.cutting.Load() {
 		s.finish(Stopped)
 		return

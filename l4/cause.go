@@ -43,7 +43,9 @@ const (
 	Lifetime    // the session reached its maximum lifetime
 	ClientSlow  // the client took less than the least progress of what waited for it
 	BackendSlow // the backend did
-	DrainCut    // still open when the drain timeout ended
+	BackendDown // its backend went down, and sessions were to go with it
+	Drained     // concluded because its backend was drained
+	DrainCut    // still open when the drain timeout or a backend's drain ended
 	Stopped     // still open when the process was told to stop at once
 	InternalBug // a panic in this session's code; the stack is in the log
 	causeCount  // how many there are
@@ -82,6 +84,8 @@ var causeNames = [causeCount]string{
 	Lifetime:         "lifetime",
 	ClientSlow:       "client-slow",
 	BackendSlow:      "backend-slow",
+	BackendDown:      "backend-down",
+	Drained:          "drained",
 	DrainCut:         "drain-cut",
 	Stopped:          "stopped",
 	InternalBug:      "internal-bug",
@@ -105,7 +109,13 @@ func Causes() []Cause {
 }
 
 // Clean reports whether a session that ended so carried everything that both sides had to say.
-func (c Cause) Clean() bool { return c == ClientClosed || c == BackendClosed }
+func (c Cause) Clean() bool {
+	switch c {
+	case ClientClosed, BackendClosed, Drained:
+		return true
+	}
+	return false
+}
 
 // byBackend reports whether it was the backend that ended the session.
 func (c Cause) byBackend() bool {

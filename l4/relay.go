@@ -104,8 +104,11 @@ func (s *session) forwardFIN() {
 
 // closedBy is the cause of a session in which both sides have finished.
 func (s *session) closedBy() Cause {
-	if s.first == clientEnd {
+	switch s.first {
+	case clientEnd:
 		return ClientClosed
+	case ownEnd:
+		return s.trace.concluded
 	}
 	return BackendClosed
 }
@@ -182,12 +185,12 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	}
 	f.read += uint64(n)
 	f.ended = src.ended
-	s.moved = s.loop.now
+	s.moved, s.spoke = s.loop.now, src.number
 	if !s.answered && f == &s.up {
 		s.remember(buf[:n])
 	}
 	s.pass(f, dst, buf[:n])
-	return src.cost(n)
+	return n
 }
 
 // pass hands p to dst and keeps what dst does not take.
@@ -255,7 +258,7 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	default:
 		f.pipe.held = n
 		f.read += uint64(n)
-		s.moved = s.loop.now
+		s.moved, s.spoke = s.loop.now, src.number
 		s.pour(f, dst)
 		if n < readSize && f.pipe.held == 0 { // no longer bulk
 			f.full = 0

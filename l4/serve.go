@@ -38,6 +38,8 @@ type serverState struct {
 	hedges   atomic.Uint64
 	unique   atomic.Uint64
 	sourceAt atomic.Uint32
+	handed   atomic.Uint64 // sessions given from one loop to another
+	adopted  atomic.Uint64 // of these, that have arrived
 
 	mu       sync.Mutex
 	loops    []*loop // started, in order
@@ -50,6 +52,7 @@ type serverState struct {
 	cutting  atomic.Bool
 	drained  chan struct{} // closed when a drain has no session left
 	started  chan struct{} // closed when Serve accepts
+	quit     chan struct{} // closed when the loops are told to end
 	once     sync.Once
 }
 
@@ -70,7 +73,7 @@ func (e *CutError) Error() string {
 func (s *Server) prepare() {
 	s.once.Do(func() {
 		s.epoch = time.Now()
-		s.drained, s.started = make(chan struct{}), make(chan struct{})
+		s.drained, s.started, s.quit = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.unpaces = kernelPaces()
 		if s.ProxyTLV&ProxyNetNS != 0 {
@@ -109,6 +112,7 @@ func (s *Server) Serve(listeners ...*Listener) error {
 			return err
 		}
 	}
+	s.followDown()
 	close(s.started)
 	s.group.Wait()
 	return s.fault
@@ -165,6 +169,9 @@ func (s *Server) failed(err error) {
 func (s *Server) endLoops() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.stopping {
+		close(s.quit)
+	}
 	s.stopping = true
 	for _, l := range s.loops {
 		l.post(func() {
@@ -231,20 +238,26 @@ func (s *Server) cut(why Cause) error {
 
 // onLoops runs f on every loop and waits for all.
 func (s *Server) onLoops(f func(*loop)) {
+	s.acrossLoops(func(l *loop, done func()) { f(l); done() })
+}
+
+// acrossLoops runs f on every loop, and returns when all have called done; false where the server stops.
+func (s *Server) acrossLoops(f func(l *loop, done func())) bool {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
-		return
+		return false
 	}
-	var done sync.WaitGroup
-	done.Add(len(s.loops))
+	var all sync.WaitGroup
+	all.Add(len(s.loops))
 	for _, l := range s.loops {
-		if !l.post(func() { f(l); done.Done() }) {
-			done.Done()
+		if !l.post(func() { f(l, all.Done) }) {
+			all.Done()
 		}
 	}
 	s.mu.Unlock()
-	done.Wait()
+	all.Wait()
+	return true
 }
 
 // reportEmpty ends the wait of a drain that has nothing left to wait for.

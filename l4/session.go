@@ -22,6 +22,7 @@ type session struct {
 	answered bool  // the backend's first byte has been seen
 	guarded  bool  // the kernel was told to notice when a peer has died
 	reached  uint8 // which of the backend's addresses is used
+	spoke    uint8 // the number of the socket that bytes were last read from
 
 	listener *listener
 	peer     netip.AddrPort // the client; zero for a UNIX socket
@@ -50,6 +51,7 @@ const (
 	neither end = iota
 	clientEnd
 	backendEnd
+	ownEnd // it was concluded, in the client's name
 )
 
 // A trace is what a session remembers of an eventful start.
@@ -63,6 +65,7 @@ type trace struct {
 	local      pool.Address     // what the client connected to, as far as somebody wanted to know
 	tlvs       []proxyproto.TLV // what came with the introduction
 	uniqueID   []byte
+	concluded  Cause   // why it was
 	replay     *replay // while the client's bytes could be sent to another backend
 	meter      *meter  // where Limits ask for one, and then this stands in it
 	unacked    int     // what the kernel held for both peers when a limit last asked

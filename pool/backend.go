@@ -85,6 +85,9 @@ func (b *Backend) Traffic() (answered, failed uint64) {
 	return b.answered.Load(), failed
 }
 
+// Active returns how many sessions b has now, those that are connecting included.
+func (b *Backend) Active() int { return b.sessions() }
+
 // sessions returns how many sessions b has now.
 func (b *Backend) sessions() int { return int(b.active.Load()) }
 

@@ -36,8 +36,6 @@ type config struct {
 	UserTimeout      duration // 0: the kernel's rule
 	KeepAlive        duration // 0: never
 
-	clientConfig
-
 	Check          health.Check
 	CheckInterval  duration
 	CheckTimeout   duration
@@ -51,6 +49,7 @@ type config struct {
 	WhenAllDown    pool.WhenAllDown
 	PanicThreshold share // 0: never
 	SlowStart      duration
+	OnDown         l4.OnDown
 
 	ProxyIn      []trusted
 	ProxyTimeout duration
@@ -107,7 +106,6 @@ func defaultConfig() *config {
 		LifetimeJitter:   share(s.LifetimeJitter),
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
-		clientConfig:     clientConfig{MinProgressOver: duration(30 * time.Second), LimitDelay: duration(s.Limits.LimitDelay)},
 		Check:            mustCheck("tcp"),
 		CheckInterval:    duration(checks.Interval),
 		CheckTimeout:     duration(checks.Timeout),
@@ -171,6 +169,7 @@ func (c *config) server() *l4.Server {
 	s.Tries = int(c.Tries)
 	s.HedgeAfter = time.Duration(c.HedgeAfter)
 	s.Replay = int(c.Replay)
+	s.OnDown = c.OnDown
 	s.QueueTimeout = time.Duration(c.QueueTimeout)
 	for _, ip := range c.Sources {
 		s.Sources = append(s.Sources, ip.Addr)
@@ -181,7 +180,6 @@ func (c *config) server() *l4.Server {
 	s.LifetimeJitter = float64(c.LifetimeJitter)
 	s.UserTimeout = time.Duration(c.UserTimeout)
 	s.KeepAlive = time.Duration(c.KeepAlive)
-	s.Limits = c.limits()
 	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
 	s.ProxyTLV, s.ProxyExtra = c.proxyTLVs()
 	for _, t := range c.ProxyIn {

@@ -29,5 +29,7 @@ func healthSettings(c *config) []*setting {
 			meaning: "use all backends when fewer than this are up"},
 		{group: groupHealth, name: "slow-start", arg: "TIME", value: one(&c.SlowStart),
 			meaning: "how long a backend that is back takes to come to its full share; 0: at once"},
+		{group: groupHealth, name: "on-down", arg: "WHAT", value: one(&c.OnDown),
+			meaning: "keep the sessions of a backend that went down, drain or reset them"},
 	}
 }

@@ -33,7 +33,6 @@ func (c *commandLine) validate() {
 	c.validateListen()
 	c.validateConnecting()
 	c.validateLimits()
-	c.validateClients()
 	c.validateHealth()
 	c.validateProxy()
 	c.validateTLS()

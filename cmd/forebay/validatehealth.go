@@ -6,7 +6,7 @@ import "forebay/pool"
 func (c *config) healthDependences() []dependence {
 	ejects := c.EjectAfter > 0 || c.EjectShare > 0 || c.EjectSlow > 0
 	return []dependence{
-		{!c.Check.Off(), "nothing is checked with --check off", []string{"check-interval", "check-timeout", "rise", "fall", "initial"}},
+		{!c.Check.Off(), "nothing is checked with --check off", []string{"check-interval", "check-timeout", "rise", "fall", "initial", "on-down"}},
 		{ejects, "nothing is ejected without --eject-after, --eject-share or --eject-slow", []string{"eject-hold"}},
 	}
 }

@@ -2,6 +2,8 @@ package sni
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"strings"
 )
 
@@ -84,3 +86,6 @@ func (n *Names[T]) Lookup(name string) (v T, ok bool) {
 
 // Len returns how many patterns there are.
 func (n *Names[T]) Len() int { return len(n.values) }
+
+// Values returns what the patterns stand for, in any order; a value as often as patterns stand for it.
+func (n *Names[T]) Values() iter.Seq[T] { return maps.Values(n.values) }

@@ -1,0 +1,182 @@
+package l4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"forebay/pool"
+)
+
+// A Drain says how a backend is emptied: sessions that are idle go first, the others one after the other, and what is left at the end is cut.
+//
+// A session is concluded, not cut: see conclude. It goes at a moment when it is quiet, that is when its backend spoke last, so that no
+// request is under way. Evenly over Spread ever fewer sessions may be left; those that ended by themselves count. Sessions that have been idle
+// go ten times as fast, the longest idle first, and so the busy ones have as much time as the pace allows to become idle or to end.
+type Drain struct {
+	Backend *pool.Backend
+
+	Idle     time.Duration // a session that has stood still for so long is idle, whoever spoke last; 0: none is, and each waits until it is quiet
+	Spread   time.Duration // how long it takes until every session has had its turn; 0: all have it at once
+	Deadline time.Duration // when those left are reset (DrainCut), counted from the beginning like Spread; 0: never
+
+	// Progress, if not nil, is called at the beginning, then five times a second, and at the end, from the goroutine that drains.
+	Progress func(DrainProgress)
+}
+
+// DefaultDrain returns a Drain of b that interrupts next to nobody.
+func DefaultDrain(b *pool.Backend) Drain {
+	return Drain{Backend: b, Idle: 5 * time.Second, Spread: 2 * time.Minute, Deadline: 10 * time.Minute}
+}
+
+// A DrainProgress is how far a drain has come.
+type DrainProgress struct {
+	Elapsed time.Duration
+	Total   int           // sessions that there were at the beginning
+	Left    int           // that there still are
+	Leaving int           // of those left, that have been concluded, and whose backends have yet to answer
+	Oldest  time.Duration // the age of the oldest one left; 0 where none is
+	ETA     time.Duration // until the last is gone, if all get quiet in time; negative where nobody knows
+}
+
+// ErrResumed is what a drain returns whose backend is to serve again.
+var ErrResumed = errors.New("the backend has been resumed")
+
+// ErrNotServing is what a drain returns when the Server stops.
+var ErrNotServing = errors.New("the server does not serve")
+
+// Drain takes d.Backend out of use (pool.Backend.Drain) and ends its sessions. It returns when none is left, when ctx is done, or when the
+// backend is resumed. The backend stays out of use, whatever is returned, until its Resume is called.
+func (s *Server) Drain(ctx context.Context, d Drain) error {
+	if err := d.validate(); err != nil {
+		return err
+	}
+	s.prepare()
+	d.Backend.Drain()
+	return drainage{
+		Drain: d, herd: s, quit: s.quit, cut: DrainCut,
+		of:  func(x *session) bool { return x.lease.Backend() == d.Backend },
+		off: func() bool { return !d.Backend.Draining() },
+	}.run(ctx)
+}
+
+func (d *Drain) validate() error {
+	var faults []error
+	if d.Backend == nil {
+		faults = append(faults, errors.New("a drain of no backend: one is needed"))
+	}
+	if d.Idle < 0 || d.Spread < 0 || d.Deadline < 0 {
+		faults = append(faults, fmt.Errorf("a drain with the times %v, %v and %v: none may be negative", d.Idle, d.Spread, d.Deadline))
+	}
+	if d.Deadline > 0 && d.Deadline < d.Spread {
+		faults = append(faults, fmt.Errorf("a drain that ends after %v leaves no time to spread sessions over %v: a later end is right, or a shorter spread",
+			d.Deadline, d.Spread))
+	}
+	return errors.Join(faults...)
+}
+
+// lookEvery is how often those who end sessions bit by bit look at them.
+const lookEvery = 200 * time.Millisecond
+
+// A herd is the sessions that are drained. A Server is one.
+type herd interface {
+	roll(of func(*session) bool) roll
+	conclude(marks []mark, why Cause)
+	Reset(b *pool.Backend, why Cause)
+}
+
+// A drainage is a Drain at work.
+type drainage struct {
+	Drain
+	herd herd
+	quit <-chan struct{}
+	of   func(*session) bool // the sessions to end
+	cut  Cause
+	off  func() bool // it is not wanted any more
+}
+
+func (d drainage) run(ctx context.Context) error {
+	began, total := time.Now(), d.Backend.Active()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		progress := d.look(time.Since(began), total)
+		d.tell(progress)
+		switch {
+		case progress.Left == 0:
+			return nil
+		case d.off():
+			return ErrResumed
+		}
+		select {
+		case <-look.C:
+		case <-d.quit:
+			return ErrNotServing
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (d *drainage) tell(p DrainProgress) {
+	if d.Progress != nil {
+		d.Progress(p)
+	}
+}
+
+// look does what is due by now.
+func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
+	if d.Deadline > 0 && elapsed >= d.Deadline {
+		d.herd.Reset(d.Backend, d.cut)
+	}
+	r := d.herd.roll(d.of)
+	left, leaving := d.Backend.Active(), r.leaving[d.Backend]
+	if !d.off() {
+		chosen := d.choose(r.marks, elapsed, total, total-(left-leaving))
+		d.herd.conclude(chosen, Drained)
+		left, leaving = d.Backend.Active(), leaving+len(chosen)
+	}
+	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Oldest: r.oldest, ETA: d.eta(elapsed)}
+	if left == 0 {
+		p.Oldest, p.ETA = 0, 0
+	}
+	return p
+}
+
+// idleHaste is how many times faster than the pace idle sessions go: fast, but not all at once, for their clients may connect anew at once.
+const idleHaste = 10
+
+// choose returns those of marks whose turn it is, when gone of total sessions have ended or been concluded. It reorders marks.
+func (d *Drain) choose(marks []mark, elapsed time.Duration, total, gone int) []mark {
+	slices.SortStableFunc(marks, func(a, b mark) int { return int(b.still - a.still) })
+	idleDue, due := d.due(idleHaste*elapsed, total)-gone, d.due(elapsed, total)-gone
+	var chosen []mark
+	for _, m := range marks {
+		idle := d.Idle > 0 && m.still >= d.Idle
+		if len(chosen) < idleDue && idle || len(chosen) < due && m.quiet {
+			chosen = append(chosen, m)
+		}
+	}
+	return chosen
+}
+
+// due is how many of total sessions should have ended by then.
+func (d *Drain) due(elapsed time.Duration, total int) int {
+	if elapsed >= d.Spread {
+		return total
+	}
+	return int(float64(total) * (float64(elapsed) / float64(d.Spread)))
+}
+
+// eta is how much longer it takes: up to the end of the spread, or where that is over, up to the deadline.
+func (d *Drain) eta(elapsed time.Duration) time.Duration {
+	switch {
+	case elapsed < d.Spread:
+		return d.Spread - elapsed
+	case d.Deadline > 0:
+		return max(d.Deadline-elapsed, 0)
+	}
+	return -1
+}

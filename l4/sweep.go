@@ -1,0 +1,136 @@
+package l4
+
+import (
+	"sync"
+	"time"
+
+	"forebay/pool"
+)
+
+// sliceLength is how many sessions a loop looks at before it goes on with its other work: some 20 µs of a processor.
+const sliceLength = 256
+
+// each calls f with the numbers from at to count, which may change meanwhile, a slice in each turn of the loop; then done.
+func (l *loop) each(at int, count func() int, f func(int), done func()) {
+	for end := at + sliceLength; at < end && at < count(); at++ {
+		f(at)
+	}
+	if at < count() && l.post(func() { l.each(at, count, f, done) }) {
+		return
+	}
+	done()
+}
+
+// sweep shows visit the loop's sessions, which it may end. Those that come or go meanwhile may be left out.
+func (l *loop) sweep(visit func(*session), done func()) {
+	l.each(0, func() int { return len(l.slots) }, func(i int) {
+		if s := l.slots[i].session; s != nil {
+			visit(s)
+		}
+	}, done)
+}
+
+// sweep has each loop show its sessions to the function that visitor makes for it, and returns when all have; false where the server stops.
+// It waits for the loops, so it can't be called on one.
+func (s *Server) sweep(visitor func(*loop) func(*session)) bool {
+	return s.acrossLoops(func(l *loop, done func()) { l.sweep(visitor(l), done) })
+}
+
+// Reset resets every session that b has now, with why as their cause, and returns when it has. Sessions that begin meanwhile stay.
+func (s *Server) Reset(b *pool.Backend, why Cause) {
+	s.prepare()
+	for before := s.clock(); ; {
+		settled, handed := s.adopted.Load() == s.handed.Load(), s.handed.Load()
+		swept := s.sweep(func(*loop) func(*session) {
+			return func(x *session) {
+				if x.lease.Backend() == b && x.tried <= before {
+					x.finish(why)
+				}
+			}
+		})
+		if !swept || settled && s.handed.Load() == handed {
+			return // no session was on its way from one loop to another
+		}
+	}
+}
+
+// A mark is a session as others than its loop may know it. It may have ended since.
+type mark struct {
+	loop      *loop
+	slot, age int32
+	backend   *pool.Backend
+	still     time.Duration // since a byte last moved
+	quiet     bool          // nothing seems to be under way in it
+}
+
+// A roll is what a sweep has found of some backends' sessions.
+type roll struct {
+	marks   []mark // of those that may be concluded
+	leaving map[*pool.Backend]int
+	oldest  time.Duration // age of the oldest
+}
+
+// roll calls those sessions that have a backend and that of tells, on the session's loop.
+func (s *Server) roll(of func(*session) bool) roll {
+	var mu sync.Mutex
+	var parts []*roll
+	s.sweep(func(l *loop) func(*session) {
+		part := &roll{leaving: map[*pool.Backend]int{}}
+		mu.Lock()
+		parts = append(parts, part)
+		mu.Unlock()
+		return func(x *session) {
+			if x.lease.Backend() != nil && of(x) {
+				part.enter(x)
+			}
+		}
+	})
+	all := roll{leaving: map[*pool.Backend]int{}}
+	for _, part := range parts {
+		all.join(part)
+	}
+	return all
+}
+
+// enter takes a session in. It is called on the session's loop.
+func (r *roll) enter(s *session) {
+	now := s.loop.now
+	r.oldest = max(r.oldest, durationOf(now-s.began))
+	switch {
+	case s.first == ownEnd:
+		r.leaving[s.lease.Backend()]++
+	case s.concludable():
+		r.marks = append(r.marks, mark{s.loop, s.slot, s.age, s.lease.Backend(), durationOf(now - s.moved), s.quiet()})
+	}
+}
+
+func (r *roll) join(part *roll) {
+	r.marks = append(r.marks, part.marks...)
+	r.oldest = max(r.oldest, part.oldest)
+	for b, n := range part.leaving {
+		r.leaving[b] += n
+	}
+}
+
+// conclude concludes those of marks that are still as they were marked, and returns when it has.
+func (s *Server) conclude(marks []mark, why Cause) {
+	of := map[*loop][]mark{}
+	for _, m := range marks {
+		of[m.loop] = append(of[m.loop], m)
+	}
+	s.acrossLoops(func(l *loop, done func()) {
+		mine := of[l]
+		l.each(0, func() int { return len(mine) }, func(i int) { l.concludeMarked(mine[i], why) }, done)
+	})
+}
+
+func (l *loop) concludeMarked(m mark, why Cause) {
+	if int(m.slot) >= len(l.slots) {
+		return
+	}
+	s := l.slots[m.slot].session
+	if s == nil || s.age != m.age || !s.concludable() || durationOf(l.now-s.moved) < m.still || s.client.pending() {
+		return
+	}
+	s.conclude(why)
+}
