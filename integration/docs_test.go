@@ -160,7 +160,8 @@ func (p *play) checkRoot(t *testing.T) {
 	}
 }
 
-// prelude waits for a port that listens or a path that is a socket, without connecting to it.
+// prelude waits for a port that listens or a path that is a socket, without connecting to it. And it gives a busy machine twice the whole seconds that
+// a reader is told to wait.
 const prelude = `
 set -euo pipefail
 listening() {
@@ -174,6 +175,7 @@ await() {
 		listening "$place" || { echo "nothing listens on $place" >&2; exit 1; }
 	done
 }
+sleep() { case $1 in *.*) command sleep "$1" ;; *) command sleep $((2 * $1)) ;; esac; }
 cd "$WORK"
 `
 

@@ -124,9 +124,16 @@ func unwatched(args ...string) []string {
 	return append([]string{"--check", "off", "--eject-after", "0", "--eject-share", "0%"}, args...)
 }
 
-// serveArgs adds to args what every test wants.
+// healthFlag is what makes a test one about the backends' health.
+var healthFlag = regexp.MustCompile(`^--(check|eject|initial|rise|fall|slow-start|when-all-down|panic-threshold)\b`)
+
+// serveArgs adds to args what every test wants. Where they say nothing about health nobody looks after it: a check could come in the way of a
+// script that is for one connection, and a backend that is to fail would be reported.
 func serveArgs(args []string) []string {
 	all := []string{"serve", "--log", "json"}
+	if !slices.ContainsFunc(args, healthFlag.MatchString) {
+		all = append(all, unwatched()...)
+	}
 	if !slices.Contains(args, "-l") {
 		all = append(all, "-l", "127.0.0.1:0")
 	}

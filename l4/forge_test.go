@@ -231,3 +231,24 @@ func TestResetBehindCloseNotify(t *testing.T) {
 	s.record(t, ClientReset)
 	b.AwaitDone(1)
 }
+
+// A peer that cuts its bytes into the smallest records gets no more of a turn than others.
+func TestSmallRecordsAreATurnsWork(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) { io.Copy(io.Discard, p.Conn()) }).Addr())
+	f := forge(t, s, id)
+	var records strings.Builder
+	for range 5000 {
+		records.WriteString(f.record(applicationRecord, "x"))
+	}
+	l4test.Await(t, patience, "a backend is connected", func() bool { return s.has(relaying) })
+	read := make(chan uint64, 1)
+	s.held(func() {
+		f.peer.Send(records.String())
+		l := s.loops[0]
+		l.post(func() { read <- l.slots[0].session.up.read }) // after one turn
+	})
+	if n, most := <-read, uint64(turnBytes/readSize*recordsPerRead); n == 0 || n > most {
+		t.Errorf("%d records in one turn, want %d at most", n, most)
+	}
+}

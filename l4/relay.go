@@ -190,7 +190,7 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 		s.remember(buf[:n])
 	}
 	s.pass(f, dst, buf[:n])
-	return n
+	return src.cost(n)
 }
 
 // pass hands p to dst and keeps what dst does not take.

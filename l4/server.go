@@ -98,5 +98,6 @@ func DefaultServer(p *pool.Pool) *Server {
 		LifetimeJitter:   0.1,
 		UserTimeout:      5 * time.Minute,
 		KeepAlive:        time.Minute,
+		Limits:           Limits{LimitDelay: time.Second},
 	}
 }

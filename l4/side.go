@@ -96,6 +96,14 @@ func (e *side) receive(p []byte) (int, syscall.Errno) {
 	return n, errno
 }
 
+// cost is what a read of n bytes counts for in a turn: over TLS it may have been as much work as one of many.
+func (e *side) cost(n int) int {
+	if e.layer == nil {
+		return n
+	}
+	return max(n, readSize)
+}
+
 // send writes p and returns how much was taken; what was not waits for writable.
 func (e *side) send(p []byte) (int, syscall.Errno) { return e.write(p, 0) }
 

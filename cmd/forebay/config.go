@@ -36,6 +36,8 @@ type config struct {
 	UserTimeout      duration // 0: the kernel's rule
 	KeepAlive        duration // 0: never
 
+	clientConfig
+
 	Check          health.Check
 	CheckInterval  duration
 	CheckTimeout   duration
@@ -106,6 +108,7 @@ func defaultConfig() *config {
 		LifetimeJitter:   share(s.LifetimeJitter),
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
+		clientConfig:     clientConfig{MinProgressOver: duration(30 * time.Second), LimitDelay: duration(s.Limits.LimitDelay)},
 		Check:            mustCheck("tcp"),
 		CheckInterval:    duration(checks.Interval),
 		CheckTimeout:     duration(checks.Timeout),
@@ -180,6 +183,7 @@ func (c *config) server() *l4.Server {
 	s.LifetimeJitter = float64(c.LifetimeJitter)
 	s.UserTimeout = time.Duration(c.UserTimeout)
 	s.KeepAlive = time.Duration(c.KeepAlive)
+	s.Limits = c.limits()
 	s.ProxyOut = l4.ProxyVersion(c.ProxyOut)
 	s.ProxyTLV, s.ProxyExtra = c.proxyTLVs()
 	for _, t := range c.ProxyIn {

@@ -15,6 +15,8 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 	c := read(nil, strings.Fields("--connect-timeout 1s --tries 4 --connect-budget 2s --hedge-after 150ms --source 127.0.0.1 --source ::1 "+
 		"--queue-timeout 3s --idle-timeout 4s --half-close-timeout 5s --max-lifetime 6s --lifetime-jitter 7% --user-timeout 8s --keep-alive 9s "+
 		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-tlv ssl,alpn,authority,netns --proxy-tlv 0xE0=a,b=c --proxy-tlv 0xf7=d --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-in unix -l unix:/s --proxy-timeout 2s --proxy-pass-tlv --loops 2 "+
+		"--client-conns 1 --client-rate 2/m --accept-rate 3/s --session-upload 4B/s --session-download 5B/s --client-upload 6B/s --client-download 7B/s "+
+		"--min-progress 8B/s --min-progress-over 10s --on-limit delay --limit-delay 2s "+
 		"--tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 13s --hello-timeout 12s a:1")...)
 	if err := c.faults.err(); err != nil {
 		t.Fatal(err)
@@ -42,6 +44,18 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		Handshakes:       3,
 		HandshakeTimeout: 13 * time.Second,
 		HelloTimeout:     12 * time.Second,
+		Limits: l4.Limits{
+			ClientConns:     1,
+			ClientRate:      l4.Rate{N: 2, Per: time.Minute},
+			AcceptRate:      l4.Rate{N: 3, Per: time.Second},
+			SessionUpload:   l4.Rate{N: 4, Per: time.Second},
+			SessionDownload: l4.Rate{N: 5, Per: time.Second},
+			ClientUpload:    l4.Rate{N: 6, Per: time.Second},
+			ClientDownload:  l4.Rate{N: 7, Per: time.Second},
+			LeastProgress:   l4.Rate{N: 80, Per: 10 * time.Second},
+			OnLimit:         l4.Delay,
+			LimitDelay:      2 * time.Second,
+		},
 	}
 	compareServers(t, c.config.server(), want)
 }

@@ -43,7 +43,7 @@ func (p *plan) reads(name string) bool {
 	case "log-file", "log-empty":
 		return p.Log != logFormat{accesslog.Off, true}
 	}
-	return !slices.ContainsFunc(slices.Concat(p.tlsDependences(), p.healthDependences()), func(d dependence) bool { return !d.reads(name) })
+	return !slices.ContainsFunc(slices.Concat(p.tlsDependences(), p.healthDependences(), p.clientDependences()), func(d dependence) bool { return !d.reads(name) })
 }
 
 // settled is what this machine or another setting makes of one that was left open; "" where it was not.

@@ -24,11 +24,12 @@ type plan struct {
 	listen    []handoff.Spec // one for each socket
 	routes    []plannedRoute // the default one first
 	tls       tlsPlan
-	asked     bool     // the operator has said how backends are checked
-	limit     uint64   // of file descriptors
-	sessions  int      // at once
-	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
-	notes     []string // what is no fault, and an operator will want to know
+	access    *accessList // nil: everybody may connect
+	asked     bool        // the operator has said how backends are checked
+	limit     uint64      // of file descriptors
+	sessions  int         // at once
+	somaxconn int         // how long a backlog may be; 0: the kernel doesn't say
+	notes     []string    // what is no fault, and an operator will want to know
 }
 
 func (p *plan) note(format string, args ...any) {
@@ -47,6 +48,7 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	c.planBacklog(p)
 	c.planLogFile()
 	c.planTLS(p)
+	c.planAccess(p)
 	c.refuseCircles(p)
 	return p
 }

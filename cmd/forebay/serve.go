@@ -151,6 +151,7 @@ func (p *process) stops(sig os.Signal) bool {
 }
 
 func (p *process) reopen() {
+	p.access.reload(p.tellFile)
 	if p.file == nil {
 		p.logger.Info("SIGHUP: there is no log file to open anew")
 		return

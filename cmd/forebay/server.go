@@ -8,6 +8,9 @@ import (
 func (p *plan) newServer() *l4.Server {
 	s := p.config.server()
 	s.MaxConns = p.sessions
+	if p.access != nil {
+		s.Limits.Access = &p.access.Access
+	}
 	s.Route = p.route(p.routes[0])
 	if len(p.routes) == 1 {
 		return s

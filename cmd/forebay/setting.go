@@ -41,6 +41,7 @@ const (
 	groupBackends   = "Backends"
 	groupConnecting = "Connecting"
 	groupLimits     = "Limits"
+	groupClients    = "Clients"
 	groupHealth     = "Health"
 	groupProxying   = "PROXY protocol"
 	groupTLS        = "TLS with clients"
@@ -52,7 +53,7 @@ const (
 
 // settingsOf lists everything that can be said about c, in the order of --help.
 func settingsOf(c *config) []*setting {
-	return slices.Concat(trafficSettings(c), healthSettings(c), tlsSettings(c), processSettings(c))
+	return slices.Concat(trafficSettings(c), clientSettings(c), healthSettings(c), tlsSettings(c), processSettings(c))
 }
 
 // trafficSettings lists what can be said about connections.

@@ -33,6 +33,7 @@ func (c *commandLine) validate() {
 	c.validateListen()
 	c.validateConnecting()
 	c.validateLimits()
+	c.validateClients()
 	c.validateHealth()
 	c.validateProxy()
 	c.validateTLS()

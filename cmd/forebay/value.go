@@ -201,18 +201,11 @@ func (p *trusted) UnmarshalText(text []byte) error {
 		*p = trusted{unix: true}
 		return nil
 	}
-	if ip, err := netip.ParseAddr(string(text)); err == nil {
-		p.Prefix = netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen())
-		return nil
+	parsed, err := parseRange(string(text), rangeExamples+", or "+unixSockets)
+	if err != nil {
+		return err
 	}
-	parsed, err := netip.ParsePrefix(string(text))
-	switch {
-	case err != nil || parsed.Addr().Is4In6():
-		return fmt.Errorf("%q is no range of addresses; write one like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7, or %s", text, unixSockets)
-	case parsed != parsed.Masked():
-		return fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, parsed.Masked())
-	}
-	p.Prefix = parsed
+	*p = trusted{Prefix: parsed}
 	return nil
 }
 

@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"forebay/tls/certs"
 	"forebay/tls/profile"
 )
 
-// A watcher looks whether the files of TLS have changed, for as long as a process serves.
+// A watcher looks whether files have changed, for as long as a process serves.
 type watcher struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -24,7 +25,7 @@ func (p *process) watch() {
 			p.watcher.running.Go(func() { store.Watch(ctx) })
 		}
 	}
-	if files := p.tls.files(); len(files) > 0 {
+	if files := slices.Concat(p.tls.files(), p.access.watched()); len(files) > 0 {
 		p.watcher.running.Go(func() { profile.Watch(ctx, p.tellFile, files...) })
 	}
 }

@@ -249,6 +249,17 @@ func TestChecksHaveJitter(t *testing.T) {
 	}
 }
 
+// Checks begin on a beat, and never before they are due.
+func TestChecksKeepTheBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.checker.Interval = 2001 * time.Millisecond
+		w.start()
+		w.until(7 * time.Second)
+		w.wantChecks("0s :1000", "2.025s :1000", "4.05s :1000", "6.075s :1000")
+	})
+}
+
 func TestCheckEndsAtItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+
+	"forebay/l4"
+	"forebay/tls/profile"
+)
+
+// An accessList is who may connect, from flags and files.
+type accessList struct {
+	l4.Access
+
+	mu          sync.Mutex
+	allow, deny []netip.Prefix // of the flags
+	files       []*rangeFile
+}
+
+// A rangeFile is one whose lines are ranges of addresses. It is read again when it changes.
+type rangeFile struct {
+	list   *accessList
+	path   string
+	denies bool
+
+	ranges []netip.Prefix // of the last good file
+	stamp  os.FileInfo    // of the file that was looked at last; nil: there was none
+	fault  error          // what was wrong with that
+	told   bool
+}
+
+// planAccess reads the files of ranges, where there are any.
+func (c *commandLine) planAccess(p *plan) {
+	cfg := c.config
+	if !cfg.lists() {
+		return
+	}
+	p.access = &accessList{allow: prefixesOf(cfg.Allow), deny: prefixesOf(cfg.Deny)}
+	for _, path := range cfg.AllowFile {
+		c.blame("allow-file", p.access.open(string(path), false))
+	}
+	for _, path := range cfg.DenyFile {
+		c.blame("deny-file", p.access.open(string(path), true))
+	}
+	p.access.apply()
+}
+
+func prefixesOf(all []addressRange) (list []netip.Prefix) {
+	for _, r := range all {
+		list = append(list, r.Prefix)
+	}
+	return list
+}
+
+// open reads a file for the first time.
+func (a *accessList) open(path string, denies bool) error {
+	f := &rangeFile{list: a, path: path, denies: denies, stamp: stampOf(path)}
+	a.files = append(a.files, f)
+	return f.read()
+}
+
+// apply makes what flags and files say what holds.
+func (a *accessList) apply() {
+	allow, deny := a.allow[:len(a.allow):len(a.allow)], a.deny[:len(a.deny):len(a.deny)]
+	for _, f := range a.files {
+		if f.denies {
+			deny = append(deny, f.ranges...)
+		} else {
+			allow = append(allow, f.ranges...)
+		}
+	}
+	a.Set(allow, deny)
+}
+
+// read takes the ranges out of the file. It keeps those it had where the file does not hold.
+func (f *rangeFile) read() error {
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return err
+	}
+	ranges, err := parseRanges(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", f.path, err)
+	case len(ranges) == 0 && !f.denies:
+		return fmt.Errorf("%s allows nobody; name a range in it, 0.0.0.0/0 and ::/0 for all", f.path)
+	}
+	f.ranges = ranges
+	return nil
+}
+
+// parseRanges reads one range a line. Empty lines, and what stands behind a #, are passed over.
+func parseRanges(text []byte) (all []netip.Prefix, err error) {
+	var faults []error
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		line, _, _ = bytes.Cut(line, []byte("#"))
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		r, err := parseRange(string(line), rangeExamples)
+		if err != nil && len(faults) < 10 {
+			faults = append(faults, fmt.Errorf("line %d: %w", n, err))
+		}
+		all = append(all, r)
+	}
+	return all, errors.Join(faults...)
+}
+
+// Check reads the file again if it has changed. As it may be seen half written, what is bad is told only if it is still the same at the next
+// look.
+func (f *rangeFile) Check() (profile.Event, bool) {
+	f.list.mu.Lock()
+	defer f.list.mu.Unlock()
+	stamp := stampOf(f.path)
+	if sameFile(stamp, f.stamp) {
+		tell := f.fault != nil && !f.told
+		f.told = true
+		return profile.Event{File: f.path, Err: f.fault}, tell
+	}
+	f.stamp, f.told = stamp, false
+	if f.fault = f.read(); f.fault != nil {
+		return profile.Event{}, false
+	}
+	f.list.apply()
+	return profile.Event{File: f.path}, true
+}
+
+// reload reads every file now, changed or not, and reports each.
+func (a *accessList) reload(report func(profile.Event)) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.files {
+		f.stamp, f.told = stampOf(f.path), true
+		f.fault = f.read()
+		report(profile.Event{File: f.path, Err: f.fault})
+	}
+	a.apply()
+}
+
+// watched returns what is looked at while a process serves.
+func (a *accessList) watched() (all []profile.File) {
+	if a == nil {
+		return nil
+	}
+	for _, f := range a.files {
+		all = append(all, f)
+	}
+	return all
+}
+
+func stampOf(path string) os.FileInfo {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// sameFile compares inode, size and time of change.
+func sameFile(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}

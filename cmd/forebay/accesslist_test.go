@@ -1,0 +1,115 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// listOf returns a list of flags and one file of each kind.
+func listOf(t *testing.T, allowed, denied string) (c *commandLine, l *accessList, allow, deny string) {
+	t.Helper()
+	dir := t.TempDir()
+	allow, deny = filepath.Join(dir, "allow"), filepath.Join(dir, "deny")
+	rewrite(t, allow, allowed)
+	rewrite(t, deny, denied)
+	c = read(nil, "--allow", "10.0.0.0/8", "--allow-file", allow, "--deny-file", deny, "a:1")
+	p := &plan{config: c.config}
+	c.planAccess(p)
+	return c, p.access, allow, deny
+}
+
+// rewrite puts another file in the place of path, as one should.
+func rewrite(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantAccess(t *testing.T, l *accessList, in, out string) {
+	t.Helper()
+	for _, ip := range strings.Fields(in) {
+		if !l.Allows(netip.MustParseAddr(ip)) {
+			t.Errorf("%s is kept out", ip)
+		}
+	}
+	for _, ip := range strings.Fields(out) {
+		if l.Allows(netip.MustParseAddr(ip)) {
+			t.Errorf("%s is let in", ip)
+		}
+	}
+}
+
+func TestFlagsAndFilesAreOneList(t *testing.T) {
+	c, l, _, _ := listOf(t, "# us\n192.0.2.0/24 # here\n\n 2001:db8::/32\n", "10.1.0.0/16\n192.0.2.7\n")
+	if err := c.faults.err(); err != nil {
+		t.Fatal(err)
+	}
+	wantAccess(t, l, "10.2.0.1 192.0.2.1 2001:db8::1", "10.1.0.1 192.0.2.7 198.51.100.1 2001:db9::1")
+}
+
+func TestRangeFileIsReadAgain(t *testing.T) {
+	_, l, allow, deny := listOf(t, "192.0.2.0/24", "")
+	check := func(path string) (told bool, err error) {
+		for _, f := range l.files {
+			if f.path == path {
+				e, ok := f.Check()
+				return ok, e.Err
+			}
+		}
+		t.Fatalf("%s is not looked at", path)
+		return false, nil
+	}
+	if told, _ := check(deny); told {
+		t.Error("a file that has not changed was told")
+	}
+	rewrite(t, deny, "192.0.2.0/25\n")
+	if told, err := check(deny); !told || err != nil {
+		t.Errorf("told: %v, %v; want that the file is in use", told, err)
+	}
+	wantAccess(t, l, "192.0.2.200", "192.0.2.1")
+	for _, text := range []string{"192.0.2.0/2500\n", "", "# nobody\n"} {
+		rewrite(t, allow, text)
+		if told, _ := check(allow); told {
+			t.Errorf("%q is told at the first look, at which it may be half written", text)
+		}
+		if told, err := check(allow); !told || err == nil || !strings.HasPrefix(err.Error(), allow) {
+			t.Errorf("%q: told: %v, %v; want a fault", text, told, err)
+		}
+		if told, _ := check(allow); told {
+			t.Errorf("%q is told twice", text)
+		}
+		wantAccess(t, l, "192.0.2.200 10.0.0.1", "192.0.2.1 198.51.100.1")
+	}
+}
+
+func TestFaultyRangeFilesAreRefused(t *testing.T) {
+	c, _, _, _ := listOf(t, "", "10.0.0.0/8\nten\n10.0.0.1/8\n")
+	err := c.faults.err()
+	for _, want := range []string{"allows nobody", "line 2: \"ten\" is no range of addresses", "line 3: \"10.0.0.1/8\" names an address within a range"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a fault with %q", err, want)
+		}
+	}
+}
+
+// TestSIGHUPReadsAccessLists has a process let nobody in, and then everybody.
+func TestSIGHUPReadsAccessLists(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deny")
+	rewrite(t, path, "0.0.0.0/0\n")
+	r := start(t, "--listen", "127.0.0.1:0", "--deny-file", path, "--allow", "127.0.0.0/8", "--deny", "127.0.0.1")
+	rewrite(t, path, "# nobody\n")
+	r.signals <- syscall.SIGHUP
+	if m := r.wait("a file has changed"); m["file"] != path {
+		t.Errorf("got %v, want %s", m, path)
+	}
+	r.signals <- syscall.SIGTERM
+	r.ends(exitDone)
+}
