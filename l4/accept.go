@@ -84,9 +84,10 @@ func (l *loop) listen(all []*listener) error {
 
 // deafen ends accepting. What the queues hold by now is taken first where drain is set: closing a listening socket resets it.
 func (l *loop) deafen(drain bool) {
+	closes := l.server.closes()
 	for i := range l.accept.listeners {
 		q := &l.accept.listeners[i]
-		q.last = drain
+		q.last = closes
 		for q.ready = drain; q.ready && !l.accept.paused; {
 			l.acceptBurst(q)
 		}

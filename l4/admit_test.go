@@ -168,6 +168,23 @@ func TestDrainTakesWhatTheRateLeft(t *testing.T) {
 	}
 }
 
+// TestRestingLoopKeepsToTheRate has a loop stop accepting while its listener goes on: that is no reason to take all at once.
+func TestRestingLoopKeepsToTheRate(t *testing.T) {
+	s := serve(t, func(s *Server) { s.Loops, s.Limits = 2, Limits{AcceptRate: Rate{1, time.Hour}} }, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("1").Expect("1")
+	l4test.Dial(t, s.addr).Send("2")
+	l4test.Await(t, 5*time.Second, "the second client waits", func() bool { return s.Snapshot().AcceptWaits > 0 })
+	s.loops[1].post(s.loops[1].takeRest)
+	for _, l := range []*loop{s.loops[1], s.loops[0], s.loops[0]} { // the rest, what it posts, and what that does
+		turned := make(chan struct{})
+		l.post(func() { close(turned) })
+		<-turned
+	}
+	if n := s.Snapshot().Accepted; n != 1 {
+		t.Errorf("%d clients were accepted, want 1", n)
+	}
+}
+
 // TestUnlimitedSessionAsksNobody holds that a Server without limits has no doorkeeper.
 func TestUnlimitedSessionAsksNobody(t *testing.T) {
 	for _, c := range []struct {

@@ -189,6 +189,7 @@ func (l *loop) takeRest() {
 	l.deafen(true)
 	to := l.before()
 	to.post(to.wakeUp)
+	to.post(to.accept.resume) // for what a rate has left in the queues
 	for _, at := range l.slots {
 		if s := at.session; s != nil && s.movable() {
 			l.hand(s, to)

@@ -225,6 +225,13 @@ func (s *Server) stopAccepting() {
 	s.reportEmpty()
 }
 
+// closes reports whether the listeners are about to be closed.
+func (s *Server) closes() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deaf
+}
+
 // cut resets the sessions that are left.
 func (s *Server) cut(why Cause) error {
 	n := int(s.sessions.Load())

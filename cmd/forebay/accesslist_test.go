@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,4 +113,28 @@ func TestSIGHUPReadsAccessLists(t *testing.T) {
 	}
 	r.signals <- syscall.SIGTERM
 	r.ends(exitDone)
+}
+
+// FuzzRanges holds that a file of ranges is either refused, naming a line of it, or read as what its ranges say when written again.
+func FuzzRanges(f *testing.F) {
+	for _, text := range []string{"", "10.0.0.0/8\n192.0.2.7 # one\n", "::/0", "# nobody\r\n\r\n2001:db8::/32", "10.0.0.1/8", "fe80::1%eth0\n", "\x00"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := parseRanges(text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "line ") {
+				t.Fatalf("%q: the fault %q names no line", text, err)
+			}
+			return
+		}
+		var again strings.Builder
+		for _, r := range all {
+			again.WriteString(r.String() + "\n")
+		}
+		same, err := parseRanges([]byte(again.String()))
+		if err != nil || !slices.Equal(same, all) {
+			t.Fatalf("%q is read as %v, which is read as %v, %v", text, all, same, err)
+		}
+	})
 }
