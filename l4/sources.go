@@ -140,7 +140,10 @@ func (h *sourceShard) chain(hash uint64) **source {
 	return &h.heads[hash/sourceShards%uint64(len(h.heads))]
 }
 
-func (t *sources) hash(key uint64) uint64 { return maphash.Comparable(t.seed, key) }
+// hash is seeded, so that nobody can choose addresses that come into one chain.
+func (t *sources) hash(key uint64) uint64 {
+	return maphash.Comparable(t.seed, key)
+}
 
 // place returns a place for another source: that of one of which nothing is known any more, a new one, or that of the one which has had no
 // session for longest.

@@ -183,9 +183,13 @@ func TestTenThousandSources(t *testing.T) {
 // TestDecisionAllocatesNothing is about a table that has grown to what it has to hold.
 func TestDecisionAllocatesNothing(t *testing.T) {
 	table := newSources(&Limits{ClientConns: 100, ClientRate: Rate{1000, time.Second}}, 100)
+	clients := make([]netip.Addr, 10_000)
+	for i := range clients {
+		clients[i] = client(i)
+	}
 	i := 0
 	decide := func() {
-		s, _ := table.enter(client(i%10_000), int64(i)*1000)
+		s, _ := table.enter(clients[i%len(clients)], int64(i)*1000)
 		if s != nil {
 			table.leave(s)
 		}
