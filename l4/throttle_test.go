@@ -216,6 +216,18 @@ func TestWaitingSessionIsNotIdle(t *testing.T) {
 	}
 }
 
+// TestIdleSessionHoldsNoBandwidth has one session use little of what its source may have: another gets the rest, and no more than that.
+func TestIdleSessionHoldsNoBandwidth(t *testing.T) {
+	s := serve(t, func(s *Server) { s.Limits = Limits{ClientUpload: Rate{5, time.Hour}} }, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("a").Expect("a")
+	p := l4test.Dial(t, s.addr).Send("bcdefghi").Expect("bcde")
+	l4test.Await(t, 5*time.Second, "the flow waits", func() bool { return s.Snapshot().FlowWaits > 0 })
+	if n := p.Unread(); n > 0 {
+		t.Errorf("%d bytes more than the source may send have passed", n)
+	}
+	p.Reset()
+}
+
 // TestThrottledResetIsDelivered has the backend die while the client is still owed what it sent: that is not held up.
 func TestThrottledResetIsDelivered(t *testing.T) {
 	const size = 40 << 10
