@@ -45,6 +45,7 @@ const (
 	BackendSlow // the backend did
 	BackendDown // its backend went down, and sessions were to go with it
 	Drained     // concluded because its backend was drained
+	Rebalanced  // concluded because its backend had more than its share
 	DrainCut    // still open when the drain timeout or a backend's drain ended
 	Stopped     // still open when the process was told to stop at once
 	InternalBug // a panic in this session's code; the stack is in the log
@@ -86,6 +87,7 @@ var causeNames = [causeCount]string{
 	BackendSlow:      "backend-slow",
 	BackendDown:      "backend-down",
 	Drained:          "drained",
+	Rebalanced:       "rebalanced",
 	DrainCut:         "drain-cut",
 	Stopped:          "stopped",
 	InternalBug:      "internal-bug",
@@ -111,7 +113,7 @@ func Causes() []Cause {
 // Clean reports whether a session that ended so carried everything that both sides had to say.
 func (c Cause) Clean() bool {
 	switch c {
-	case ClientClosed, BackendClosed, Drained:
+	case ClientClosed, BackendClosed, Drained, Rebalanced:
 		return true
 	}
 	return false

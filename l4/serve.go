@@ -113,6 +113,7 @@ func (s *Server) Serve(listeners ...*Listener) error {
 		}
 	}
 	s.followDown()
+	s.followSkew()
 	close(s.started)
 	s.group.Wait()
 	return s.fault

@@ -52,6 +52,7 @@ type config struct {
 	PanicThreshold share // 0: never
 	SlowStart      duration
 	OnDown         l4.OnDown
+	Rebalance      l4.Rebalance
 
 	ProxyIn      []trusted
 	ProxyTimeout duration
@@ -173,6 +174,7 @@ func (c *config) server() *l4.Server {
 	s.HedgeAfter = time.Duration(c.HedgeAfter)
 	s.Replay = int(c.Replay)
 	s.OnDown = c.OnDown
+	s.Rebalance = c.Rebalance
 	s.QueueTimeout = time.Duration(c.QueueTimeout)
 	for _, ip := range c.Sources {
 		s.Sources = append(s.Sources, ip.Addr)

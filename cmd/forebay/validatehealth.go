@@ -18,6 +18,9 @@ func (c *commandLine) validateHealth() {
 	if !cfg.Check.Off() {
 		c.validateChecks()
 	}
+	if cfg.Rebalance.Rate > 0 && (cfg.Policy == pool.Source || cfg.Policy == pool.First) {
+		c.refuse("rebalance", "with --policy %s clients would come back to where they were; another policy, such as least-conn, is right", cfg.Policy)
+	}
 	if cfg.EjectSlow == 1 {
 		c.refuse("eject-slow", "half of the backends are slower than the median; write more than 1, such as 3")
 	}

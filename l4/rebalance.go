@@ -1,0 +1,189 @@
+package l4
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"forebay/pool"
+)
+
+// A Rebalance says when and how fast live sessions are spread anew after a backend has joined or recovered, which has none while the others
+// have all. Sessions are concluded, quiet ones, the stillest first, and their clients connect anew. The zero Rebalance leaves them where they
+// are.
+type Rebalance struct {
+	Factor float64 // how many times as much as another one a backend must have, each for its weight, for sessions to be ended; above 1
+	Rate   int     // how many sessions are ended a second, at most
+	DryRun bool    // only tell in the log what would be done
+}
+
+// String returns r as the operator writes it.
+func (r Rebalance) String() string {
+	if r.Rate == 0 {
+		return "off"
+	}
+	text := fmt.Sprintf("factor=%s,rate=%d", strconv.FormatFloat(r.Factor, 'g', -1, 64), r.Rate)
+	if r.DryRun {
+		text += ",dry-run"
+	}
+	return text
+}
+
+// UnmarshalText reads what String writes. What is left out is a factor of 1.5 and a rate of 10.
+func (r *Rebalance) UnmarshalText(text []byte) error {
+	*r = Rebalance{}
+	if string(text) == "off" {
+		return nil
+	}
+	parsed := Rebalance{Factor: 1.5, Rate: 10}
+	for part := range strings.SplitSeq(string(text), ",") {
+		if err := parsed.set(part); err != nil {
+			return err
+		}
+	}
+	*r = parsed
+	return nil
+}
+
+func (r *Rebalance) set(part string) error {
+	const most = 1000
+	name, value, _ := strings.Cut(part, "=")
+	var err error
+	switch name {
+	case "factor":
+		if r.Factor, err = strconv.ParseFloat(value, 64); err != nil || !(r.Factor > 1 && r.Factor <= most) {
+			return fmt.Errorf("%q is no factor; write a number above 1 and up to %d, such as 1.5", value, most)
+		}
+	case "rate":
+		if r.Rate, err = strconv.Atoi(value); err != nil || r.Rate < 1 || r.Rate > most {
+			return fmt.Errorf("%q is no rate; write how many sessions a second, 1 to %d", value, most)
+		}
+	case "dry-run":
+		r.DryRun = true
+	default:
+		return fmt.Errorf("%q says nothing about rebalancing; write factor=1.5,rate=10, with or without dry-run, or off", part)
+	}
+	return nil
+}
+
+// A Load is what one backend carries beside what would be fair.
+type Load struct {
+	Backend  *pool.Backend
+	Sessions int
+	Share    float64 // of all sessions, from 0 to 1: by its weight, less while it starts slowly; 0 for a backup that is not needed
+	Surplus  int     // sessions beyond that share, where rebalancing would end them
+}
+
+// Loads returns what the backends of p carry that are up, in their order, and what of it rebalancing by factor would end: nothing, unless
+// one has more than factor times as much as another, each for its weight.
+func Loads(p *pool.Pool, factor float64) []Load {
+	var loads []Load
+	up := false // a backend that is no backup
+	for _, b := range p.Snapshot().Backends {
+		if b.State != pool.Up || b.Draining || b.Removed {
+			continue
+		}
+		if l := (Load{Backend: p.Backend(b.Name), Sessions: b.Active, Share: float64(b.Weight) * b.Share}); l.Backend != nil {
+			if up = up || !b.Backup; b.Backup {
+				l.Share = -l.Share // until it is known whether backups serve
+			}
+			loads = append(loads, l)
+		}
+	}
+	for i := range loads {
+		if l := &loads[i]; l.Share < 0 {
+			l.Share = -l.Share
+			if up {
+				l.Share = 0
+			}
+		}
+	}
+	share(loads)
+	weigh(loads, factor)
+	return loads
+}
+
+// share makes weights shares.
+func share(loads []Load) {
+	sum := 0.0
+	for _, l := range loads {
+		sum += l.Share
+	}
+	for i := range loads {
+		if sum > 0 {
+			loads[i].Share /= sum
+		}
+	}
+}
+
+// weigh finds every Surplus.
+func weigh(loads []Load, factor float64) {
+	total, skewed := total(loads), skewed(loads, factor)
+	for i := range loads {
+		loads[i].Surplus = 0
+		if skewed {
+			loads[i].Surplus = loads[i].above(total)
+		}
+	}
+}
+
+// skewed reports whether the fullest of loads has more than factor times as much as the emptiest, each for its share.
+func skewed(loads []Load, factor float64) bool {
+	var fullest, emptiest Load
+	for _, l := range loads {
+		if fullest.Sessions == 0 || l.fuller(&fullest) {
+			fullest = l
+		}
+		if l.Share > 0 && (emptiest.Share == 0 || emptiest.fuller(&l)) {
+			emptiest = l
+		}
+	}
+	return float64(fullest.Sessions)*emptiest.Share > factor*float64(emptiest.Sessions)*fullest.Share
+}
+
+func total(loads []Load) float64 {
+	sum := 0
+	for _, l := range loads {
+		sum += l.Sessions
+	}
+	return float64(sum)
+}
+
+// above is how many sessions l has beyond its fair share of total, that rounded up.
+func (l *Load) above(total float64) int {
+	const noise = 1e-9 // of adding up shares
+	return max(l.Sessions-int(math.Ceil(l.Share*total-noise)), 0)
+}
+
+// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share, and never below that. It
+// returns how many of each load's, and takes them off its Sessions and its Surplus. Total is what the shares are of.
+func shed(loads []Load, n int) []int {
+	from, total := make([]int, len(loads)), total(loads)
+	for range n {
+		fullest := -1
+		for i := range loads {
+			l := &loads[i]
+			if l.Surplus > 0 && l.above(total) > 0 && (fullest < 0 || l.fuller(&loads[fullest])) {
+				fullest = i
+			}
+		}
+		if fullest < 0 {
+			break
+		}
+		from[fullest]++
+		loads[fullest].Sessions--
+		loads[fullest].Surplus--
+	}
+	return from
+}
+
+// fuller reports whether l has more for its share than m.
+func (l *Load) fuller(m *Load) bool { return float64(l.Sessions)*m.Share > float64(m.Sessions)*l.Share }
+
+// allowance is how many of rate sessions a second are for the look of that number: in any second's looks, exactly rate.
+func allowance(rate, look int) int {
+	const looks = int(time.Second / lookEvery)
+	return rate*(look+1)/looks - rate*look/looks
+}

@@ -1,0 +1,144 @@
+package l4
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"forebay/pool"
+)
+
+// A rebalancer spreads the sessions of one pool anew. It sleeps until a backend has joined or recovered.
+type rebalancer struct {
+	Rebalance
+	pool   *pool.Pool
+	herd   herd
+	logger *slog.Logger
+	woken  chan struct{}
+	left   map[*pool.Backend]int // sessions that are yet to be ended, of those that were too many when the skew was found; nil while there is none
+}
+
+// followSkew has the sessions of every pool spread anew where that is asked for.
+func (s *Server) followSkew() {
+	if s.Rebalance.Rate == 0 {
+		return
+	}
+	for p := range s.pools() {
+		r := &rebalancer{Rebalance: s.Rebalance, pool: p, herd: s, logger: s.log(), woken: make(chan struct{}, 1)}
+		p.Watch(r.heed)
+		s.aside(func() { r.run(s.quit) })
+	}
+}
+
+// heed is called with each change of a backend's state, and waits for nothing.
+func (r *rebalancer) heed(_ *pool.Backend, t pool.Transition) {
+	if t.To != pool.Up {
+		return
+	}
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is awake, or will be
+	}
+}
+
+func (r *rebalancer) run(quit <-chan struct{}) {
+	for {
+		changed := r.pool.Changed()
+		select {
+		case <-r.woken:
+		case <-changed:
+		case <-quit:
+			return
+		}
+		r.settle(quit)
+	}
+}
+
+// resignAfter is how many looks in a row without a session that could be ended make a rebalancer give up: a minute's.
+const resignAfter = int(time.Minute / lookEvery)
+
+// settle looks on until the sessions are spread fairly.
+func (r *rebalancer) settle(quit <-chan struct{}) {
+	every := time.NewTicker(lookEvery)
+	defer every.Stop()
+	for n, vain := 0, 0; vain < resignAfter; n++ {
+		ended, more := r.look(n)
+		if !more {
+			return
+		}
+		if vain++; ended > 0 || r.left == nil {
+			vain = 0
+		}
+		select {
+		case <-every.C:
+		case <-quit:
+			return
+		}
+	}
+	r.left = nil
+	r.logger.Info("rebalancing gave up: no session gets quiet")
+}
+
+// look ends what may be ended now, and reports whether to look again.
+func (r *rebalancer) look(n int) (ended int, more bool) {
+	loads := Loads(r.pool, r.Factor)
+	if r.left == nil && !r.begin(loads) {
+		return 0, r.startsSlowly()
+	}
+	if r.DryRun {
+		r.left = nil
+		return 0, false
+	}
+	found := r.herd.roll(func(s *session) bool { return r.left[s.lease.Backend()] > 0 })
+	for i := range loads {
+		l := &loads[i]
+		l.Sessions -= found.leaving[l.Backend]
+		l.Surplus = r.left[l.Backend]
+	}
+	for i, from := range shed(loads, allowance(r.Rate, n)) {
+		ended += r.end(found.marks, loads[i].Backend, from)
+	}
+	total := total(loads)
+	if !slices.ContainsFunc(loads, func(l Load) bool { return l.Surplus > 0 && l.above(total) > 0 }) {
+		r.left = nil // and if that was not enough, the next look begins anew
+	}
+	return ended, true
+}
+
+// begin notes how many sessions are too many, and reports whether any are.
+func (r *rebalancer) begin(loads []Load) bool {
+	left, about := map[*pool.Backend]int{}, []any{}
+	for _, l := range loads {
+		if l.Surplus > 0 {
+			left[l.Backend] = l.Surplus
+			about = append(about, slog.Group(l.Backend.Name(), "sessions", l.Sessions, "surplus", l.Surplus))
+		}
+	}
+	if len(left) == 0 {
+		return false
+	}
+	r.left = left
+	what := "rebalancing"
+	if r.DryRun {
+		what = "rebalancing would end sessions"
+	}
+	r.logger.Info(what, about...)
+	return true
+}
+
+// end concludes n quiet sessions of b, the stillest first, and returns how many it found.
+func (r *rebalancer) end(marks []mark, b *pool.Backend, n int) int {
+	quiet := slices.DeleteFunc(slices.Clone(marks), func(m mark) bool { return m.backend != b || !m.quiet })
+	slices.SortStableFunc(quiet, func(a, b mark) int { return int(b.still - a.still) })
+	quiet = quiet[:min(n, len(quiet))]
+	if len(quiet) > 0 {
+		r.herd.conclude(quiet, Rebalanced)
+		r.left[b] -= len(quiet)
+	}
+	return len(quiet)
+}
+
+// startsSlowly reports whether a backend has yet to come to its full share.
+func (r *rebalancer) startsSlowly() bool {
+	return slices.ContainsFunc(r.pool.Snapshot().Backends, func(b pool.BackendSnapshot) bool { return b.State == pool.Up && !b.Draining && b.Share < 1 })
+}

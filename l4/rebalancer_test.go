@@ -1,0 +1,115 @@
+package l4
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"forebay/l4/l4test"
+	"forebay/pool"
+)
+
+// A loyalFlock is a flock whose clients connect anew.
+type loyalFlock struct {
+	flock
+	t *testing.T
+	p *pool.Pool
+}
+
+func (f *loyalFlock) conclude(marks []mark, why Cause) {
+	f.flock.conclude(marks, why)
+	for range marks {
+		f.add(f.t, f.p, sheep{name: "back"})
+	}
+}
+
+// rebalancing lets r go on in a flock of 20 sessions on the first of two backends, when the second recovers; for a minute.
+func rebalancing(t *testing.T, rule Rebalance, o pool.Options) (f *loyalFlock, log string) {
+	t.Helper()
+	var said strings.Builder
+	o.Policy = pool.LeastConn
+	p, err := pool.New(o, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = &loyalFlock{t: t, p: p}
+	second := p.Backends()[1]
+	second.Judge(pool.Down, pool.Evidence{Witness: pool.Check})
+	for range 20 {
+		f.add(t, p, sheep{name: "first"})
+	}
+	time.Sleep(time.Second)
+	r := &rebalancer{Rebalance: rule, pool: p, herd: f, logger: slog.New(slog.NewTextHandler(&said, nil)), woken: make(chan struct{}, 1)}
+	p.Watch(r.heed)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() { r.run(quit); close(ended) }()
+	synctest.Wait()
+	f.began = time.Now()
+	second.Judge(pool.Up, pool.Evidence{Witness: pool.Check})
+	time.Sleep(time.Minute)
+	close(quit)
+	<-ended
+	return f, said.String()
+}
+
+func TestRebalanceKeepsItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{})
+		for i, g := range f.gone {
+			if want := (departure{"first", time.Duration(i) * lookEvery, Rebalanced}); g != want {
+				t.Errorf("%v went, want %v", g, want)
+			}
+		}
+		if a, b := f.p.Backends()[0].Active(), f.p.Backends()[1].Active(); len(f.gone) != 10 || a != 10 || b != 10 {
+			t.Errorf("%d went, and the backends have %d and %d; want 10 each", len(f.gone), a, b)
+		}
+	})
+}
+
+// TestRebalanceFollowsSlowStart has the backend that is back be worth little at first.
+func TestRebalanceFollowsSlowStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := rebalancing(t, Rebalance{Factor: 1.2, Rate: 1000}, pool.Options{SlowStart: 20 * time.Second})
+		early := 0
+		for _, g := range f.gone {
+			if g.at < 10*time.Second {
+				early++
+			}
+		}
+		if len(f.gone) < 8 || early > 7 || early == 0 {
+			t.Errorf("%d went, %d of them before half of the slow start; want some of nearly half of 20", len(f.gone), early)
+		}
+	})
+}
+
+func TestRebalanceDryRunOnlyTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5, DryRun: true}, pool.Options{})
+		if len(f.gone) > 0 {
+			t.Errorf("%d went, want none", len(f.gone))
+		}
+		if want := `msg="rebalancing would end sessions" 127.0.0.1:1.sessions=20 127.0.0.1:1.surplus=10`; strings.Count(log, want) != 1 {
+			t.Errorf("the log says %q, want once %q", log, want)
+		}
+	})
+}
+
+// TestRebalancedSessionsEndInGoodOrder goes the whole way, from a check's word to the client.
+func TestRebalancedSessionsEndInGoodOrder(t *testing.T) {
+	s := servePool(t, func(s *Server) { s.Rebalance = Rebalance{Factor: 1.5, Rate: 1000} }, pool.Options{Policy: pool.LeastConn},
+		backend(t, l4test.Echo(t).Addr()), backend(t, l4test.Echo(t).Addr()))
+	s.down()
+	var peers []*l4test.Peer
+	for range 4 {
+		peers = append(peers, l4test.Dial(t, s.addr).Send("x").Expect("x"))
+	}
+	s.Pool.Backends()[0].Judge(pool.Up, pool.Evidence{Witness: pool.Check})
+	s.record(t, Rebalanced)
+	s.record(t, Rebalanced)
+	peers[0].ExpectEOF() // the stillest
+	peers[1].ExpectEOF()
+	peers[2].Send("y").Expect("y").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
