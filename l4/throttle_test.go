@@ -255,3 +255,18 @@ func TestWaitingFlowHoldsNoPipe(t *testing.T) {
 	}
 	p.Reset()
 }
+
+// BenchmarkThrottle is what one message costs more in a session whose bandwidth is limited, and that of its source too.
+func BenchmarkThrottle(b *testing.B) {
+	b.ReportAllocs()
+	rate := Rate{1 << 30, time.Second}
+	var shared bucket
+	t := throttle{lane: &lane{session: rate, source: rate}, shared: &shared}
+	read := uint64(0)
+	for now := second; b.Loop(); now += 10_000 {
+		if t.grant(read, now) > 0 {
+			read += 512
+			t.settle(read, now)
+		}
+	}
+}
