@@ -168,7 +168,7 @@ func (p *Pool) holdOver(b *Backend, h *hold) {
 
 // offerTrialLocked puts b among those that the next session tries, unless a check does.
 func (p *Pool) offerTrialLocked(b *Backend) {
-	if h := b.hold; !p.options.Checks && b.standing == standingEjected && h.over && !h.place.linked {
+	if h := b.hold; h != nil && !p.options.Checks && b.standing == standingEjected && h.over && !h.place.linked {
 		b.tier.trials.push(&h.place)
 	}
 }

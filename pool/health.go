@@ -5,6 +5,7 @@ import "time"
 // health is what is known for and against a backend. The pool's mutex guards it.
 type health struct {
 	accusers witnesses // who call it down
+	crowded  bool      // clients wait in the kernel's queue, and it does not accept them
 	seen     bool      // a witness has spoken about it, so that it is new no more
 	suspicion
 	hold *hold // while traffic's word keeps it out; nil else
@@ -23,7 +24,7 @@ func (h *health) judged() State {
 	switch {
 	case h.accusers != 0:
 		return Down
-	case h.hold != nil:
+	case h.hold != nil, h.crowded:
 		return Ejected
 	}
 	return Up

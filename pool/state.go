@@ -13,7 +13,7 @@ type State uint8
 // The states, the better before the worse.
 const (
 	Up      State = iota // it serves
-	Ejected              // traffic spoke against it; it is held back for a while, and tried then
+	Ejected              // traffic or the kernel's queue spoke against it; it is held back, unless no other is up
 	Down                 // a witness other than traffic says that it does not serve
 	stateCount
 )

@@ -1,0 +1,123 @@
+package health
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+)
+
+// A kernel answers questions about sockets, over NETLINK_SOCK_DIAG (sock_diag(7)).
+type kernel struct {
+	fd  int
+	buf []byte
+}
+
+// What linux/sock_diag.h and linux/inet_diag.h say.
+const (
+	sockDiagByFamily = 20
+	stateListen      = 10 // TCP_LISTEN
+	diagRequestSize  = 56 // struct inet_diag_req_v2
+	diagMessageSize  = 72 // struct inet_diag_msg
+	diagPortAt       = 4  // in network byte order
+	diagAddressAt    = 8  // 16 bytes, of which IPv4 takes the first 4
+	diagWaitingAt    = 56 // idiag_rqueue: of a listening socket, how many wait
+	diagMostAt       = 60 // idiag_wqueue: and how many may
+)
+
+// openKernel opens the way to ask.
+func openKernel() (*kernel, error) {
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_INET_DIAG)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	k := &kernel{fd: fd, buf: make([]byte, 32<<10)}
+	patience := syscall.Timeval{Sec: 1} // it answers within the call: more than nothing means that it never will
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &patience); err != nil {
+		k.close()
+		return nil, os.NewSyscallError("setsockopt", err)
+	}
+	return k, nil
+}
+
+func (k *kernel) close() { syscall.Close(k.fd) }
+
+// listening returns the queues of all TCP sockets that listen.
+func (k *kernel) listening() (queues, error) {
+	found := make(queues)
+	for _, family := range [...]byte{syscall.AF_INET, syscall.AF_INET6} {
+		if err := k.dump(family, found); err != nil {
+			return nil, fmt.Errorf("ask the kernel for listening sockets: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// dump adds those of one family.
+func (k *kernel) dump(family byte, found queues) error {
+	if err := syscall.Sendto(k.fd, dumpRequest(family), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	for {
+		n, _, err := syscall.Recvfrom(k.fd, k.buf, 0)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("recvfrom", err)
+		}
+		messages, err := syscall.ParseNetlinkMessage(k.buf[:n])
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			switch m.Header.Type {
+			case syscall.NLMSG_DONE:
+				return nil
+			case syscall.NLMSG_ERROR:
+				return netlinkError(m.Data)
+			case sockDiagByFamily:
+				found.add(m.Data)
+			}
+		}
+	}
+}
+
+// dumpRequest asks for all listening TCP sockets of a family.
+func dumpRequest(family byte) []byte {
+	b := make([]byte, syscall.NLMSG_HDRLEN+diagRequestSize)
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[4:], sockDiagByFamily)
+	binary.NativeEndian.PutUint16(b[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
+	r := b[syscall.NLMSG_HDRLEN:]
+	r[0], r[1] = family, syscall.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(r[4:], 1<<stateListen)
+	return b
+}
+
+// netlinkError reads the body of NLMSG_ERROR, which begins with a negative errno.
+func netlinkError(b []byte) error {
+	if len(b) < 4 {
+		return errors.New("a netlink error without a number")
+	}
+	return syscall.Errno(-int32(binary.NativeEndian.Uint32(b)))
+}
+
+// add adds the socket that a struct inet_diag_msg tells of.
+func (q queues) add(m []byte) {
+	if len(m) < diagMessageSize {
+		return
+	}
+	size := 4
+	if m[0] == syscall.AF_INET6 {
+		size = 16
+	}
+	ip, _ := netip.AddrFromSlice(m[diagAddressAt : diagAddressAt+size])
+	at := netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(m[diagPortAt:]))
+	q[at] = queue{
+		waiting: q[at].waiting + int(binary.NativeEndian.Uint32(m[diagWaitingAt:])),
+		most:    q[at].most + int(binary.NativeEndian.Uint32(m[diagMostAt:])),
+	}
+}

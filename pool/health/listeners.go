@@ -1,0 +1,198 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"forebay/pool"
+)
+
+// Listeners watches the sockets on which the backends of a pool listen, where that is on this machine's loopback, without ever connecting
+// to one: it asks the kernel how many connections wait to be accepted (sock_diag(7), which any user may). That tells of a server that has
+// gone before a client meets it, and of one that is stuck while its kernel goes on completing handshakes for it: a check by TCP would find
+// that one well, and its clients wait.
+//
+// A backend at which something has listened, and nothing does any more, is down. One whose queue is full, or has let nobody through for
+// Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at fault.
+type Listeners struct {
+	Pool     *pool.Pool
+	Interval time.Duration // from one look to the next; NewListeners: 250 ms
+	Patience time.Duration // NewListeners: 3 s
+
+	look func() (queues, error) // nil: the kernel's answer
+}
+
+// NewListeners returns Listeners of p's backends.
+func NewListeners(p *pool.Pool) *Listeners {
+	return &Listeners{Pool: p, Interval: 250 * time.Millisecond, Patience: 3 * time.Second}
+}
+
+// A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
+type queue struct{ waiting, most int }
+
+// queues are all listening TCP sockets of this network namespace, by their address. Several at one address (SO_REUSEPORT) count as one.
+type queues map[netip.AddrPort]queue
+
+// at returns the queue in which a connection to a waits, if there is one: that of the address itself, or of all addresses.
+func (q queues) at(a netip.AddrPort) (queue, bool) {
+	wildcards := [...]netip.Addr{a.Addr(), netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	for _, ip := range wildcards {
+		if found, ok := q[netip.AddrPortFrom(ip, a.Port())]; ok {
+			return found, true
+		}
+	}
+	return queue{}, false
+}
+
+// Run watches until ctx is done. It returns an error if the kernel does not tell; nothing is held against any backend then.
+func (l *Listeners) Run(ctx context.Context) error {
+	look := l.look
+	if look == nil {
+		k, err := openKernel()
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		look = k.listening
+	}
+	return l.watch(ctx, look)
+}
+
+func (l *Listeners) watch(ctx context.Context, look func() (queues, error)) error {
+	known := make(map[*pool.Backend]*listener)
+	defer acquitAll(known)
+	for {
+		changed, tick := l.Pool.Changed(), (<-chan time.Time)(nil)
+		if l.follow(known) {
+			found, err := look()
+			if err != nil {
+				return err
+			}
+			l.judge(known, found)
+			tick = time.After(l.Interval)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-tick:
+		}
+	}
+}
+
+// follow brings known in line with the pool, and reports whether it has any.
+func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
+	backends := l.Pool.Backends()
+	there := make(map[*pool.Backend]bool, len(backends))
+	for _, b := range backends {
+		there[b] = true
+		if known[b] == nil && onLoopback(b) {
+			known[b] = &listener{backend: b}
+		}
+	}
+	for b := range known {
+		if !there[b] {
+			delete(known, b)
+		}
+	}
+	return len(known) > 0
+}
+
+// onLoopback reports whether every address of b is on loopback.
+func onLoopback(b *pool.Backend) bool {
+	for _, a := range b.Addrs() {
+		if !a.TCP().Addr().IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// judge tells the pool what follows from one look.
+func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
+	now := time.Now()
+	var idle *pool.Backend // one that keeps up
+	for b, k := range known {
+		k.see(found, now)
+		if k.seen && !k.gone && k.waiting == 0 && b.State() == pool.Up {
+			idle = b
+		}
+	}
+	for _, k := range known {
+		k.tell(l, idle, now)
+	}
+}
+
+// acquitAll takes back what was said, as nobody will watch any more.
+func acquitAll(known map[*pool.Backend]*listener) {
+	e := pool.Evidence{Witness: pool.Listener, Reason: "its listening socket is not watched any more"}
+	for b, k := range known {
+		if k.gone {
+			b.Judge(pool.Up, e)
+		}
+		b.Crowd(false, e)
+	}
+}
+
+// A listener is what is known of one backend's listening socket.
+type listener struct {
+	backend *pool.Backend
+	queue
+	seen    bool      // something has listened there. Else it may be a rule of the firewall that takes connections elsewhere
+	there   bool      // something does now
+	gone    bool      // the pool knows that it is gone
+	crowded bool      // the pool knows that it is crowded
+	since   time.Time // when the first who waits was seen, or somebody was let through
+}
+
+// see takes in one look.
+func (k *listener) see(found queues, now time.Time) {
+	q, ok := k.find(found)
+	if !ok || q.waiting == 0 || k.waiting == 0 || q.waiting < k.waiting {
+		k.since = now
+	}
+	k.queue, k.there, k.seen = q, ok, k.seen || ok
+}
+
+func (k *listener) find(found queues) (queue, bool) {
+	for _, a := range k.backend.Addrs() {
+		if q, ok := found.at(a.TCP()); ok {
+			return q, true
+		}
+	}
+	return queue{}, false
+}
+
+// tell tells the pool what has changed. idle is a backend that keeps up, nil where none does.
+func (k *listener) tell(l *Listeners, idle *pool.Backend, now time.Time) {
+	if gone := k.seen && !k.there; gone != k.gone {
+		k.gone = gone
+		if gone {
+			k.backend.Judge(pool.Down, k.evidence("nothing listens at %v any more", k.backend.Addrs()[0]))
+		} else {
+			k.backend.Judge(pool.Up, k.evidence("something listens at %v again", k.backend.Addrs()[0]))
+		}
+	}
+	switch stuck := k.stuck(l, now); {
+	case stuck && !k.crowded && idle != nil && idle != k.backend:
+		k.crowded = k.backend.Crowd(true, k.evidence("%d clients wait, of %d that may, and none was accepted for %v, while %v keeps up",
+			k.waiting, k.most, now.Sub(k.since).Round(time.Millisecond), idle))
+	case !stuck && k.crowded:
+		k.crowded = k.backend.Crowd(false, k.evidence("it accepts clients again"))
+	}
+}
+
+// stuck reports whether those who wait are not let through: for two looks where no more can wait, else for as long as patience lasts.
+func (k *listener) stuck(l *Listeners, now time.Time) bool {
+	patience := l.Patience
+	if k.most > 0 && k.waiting >= k.most {
+		patience = l.Interval
+	}
+	return k.waiting > 0 && now.Sub(k.since) >= patience
+}
+
+func (k *listener) evidence(format string, args ...any) pool.Evidence {
+	return pool.Evidence{Witness: pool.Listener, Reason: fmt.Sprintf(format, args...)}
+}

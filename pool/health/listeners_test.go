@@ -1,0 +1,235 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"forebay/pool"
+)
+
+// A desk is a pool of two backends on loopback whose accept queues a test sets. It runs in a bubble.
+type desk struct {
+	pool   *pool.Pool
+	mu     sync.Mutex
+	queues queues
+	fault  error
+	a, b   netip.AddrPort
+	ended  chan error
+	stop   context.CancelFunc
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{a: netip.MustParseAddrPort("127.0.0.1:8000"), b: netip.MustParseAddrPort("127.0.0.1:8001"), ended: make(chan error, 1)}
+	var err error
+	d.pool, err = pool.New(pool.Options{}, []pool.Config{
+		{Name: "a", Addrs: []pool.Address{pool.TCPAddress(d.a)}},
+		{Name: "b", Addrs: []pool.Address{pool.TCPAddress(d.b)}},
+		{Name: "far", Addrs: []pool.Address{pool.TCPAddress(netip.MustParseAddrPort("192.0.2.1:80"))}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.queues = queues{d.a: {0, 5}, d.b: {0, 5}}
+	l := NewListeners(d.pool)
+	l.look = func() (queues, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return maps.Clone(d.queues), d.fault
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	d.stop = cancel
+	go func() { d.ended <- l.Run(ctx) }()
+	return d
+}
+
+// set changes what the next look finds.
+func (d *desk) set(at netip.AddrPort, q queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queues[at] = q
+}
+
+// close has nothing listen there.
+func (d *desk) close(at netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.queues, at)
+}
+
+// fail has looks fail.
+func (d *desk) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = err
+}
+
+// after lets time pass and all looks be done.
+func (d *desk) after(pass time.Duration) {
+	time.Sleep(pass)
+	synctest.Wait()
+}
+
+func (d *desk) want(t *testing.T, name string, s pool.State, reason string) {
+	t.Helper()
+	b := d.pool.Backend(name)
+	h := b.History()
+	if b.State() != s {
+		t.Fatalf("%s is %v, want %v; history %+v", name, b.State(), s, h)
+	}
+	if reason != "" && (len(h) == 0 || !strings.Contains(h[len(h)-1].Reason, reason) || h[len(h)-1].Witness != pool.Listener) {
+		t.Errorf("history %+v, want one that says %q last", h, reason)
+	}
+}
+
+func bubble(t *testing.T, f func(*testing.T, *desk)) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		f(t, d)
+		d.stop()
+		synctest.Wait()
+	})
+}
+
+func TestListenerThatIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.after(time.Millisecond)
+		d.close(d.a)
+		d.after(249 * time.Millisecond)
+		d.want(t, "a", pool.Down, "nothing listens at 127.0.0.1:8000")
+		d.set(netip.MustParseAddrPort("0.0.0.0:8000"), queue{0, 5})
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Up, "again")
+		d.want(t, "far", pool.Up, "")
+	})
+}
+
+// What was never seen to listen may be served through a rule of the firewall.
+func TestListenerThatWasNeverThere(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.close(d.a)
+		d.after(time.Minute)
+		d.want(t, "a", pool.Up, "")
+	})
+}
+
+func TestQueueThatStands(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.after(time.Millisecond)
+		d.set(d.a, queue{2, 5})
+		d.after(3 * time.Second)
+		d.want(t, "a", pool.Up, "")
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Ejected, "2 clients wait")
+		d.set(d.a, queue{1, 5}) // one was accepted
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Up, "accepts clients again")
+	})
+}
+
+func TestQueueThatIsFull(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.after(time.Millisecond)
+		d.set(d.a, queue{6, 5})
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Up, "")
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Ejected, "6 clients wait, of 5")
+	})
+}
+
+// Where all are behind, none is at fault; where one lets clients through, it keeps up.
+func TestQueuesThatMove(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		for i := range 40 {
+			d.set(d.a, queue{3, 5})
+			d.set(d.b, queue{2 + i%2, 5})
+			d.after(250 * time.Millisecond)
+		}
+		d.want(t, "a", pool.Up, "")
+		d.want(t, "b", pool.Up, "")
+	})
+}
+
+func TestWatchingEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.after(time.Millisecond)
+		d.close(d.a)
+		d.after(time.Second)
+		no := errors.New("no more")
+		d.fail(no)
+		d.after(time.Second)
+		if err := <-d.ended; !errors.Is(err, no) {
+			t.Errorf("got %v, want %v", err, no)
+		}
+		d.want(t, "a", pool.Up, "not watched any more")
+	})
+}
+
+// The kernel's own answer: clients that nobody accepts, and a listener that is closed.
+func TestKernelTellsOfListeners(t *testing.T) {
+	k, err := openKernel()
+	if err != nil {
+		t.Skipf("this system does not tell: %v", err)
+	}
+	defer k.close()
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer l.Close()
+		place := netip.MustParseAddrPort(l.Addr().String())
+		for want := range 3 {
+			q := queueAt(t, k, place)
+			if q.waiting != want || q.most < 128 {
+				t.Errorf("%v: %d wait of %d, want %d of some hundred", place, q.waiting, q.most, want)
+			}
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+		l.Close()
+		if found, err := k.listening(); err != nil {
+			t.Error(err)
+		} else if _, ok := found.at(place); ok {
+			t.Errorf("%v still listens", place)
+		}
+	}
+}
+
+func queueAt(t *testing.T, k *kernel, place netip.AddrPort) queue {
+	t.Helper()
+	found, err := k.listening()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, ok := found.at(place)
+	if !ok {
+		t.Fatalf("nothing listens at %v; listening: %v", place, found)
+	}
+	return q
+}
+
+func BenchmarkKernelTellsOfListeners(b *testing.B) {
+	k, err := openKernel()
+	if err != nil {
+		b.Skip(err)
+	}
+	defer k.close()
+	for b.Loop() {
+		if _, err := k.listening(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
