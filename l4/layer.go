@@ -96,14 +96,17 @@ func orAgain(n int) (int, syscall.Errno) {
 	return n, 0
 }
 
-// fail records why conn can't go on, unless the socket has said so before.
+// fail records why conn can't go on. What the socket has said before counts, unless an alert stands before its reset: a peer that refuses a
+// client's certificate says why and closes, and its kernel resets the connection because of what it did not read.
 func (l *layer) fail(e *side, err error) {
 	switch {
-	case e.broken():
 	case err == errTruncated:
 		e.breakDown(faultTruncated)
+	case errors.As(err, new(syscall.Errno)):
+		e.breakDown(faultTLS) // unless, as nearly always, the socket is broken already
 	default:
 		l.why = err
+		e.fault = 0
 		e.breakDown(faultTLS)
 	}
 }
