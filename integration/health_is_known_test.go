@@ -5,6 +5,7 @@ import (
 	"net"
 	"os/exec"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func named(name string) func(*l4test.Peer) {
 func TestChecksNoticeBeforeClients(t *testing.T) {
 	t.Parallel()
 	first := l4test.Named(t, "first")
-	f := start(t, "--policy", "first", "--check-interval", "100ms", "--slow-start", "0", first.Addr(), l4test.Named(t, "second").Addr())
+	f := start(t, "--policy", "first", "--check-interval", "100ms", "--eject-waiting", "0", "--slow-start", "0", first.Addr(), l4test.Named(t, "second").Addr())
 	f.Allow("a backend is down")
 	f.name(t, "first")
 	first.Close()
@@ -118,6 +119,34 @@ func TestStoppedServerIsNoticed(t *testing.T) {
 	}
 	stopped.Signal(syscall.SIGCONT)
 	awaitUp(t, f, local(port))
+}
+
+// With no flag at all: the kernel of this machine tells that a server stands still, though checks by TCP pass, and that one has gone, before a
+// check has found it. Clients that come after that wait for nobody.
+func TestStuckServerIsSeenInItsQueue(t *testing.T) {
+	t.Parallel()
+	ports := []int{freePort(t), freePort(t)}
+	stuck := serve(t, local(ports[0]), gunicorn(t, ports[0]))
+	serve(t, local(ports[1]), gunicorn(t, ports[1]))
+	f := start(t, "--slow-start", "0", local(ports[0]), local(ports[1]))
+	f.Allow("a backend is (down|ejected)")
+	stuck.Signal(syscall.SIGSTOP)
+	waiting := l4test.Dial(t, f.Addr()).Send("GET / HTTP/1.0\r\n\r\n")
+	other := l4test.Dial(t, f.Addr()).Send("GET / HTTP/1.0\r\n\r\n")
+	f.Stderr.AwaitMatch(t, `"a backend is ejected","backend":"`+local(ports[0])+`".*"by":"listener".*clients wait`)
+	for range 10 {
+		get(t, f.Addr())
+	}
+	stuck.Signal(syscall.SIGCONT)
+	awaitUp(t, f, local(ports[0]))
+	for _, p := range []*l4test.Peer{waiting, other} {
+		if got := string(p.ReceiveAll()); !strings.HasPrefix(got, "HTTP/1.0 200") {
+			t.Errorf("a client got %q, want the answer that it waited for", got)
+		}
+	}
+	stuck.Signal(syscall.SIGKILL)
+	f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+local(ports[0])+`".*"by":"listener".*nothing listens`)
+	get(t, f.Addr())
 }
 
 // All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse, as soon as they have.

@@ -50,6 +50,7 @@ type config struct {
 	EjectHold      duration
 	WhenAllDown    pool.WhenAllDown
 	PanicThreshold share // 0: never
+	EjectWaiting   duration
 	SlowStart      duration
 	OnDown         l4.OnDown
 	Rebalance      l4.Rebalance
@@ -118,6 +119,7 @@ func defaultConfig() *config {
 		EjectAfter:       5,
 		EjectShare:       0.5,
 		EjectHold:        duration(5 * time.Second),
+		EjectWaiting:     duration(health.NewListeners(nil).Patience),
 		SlowStart:        duration(10 * time.Second),
 		ProxyTimeout:     duration(s.ProxyTimeout),
 		HandshakeTimeout: duration(s.HandshakeTimeout),

@@ -41,6 +41,18 @@ func (p *process) care() {
 		if checker := p.checker(r); checker != nil {
 			k.running.Go(func() { checker.Run(ctx) })
 		}
+		if p.EjectWaiting > 0 {
+			k.running.Go(func() { p.watchListeners(ctx, r.pool) })
+		}
+	}
+}
+
+// watchListeners looks at the accept queues of backends on this machine, where the kernel lets it.
+func (p *process) watchListeners(ctx context.Context, backends *pool.Pool) {
+	l := health.NewListeners(backends)
+	l.Patience = time.Duration(p.EjectWaiting)
+	if err := l.Run(ctx); err != nil {
+		p.logger.Info("the accept queues of backends on this machine are not watched", "error", err)
 	}
 }
 

@@ -21,6 +21,8 @@ func healthSettings(c *config) []*setting {
 			meaning: "the same when so many of 20 or more sessions within 10s failed; 0%: never"},
 		{group: groupHealth, name: "eject-slow", arg: "N", value: one(&c.EjectSlow), shown: "off",
 			meaning: "the same when it takes N times the median of all backends, to connect or to the first byte, for 30s"},
+		{group: groupHealth, name: "eject-waiting", arg: "TIME", value: one(&c.EjectWaiting),
+			meaning: "hold back a backend on loopback that lets in nobody for so long while clients wait, as the kernel tells; 0: do not look"},
 		{group: groupHealth, name: "eject-hold", arg: "TIME", value: one(&c.EjectHold),
 			meaning: "for how long, the first time; each next time is twice as long"},
 		{group: groupHealth, name: "when-all-down", arg: "WHAT", value: one(&c.WhenAllDown),
