@@ -1,10 +1,44 @@
 package l4
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"forebay/pool"
 )
+
+// TestLoads has a backend in each state.
+func TestLoads(t *testing.T) {
+	var configs []pool.Config
+	for i := range 5 {
+		configs = append(configs, backend(t, fmt.Sprintf("127.0.0.1:%d", i+1)))
+	}
+	configs[1].Weight, configs[4].Backup = 3, true
+	p, err := pool.New(pool.Options{}, configs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := p.Backends()
+	all[2].Judge(pool.Down, pool.Evidence{Witness: pool.Check})
+	all[3].Drain()
+	shares := func() map[string]float64 {
+		found := map[string]float64{}
+		for _, l := range Loads(p, 1.5) {
+			found[l.Backend.Name()] = l.Share
+		}
+		return found
+	}
+	if got, want := fmt.Sprint(shares()), "map[127.0.0.1:1:0.25 127.0.0.1:2:0.75 127.0.0.1:5:0]"; got != want {
+		t.Errorf("shares %v, want %v", got, want)
+	}
+	all[0].Drain()
+	all[1].Drain()
+	if got, want := fmt.Sprint(shares()), "map[127.0.0.1:5:1]"; got != want {
+		t.Errorf("shares with the backup alone %v, want %v", got, want)
+	}
+}
 
 func TestSurplus(t *testing.T) {
 	for _, test := range []struct {

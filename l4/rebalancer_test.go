@@ -25,8 +25,8 @@ func (f *loyalFlock) conclude(marks []mark, why Cause) {
 	}
 }
 
-// rebalancing lets r go on in a flock of 20 sessions on the first of two backends, when the second recovers; for a minute.
-func rebalancing(t *testing.T, rule Rebalance, o pool.Options) (f *loyalFlock, log string) {
+// rebalancing lets rule be followed in a flock of 20 like s on the first of two backends, when the second recovers; for two minutes.
+func rebalancing(t *testing.T, rule Rebalance, o pool.Options, s sheep) (f *loyalFlock, log string) {
 	t.Helper()
 	var said strings.Builder
 	o.Policy = pool.LeastConn
@@ -38,7 +38,7 @@ func rebalancing(t *testing.T, rule Rebalance, o pool.Options) (f *loyalFlock, l
 	second := p.Backends()[1]
 	second.Judge(pool.Down, pool.Evidence{Witness: pool.Check})
 	for range 20 {
-		f.add(t, p, sheep{name: "first"})
+		f.add(t, p, s)
 	}
 	time.Sleep(time.Second)
 	r := &rebalancer{Rebalance: rule, pool: p, herd: f, logger: slog.New(slog.NewTextHandler(&said, nil)), woken: make(chan struct{}, 1)}
@@ -48,7 +48,7 @@ func rebalancing(t *testing.T, rule Rebalance, o pool.Options) (f *loyalFlock, l
 	synctest.Wait()
 	f.began = time.Now()
 	second.Judge(pool.Up, pool.Evidence{Witness: pool.Check})
-	time.Sleep(time.Minute)
+	time.Sleep(2 * time.Minute)
 	close(quit)
 	<-ended
 	return f, said.String()
@@ -56,7 +56,7 @@ func rebalancing(t *testing.T, rule Rebalance, o pool.Options) (f *loyalFlock, l
 
 func TestRebalanceKeepsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, _ := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{})
+		f, _ := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{}, sheep{name: "first"})
 		for i, g := range f.gone {
 			if want := (departure{"first", time.Duration(i) * lookEvery, Rebalanced}); g != want {
 				t.Errorf("%v went, want %v", g, want)
@@ -71,7 +71,7 @@ func TestRebalanceKeepsItsRate(t *testing.T) {
 // TestRebalanceFollowsSlowStart has the backend that is back be worth little at first.
 func TestRebalanceFollowsSlowStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, _ := rebalancing(t, Rebalance{Factor: 1.2, Rate: 1000}, pool.Options{SlowStart: 20 * time.Second})
+		f, _ := rebalancing(t, Rebalance{Factor: 1.2, Rate: 1000}, pool.Options{SlowStart: 20 * time.Second}, sheep{})
 		early := 0
 		for _, g := range f.gone {
 			if g.at < 10*time.Second {
@@ -86,12 +86,52 @@ func TestRebalanceFollowsSlowStart(t *testing.T) {
 
 func TestRebalanceDryRunOnlyTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5, DryRun: true}, pool.Options{})
+		f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5, DryRun: true}, pool.Options{}, sheep{})
 		if len(f.gone) > 0 {
 			t.Errorf("%d went, want none", len(f.gone))
 		}
 		if want := `msg="rebalancing would end sessions" 127.0.0.1:1.sessions=20 127.0.0.1:1.surplus=10`; strings.Count(log, want) != 1 {
 			t.Errorf("the log says %q, want once %q", log, want)
+		}
+	})
+}
+
+// TestRebalanceSparesSessionsAtWork has none that is quiet, for a minute.
+func TestRebalanceSparesSessionsAtWork(t *testing.T) {
+	for name, s := range map[string]sheep{"busy": {busy: true}, "waiting for an answer": {asking: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{}, s)
+			if len(f.gone) > 0 || strings.Count(log, "rebalancing gave up") != 1 {
+				t.Errorf("%s: %d went and the log says %q; want none, and that it gave up", name, len(f.gone), log)
+			}
+		})
+	}
+}
+
+// departing is a herd in which five sessions have been concluded that have yet to end.
+type departing struct{ *flock }
+
+func (d departing) roll(of func(*session) bool) roll {
+	r := d.flock.roll(of)
+	r.leaving[d.sheep[0].lease.Backend()] = 5
+	r.marks = r.marks[5:]
+	return r
+}
+
+func TestRebalanceCountsWhatIsLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f flock
+		for range 20 {
+			f.add(t, p, sheep{})
+		}
+		time.Sleep(time.Second)
+		r := &rebalancer{Rebalance: Rebalance{Factor: 1.5, Rate: 1000}, pool: p, herd: departing{&f}, logger: slog.New(slog.DiscardHandler)}
+		if ended, _ := r.look(0); ended != 7 {
+			t.Errorf("%d of 20 were ended while 5 were leaving, want 7: 8 of the other 15 are its share", ended)
 		}
 	})
 }
