@@ -5,6 +5,8 @@
 # On a build machine results of an earlier run prove nothing.
 FRESH := $(if $(CI),-count=1)
 FUZZTIME := 10s
+# Most scenarios wait for something: so many go on at once, more than there are processors.
+ATONCE := -parallel 6
 # What forebay version says. Outside a repository write make VERSION=1.2.3.
 VERSION = $(shell git describe --always --dirty 2>/dev/null)
 STAMP = -ldflags '-X main.stamped=$(VERSION)'
@@ -27,11 +29,11 @@ unit: ## the packages' own tests, under the race detector
 	go test -race $(FRESH) $$(go list ./... | grep -v '/integration$$')
 
 scenarios: build ## the built binary from outside, alone and between real servers and clients
-	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 15m ./integration
+	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 15m $(ATONCE) ./integration
 
 scenarios-race: ## the same with a binary under the race detector, without what measures
 	go build -race $(STAMP) -o bin/forebay-race ./cmd/forebay
-	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 15m ./integration
+	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 15m $(ATONCE) ./integration
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	integration/fuzz $(FUZZTIME)

@@ -94,6 +94,22 @@ func TestFailedBackendHandshakeTriesTheNext(t *testing.T) {
 	}
 }
 
+// Checks of a backend that speaks TLS speak it too, and look at its certificate: no client has to find out that it is wrong.
+func TestBackendTLSIsChecked(t *testing.T) {
+	t.Parallel()
+	a := l4test.NewAuthority(t)
+	stranger := l4test.NewAuthority(t).Issue("stranger", l4test.Leaf{Names: []string{"127.0.0.1"}})
+	bad := l4test.ServeTLS(t, stranger.Server(), l4test.EchoScript)
+	good := l4test.ServeTLS(t, a.Issue("good", l4test.Leaf{Names: []string{"127.0.0.1"}}).Server(), l4test.EchoScript)
+	f := start(t, "--policy", "first", "--check-interval", "1h", "--backend-tls", "--backend-ca", a.File, bad.Addr(), good.Addr())
+	f.Allow("a backend is down")
+	f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+bad.Addr()+`".*certificate`)
+	l4test.Dial(t, f.Addr()).Send("x").Expect("x").CloseWrite().ExpectEOF()
+	if got := f.Session().results(); !slices.Equal(got, []string{"connected"}) {
+		t.Errorf("tried with results %v, want connected at once", got)
+	}
+}
+
 // A backend that asks for a certificate is shown one, and what the client agreed on by ALPN is offered to it.
 func TestBackendSeesCertificateAndProtocol(t *testing.T) {
 	t.Parallel()

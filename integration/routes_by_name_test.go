@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"forebay/l4/l4test"
@@ -38,9 +39,9 @@ func newCrossing(t *testing.T, args ...string) *crossing {
 func (c *crossing) ask(t *testing.T, as func(net.Conn, *tls.Config) *tls.Conn, name, protocol string) (got string) {
 	t.Helper()
 	client := c.authority.Client(name)
-	client.InsecureSkipVerify = true // the names are compared
-	if protocol != "" {
-		client.NextProtos = []string{protocol}
+	client.InsecureSkipVerify = true                        // the names are compared
+	for part := range slices.Chunk([]byte(protocol), 255) { // one has no room for more (RFC 7301, section 3.1)
+		client.NextProtos = append(client.NextProtos, string(part))
 	}
 	p := l4test.Dial(t, c.Addr()).Secure(as, client).Send("x").Expect("x").CloseWrite().ExpectEOF()
 	return p.TLS().PeerCertificates[0].Subject.CommonName
@@ -52,12 +53,10 @@ func TestRoutesByName(t *testing.T) {
 	t.Parallel()
 	c := newCrossing(t)
 	for name, as := range map[string]func(net.Conn, *tls.Config) *tls.Conn{
-		"whole":        tls.Client,
-		"single bytes": func(conn net.Conn, c *tls.Config) *tls.Conn { return tls.Client(&cutter{Conn: conn, segments: 1}, c) },
-		"many records": func(conn net.Conn, c *tls.Config) *tls.Conn { return tls.Client(&cutter{Conn: conn, records: 7}, c) },
-		"many of single byte": func(conn net.Conn, c *tls.Config) *tls.Conn {
-			return tls.Client(&cutter{Conn: conn, records: 1, segments: 13}, c)
-		},
+		"whole":                  tls.Client,
+		"single bytes":           cutting(0, 1),
+		"many records":           cutting(7, 0),
+		"records of single byte": cutting(1, 13),
 	} {
 		for _, ask := range []struct{ name, protocol, want string }{
 			{"exact.wild.example", "", "exact.wild.example"},
@@ -75,14 +74,19 @@ func TestRoutesByName(t *testing.T) {
 			}
 		}
 	}
-	for _, e := range c.Sessions(4 * 9) {
+	large := strings.Repeat("x", 50<<10)
+	if got := c.ask(t, cutting(64, 1000), "exact.wild.example", large); got != "exact.wild.example" {
+		t.Errorf("50 KiB in records of 64 bytes and segments of 1000 reached %s, want exact.wild.example", got)
+	}
+	const sessions = 4*9 + 1
+	for _, e := range c.Sessions(sessions) {
 		wantCause(t, e, "client-closed")
 		if e.ToBackend != e.FromClient || e.ClientTLS != (spoken{}) {
 			t.Errorf("session %d: %d bytes of %d passed on, and TLS ended: %+v", e.Session, e.ToBackend, e.FromClient, e.ClientTLS)
 		}
 	}
 	wantNoEntry(t, c.forebay, c.authority.Client("refused.example"))
-	e := c.Sessions(4*9 + 1)[4*9]
+	e := c.Sessions(sessions + 1)[sessions]
 	wantCause(t, e, "no-route")
 	if e.ServerName != "refused.example" || e.Route != "refused.example" {
 		t.Errorf("the log tells of name %q and route %q", e.ServerName, e.Route)
@@ -95,6 +99,13 @@ type cutter struct {
 	net.Conn
 	records, segments int
 	done              bool
+}
+
+// cutting is tls.Client for a connection that is cut so.
+func cutting(records, segments int) func(net.Conn, *tls.Config) *tls.Conn {
+	return func(conn net.Conn, c *tls.Config) *tls.Conn {
+		return tls.Client(&cutter{Conn: conn, records: records, segments: segments}, c)
+	}
 }
 
 func (c *cutter) Write(b []byte) (int, error) {
