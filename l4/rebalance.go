@@ -101,7 +101,7 @@ func Loads(p *pool.Pool, factor float64) []Load {
 		}
 	}
 	share(loads)
-	weigh(loads, factor)
+	weigh(loads, factor, total(loads))
 	return loads
 }
 
@@ -118,9 +118,9 @@ func share(loads []Load) {
 	}
 }
 
-// weigh finds every Surplus.
-func weigh(loads []Load, factor float64) {
-	total, skewed := total(loads), skewed(loads, factor)
+// weigh finds every Surplus, of so many sessions in all.
+func weigh(loads []Load, factor, total float64) {
+	skewed := skewed(loads, factor)
 	for i := range loads {
 		loads[i].Surplus = 0
 		if skewed {
@@ -158,9 +158,9 @@ func (l *Load) above(total float64) int {
 }
 
 // shed chooses n sessions to end, one after the other from the backend that is the furthest above its share, and never below that. It
-// returns how many of each load's, and takes them off its Sessions and its Surplus. Total is what the shares are of.
-func shed(loads []Load, n int) []int {
-	from, total := make([]int, len(loads)), total(loads)
+// returns how many of each load's, and takes them off its Sessions and its Surplus. The shares are of total.
+func shed(loads []Load, n int, total float64) []int {
+	from := make([]int, len(loads))
 	for range n {
 		fullest := -1
 		for i := range loads {

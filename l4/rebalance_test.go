@@ -64,7 +64,7 @@ func TestSurplus(t *testing.T) {
 		{"nobody", 1.5, nil, nil, nil},
 	} {
 		loads := loadsOf(test.sessions, test.weights)
-		weigh(loads, test.factor)
+		weigh(loads, test.factor, total(loads))
 		var got []int
 		for _, l := range loads {
 			got = append(got, l.Surplus)
@@ -100,8 +100,9 @@ func TestShed(t *testing.T) {
 		{"nothing", []int{10, 10}, []float64{1, 1}, 5, []int{0, 0}},
 	} {
 		loads := loadsOf(test.sessions, test.weights)
-		weigh(loads, 1.5)
-		if got := shed(loads, test.n); !slices.Equal(got, test.want) {
+		sum := total(loads)
+		weigh(loads, 1.5, sum)
+		if got := shed(loads, test.n, sum); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %d of %v: got %v, want %v", test.name, test.n, test.sessions, got, test.want)
 		}
 	}

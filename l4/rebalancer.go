@@ -15,6 +15,7 @@ type rebalancer struct {
 	herd   herd
 	logger *slog.Logger
 	woken  chan struct{}
+	most   float64               // sessions that there were in all since it woke up: those that were ended are expected back
 	left   map[*pool.Backend]int // sessions that are yet to be ended, of those that were too many when the skew was found; nil while there is none
 }
 
@@ -61,6 +62,7 @@ const resignAfter = int(time.Minute / lookEvery)
 func (r *rebalancer) settle(quit <-chan struct{}) {
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
+	r.most = 0
 	for n, vain := 0, 0; vain < resignAfter; n++ {
 		ended, more := r.look(n)
 		if !more {
@@ -82,6 +84,8 @@ func (r *rebalancer) settle(quit <-chan struct{}) {
 // look ends what may be ended now, and reports whether to look again.
 func (r *rebalancer) look(n int) (ended int, more bool) {
 	loads := Loads(r.pool, r.Factor)
+	r.most = max(r.most, total(loads))
+	weigh(loads, r.Factor, r.most)
 	if r.left == nil && !r.begin(loads) {
 		return 0, r.startsSlowly()
 	}
@@ -95,11 +99,10 @@ func (r *rebalancer) look(n int) (ended int, more bool) {
 		l.Sessions -= found.leaving[l.Backend]
 		l.Surplus = r.left[l.Backend]
 	}
-	for i, from := range shed(loads, allowance(r.Rate, n)) {
+	for i, from := range shed(loads, allowance(r.Rate, n), r.most) {
 		ended += r.end(found.marks, loads[i].Backend, from)
 	}
-	total := total(loads)
-	if !slices.ContainsFunc(loads, func(l Load) bool { return l.Surplus > 0 && l.above(total) > 0 }) {
+	if !slices.ContainsFunc(loads, func(l Load) bool { return l.Surplus > 0 && l.above(r.most) > 0 }) {
 		r.left = nil // and if that was not enough, the next look begins anew
 	}
 	return ended, true

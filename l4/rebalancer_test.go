@@ -130,8 +130,8 @@ func TestRebalanceCountsWhatIsLeaving(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		r := &rebalancer{Rebalance: Rebalance{Factor: 1.5, Rate: 1000}, pool: p, herd: departing{&f}, logger: slog.New(slog.DiscardHandler)}
-		if ended, _ := r.look(0); ended != 7 {
-			t.Errorf("%d of 20 were ended while 5 were leaving, want 7: 8 of the other 15 are its share", ended)
+		if ended, _ := r.look(0); ended != 5 {
+			t.Errorf("%d of 20 were ended while 5 were leaving, want 5: 10 of the 20 that are expected again are its share", ended)
 		}
 	})
 }
