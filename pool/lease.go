@@ -88,8 +88,10 @@ func (p *Pool) endLocked(b *Backend, o Outcome) {
 	switch {
 	case o.Failed():
 		p.failedLocked(b, o)
-	case b.hold != nil: // it may have been its trial that ended undecided, or made room for one
+	case b.hold != nil: // it may have been its trial that ended undecided
 		p.offerTrialLocked(b)
+	}
+	if b.hold != nil { // and it has made room for one, however it ended
 		p.serveLocked()
 	}
 }

@@ -71,15 +71,18 @@ func (t *tier) pick(r *Request) *Backend {
 	return t.next(r)
 }
 
-// trial takes the first that is to be tried. If that is full, it waits behind the others.
+// trial takes the first that is to be tried and has room. Those before it, full of sessions from before they were ejected, wait behind the
+// others; they are few, if any.
 func (t *tier) trial() *Backend {
-	n := t.trials.head
-	t.trials.remove(n)
-	if !n.of.room() {
+	for range t.trials.length {
+		n := t.trials.head
+		t.trials.remove(n)
+		if n.of.room() {
+			return n.of
+		}
 		t.trials.push(n)
-		return nil
 	}
-	return n.of
+	return nil
 }
 
 // mayServe reports whether there is a backend that could take a session.
