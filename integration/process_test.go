@@ -121,7 +121,7 @@ func start(t testing.TB, args ...string) *forebay {
 
 // unwatched returns the arguments of a forebay that finds out with each session anew which backends are up, and args after them.
 func unwatched(args ...string) []string {
-	return append([]string{"--check", "off", "--eject-after", "0", "--eject-share", "0%"}, args...)
+	return append([]string{"--check", "off", "--eject-after", "0", "--eject-share", "0%", "--eject-waiting", "0"}, args...)
 }
 
 // healthFlag is what makes a test one about the backends' health.
