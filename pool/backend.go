@@ -56,6 +56,9 @@ type Backend struct {
 	doubted   chan struct{}
 }
 
+// Picks returns how many sessions b has ever been picked for.
+func (b *Backend) Picks() uint64 { return b.picks.Load() }
+
 // Name returns the backend's name. It never changes.
 func (b *Backend) Name() string { return b.name }
 

@@ -18,7 +18,8 @@ import (
 // Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at fault.
 type Listeners struct {
 	Pool     *pool.Pool
-	Interval time.Duration // from one look to the next; NewListeners: 250 ms
+	Interval time.Duration // from one look to the next while sessions begin or somebody waits; NewListeners: 250 ms
+	Rest     time.Duration // and while nothing happens, so that an idle process sleeps; NewListeners: 2 s
 	Patience time.Duration // NewListeners: 3 s
 
 	look func() (queues, error) // nil: the kernel's answer
@@ -26,7 +27,7 @@ type Listeners struct {
 
 // NewListeners returns Listeners of p's backends.
 func NewListeners(p *pool.Pool) *Listeners {
-	return &Listeners{Pool: p, Interval: 250 * time.Millisecond, Patience: 3 * time.Second}
+	return &Listeners{Pool: p, Interval: 250 * time.Millisecond, Rest: 2 * time.Second, Patience: 3 * time.Second}
 }
 
 // A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
@@ -71,7 +72,7 @@ func (l *Listeners) watch(ctx context.Context, look func() (queues, error)) erro
 				return err
 			}
 			l.judge(known, found)
-			tick = time.After(l.Interval)
+			tick = time.After(l.pause(known))
 		}
 		select {
 		case <-ctx.Done():
@@ -98,6 +99,17 @@ func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
 		}
 	}
 	return len(known) > 0
+}
+
+// pause returns how long to wait for the next look.
+func (l *Listeners) pause(known map[*pool.Backend]*listener) time.Duration {
+	pause := l.Rest
+	for b, k := range known {
+		if picks := b.Picks(); picks != k.picks || k.waiting > 0 {
+			k.picks, pause = picks, l.Interval
+		}
+	}
+	return pause
 }
 
 // onLoopback reports whether every address of b is on loopback.
@@ -144,6 +156,7 @@ type listener struct {
 	there   bool      // something does now
 	gone    bool      // the pool knows that it is gone
 	crowded bool      // the pool knows that it is crowded
+	picks   uint64    // at the last look
 	since   time.Time // when the first who waits was seen, or somebody was let through
 }
 

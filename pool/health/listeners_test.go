@@ -21,6 +21,7 @@ type desk struct {
 	mu     sync.Mutex
 	queues queues
 	fault  error
+	looks  int
 	a, b   netip.AddrPort
 	ended  chan error
 	stop   context.CancelFunc
@@ -43,10 +44,12 @@ func newDesk(t *testing.T) *desk {
 	l.look = func() (queues, error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		d.looks++
 		return maps.Clone(d.queues), d.fault
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	d.stop = cancel
+	d.serve(t)
 	go func() { d.ended <- l.Run(ctx) }()
 	return d
 }
@@ -70,6 +73,18 @@ func (d *desk) fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault = err
+}
+
+// serve has each backend begin a session, and end it.
+func (d *desk) serve(t *testing.T) {
+	t.Helper()
+	for range d.pool.Backends() {
+		lease, err := d.pool.Pick(&pool.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Done(pool.Served)
+	}
 }
 
 // after lets time pass and all looks be done.
@@ -103,12 +118,26 @@ func TestListenerThatIsGone(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		d.after(time.Millisecond)
 		d.close(d.a)
+		d.serve(t)
 		d.after(249 * time.Millisecond)
 		d.want(t, "a", pool.Down, "nothing listens at 127.0.0.1:8000")
 		d.set(netip.MustParseAddrPort("0.0.0.0:8000"), queue{0, 5})
 		d.after(250 * time.Millisecond)
 		d.want(t, "a", pool.Up, "again")
 		d.want(t, "far", pool.Up, "")
+	})
+}
+
+// While no session begins and nobody waits, looks are rare.
+func TestQuietPoolIsLeftAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.after(20 * time.Second)
+		if d.looks > 13 {
+			t.Errorf("%d looks in 20 s without a session, want one every 2 s", d.looks)
+		}
+		d.close(d.a)
+		d.after(2 * time.Second)
+		d.want(t, "a", pool.Down, "nothing listens")
 	})
 }
 
@@ -166,7 +195,7 @@ func TestWatchingEnds(t *testing.T) {
 		d.after(time.Second)
 		no := errors.New("no more")
 		d.fail(no)
-		d.after(time.Second)
+		d.after(2 * time.Second)
 		if err := <-d.ended; !errors.Is(err, no) {
 			t.Errorf("got %v, want %v", err, no)
 		}
