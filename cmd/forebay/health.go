@@ -38,19 +38,32 @@ func (p *process) care() {
 		}
 		k.told.follow(r.pool)
 		k.running.Go(func() { r.pool.CompareTimes(ctx) })
-		if checker := p.checker(r); checker != nil {
-			k.running.Go(func() { checker.Run(ctx) })
+		listeners := p.listenersOf(r)
+		if listeners != nil {
+			k.running.Go(func() { p.watchListeners(ctx, listeners) })
 		}
-		if p.EjectWaiting > 0 {
-			k.running.Go(func() { p.watchListeners(ctx, r.pool) })
+		if checker := p.checker(r); checker != nil {
+			checker.Listeners = listeners
+			k.running.Go(func() { checker.Run(ctx) })
 		}
 	}
 }
 
-// watchListeners looks at the accept queues of backends on this machine, where the kernel lets it.
-func (p *process) watchListeners(ctx context.Context, backends *pool.Pool) {
-	l := health.NewListeners(backends)
+// listenersOf returns what looks at the accept queues of the backends of r; nil where nothing does. Where sessions do not ask for it sooner,
+// it does so as often as checks would.
+func (p *plan) listenersOf(r plannedRoute) *health.Listeners {
+	if p.EjectWaiting == 0 {
+		return nil
+	}
+	l := health.NewListeners(r.pool)
 	l.Patience = time.Duration(p.EjectWaiting)
+	l.Rest = time.Duration(p.CheckInterval)
+	l.Interval = min(l.Interval, l.Rest)
+	return l
+}
+
+// watchListeners looks at them, where the kernel lets it.
+func (p *process) watchListeners(ctx context.Context, l *health.Listeners) {
 	if err := l.Run(ctx); err != nil {
 		p.logger.Info("the accept queues of backends on this machine are not watched", "error", err)
 	}

@@ -64,6 +64,10 @@ type Checker struct {
 	// 0: none do, which is right where the check asks for more than an answer.
 	Enough int
 
+	// Listeners tells of backends on this machine what a check by TCP would find out, and where Enough allows such evidence nothing is sent
+	// to those. nil: nothing does.
+	Listeners *Listeners
+
 	chance func() float64 // from 0 to 1; nil: rand.Float64
 }
 

@@ -328,6 +328,28 @@ func TestGoodTrafficReplacesChecks(t *testing.T) {
 	})
 }
 
+// What the kernel tells of a backend's socket is as good as a check, until traffic says otherwise.
+func TestListeningReplacesChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.checker.Enough, w.checker.Listeners = 3, NewListeners(w.pool)
+		tell := func(found Listening) { w.checker.Listeners.told.Store(w.pool.Backends()[0], found) }
+		tell(Open)
+		w.start()
+		w.until(9 * time.Second)
+		w.wantChecks("0s :1000")
+		tell(Full)
+		w.until(11 * time.Second)
+		w.wantChecks("10s :1000")
+		tell(Gone)
+		w.until(15 * time.Second)
+		w.wantChecks()
+		tell(Open)
+		w.session(pool.Died)
+		w.wantChecks("15s :1000")
+	})
+}
+
 // A check of what traffic cannot tell goes on whatever the traffic.
 func TestTrafficReplacesNothingUnlessToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

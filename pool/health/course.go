@@ -71,7 +71,7 @@ func (c *course) run(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		if c.trafficSuffices() {
+		if c.known() {
 			c.last = time.Now()
 		} else {
 			c.check(ctx)
@@ -100,13 +100,20 @@ func (c *course) next() time.Duration {
 	return c.jitter(c.Interval)
 }
 
-// trafficSuffices reports whether the sessions since the last check say all that one could find out.
-func (c *course) trafficSuffices() bool {
+// known reports whether all that a check could find out is known: from the sessions since the last one, or from the kernel that the
+// backend's socket is in. Where that is the reason for the backend to be down, the checks keep out of it.
+func (c *course) known() bool {
 	answered, failed := c.backend.Traffic()
-	enough := c.Enough > 0 && c.verdict == well && c.found == well && c.backend.State() == pool.Up &&
-		failed == c.failed && answered-c.answered >= uint64(c.Enough)
+	unfailing, enough := failed == c.failed, answered-c.answered >= uint64(c.Enough)
 	c.answered, c.failed = answered, failed
-	return enough
+	if c.Enough == 0 || c.verdict != well || c.found != well {
+		return false
+	}
+	listening := c.Listeners.Listening(c.backend)
+	if listening == Gone {
+		return true
+	}
+	return unfailing && c.backend.State() == pool.Up && (enough || listening == Open)
 }
 
 // check asks the backend once and takes in the result.

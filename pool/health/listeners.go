@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"forebay/pool"
@@ -23,6 +24,29 @@ type Listeners struct {
 	Patience time.Duration // NewListeners: 3 s
 
 	look func() (queues, error) // nil: the kernel's answer
+
+	told sync.Map // *pool.Backend → Listening, of those that were seen to listen
+}
+
+// Listening is what the kernel told of a backend's listening socket at the last look.
+type Listening uint8
+
+// What there is to tell.
+const (
+	Unseen Listening = iota // it is not watched, or never was there
+	Open                    // and would take a connection
+	Full                    // and would not: no more clients may wait
+	Gone                    // it was there
+)
+
+// Listening returns what the last look found of b. That of nil Listeners is Unseen.
+func (l *Listeners) Listening(b *pool.Backend) Listening {
+	if l == nil {
+		return Unseen
+	}
+	found, _ := l.told.Load(b)
+	listening, _ := found.(Listening)
+	return listening
 }
 
 // NewListeners returns Listeners of p's backends.
@@ -63,7 +87,7 @@ func (l *Listeners) Run(ctx context.Context) error {
 
 func (l *Listeners) watch(ctx context.Context, look func() (queues, error)) error {
 	known := make(map[*pool.Backend]*listener)
-	defer acquitAll(known)
+	defer l.acquitAll(known)
 	for {
 		changed, tick := l.Pool.Changed(), (<-chan time.Time)(nil)
 		if l.follow(known) {
@@ -96,6 +120,7 @@ func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
 	for b := range known {
 		if !there[b] {
 			delete(known, b)
+			l.told.Delete(b)
 		}
 	}
 	return len(known) > 0
@@ -127,7 +152,9 @@ func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 	now := time.Now()
 	var idle *pool.Backend // one that keeps up
 	for b, k := range known {
-		k.see(found, now)
+		if k.see(found, now); k.seen {
+			l.told.Store(b, k.listening())
+		}
 		if k.seen && !k.gone && k.waiting == 0 && b.State() == pool.Up {
 			idle = b
 		}
@@ -138,7 +165,8 @@ func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 }
 
 // acquitAll takes back what was said, as nobody will watch any more.
-func acquitAll(known map[*pool.Backend]*listener) {
+func (l *Listeners) acquitAll(known map[*pool.Backend]*listener) {
+	l.told.Clear()
 	e := pool.Evidence{Witness: pool.Listener, Reason: "its listening socket is not watched any more"}
 	for b, k := range known {
 		if k.gone {
@@ -168,6 +196,19 @@ func (k *listener) see(found queues, now time.Time) {
 	}
 	k.queue, k.there, k.seen = q, ok, k.seen || ok
 }
+
+// listening is what there is to tell of one that was seen.
+func (k *listener) listening() Listening {
+	switch {
+	case !k.there:
+		return Gone
+	case k.full():
+		return Full
+	}
+	return Open
+}
+
+func (k *listener) full() bool { return k.most > 0 && k.waiting >= k.most }
 
 func (k *listener) find(found queues) (queue, bool) {
 	for _, a := range k.backend.Addrs() {
@@ -200,7 +241,7 @@ func (k *listener) tell(l *Listeners, idle *pool.Backend, now time.Time) {
 // stuck reports whether those who wait are not let through: for two looks where no more can wait, else for as long as patience lasts.
 func (k *listener) stuck(l *Listeners, now time.Time) bool {
 	patience := l.Patience
-	if k.most > 0 && k.waiting >= k.most {
+	if k.full() {
 		patience = l.Interval
 	}
 	return k.waiting > 0 && now.Sub(k.since) >= patience

@@ -25,6 +25,8 @@ type desk struct {
 	a, b   netip.AddrPort
 	ended  chan error
 	stop   context.CancelFunc
+
+	listeners *Listeners
 }
 
 func newDesk(t *testing.T) *desk {
@@ -48,7 +50,7 @@ func newDesk(t *testing.T) *desk {
 		return maps.Clone(d.queues), d.fault
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	d.stop = cancel
+	d.stop, d.listeners = cancel, l
 	d.serve(t)
 	go func() { d.ended <- l.Run(ctx) }()
 	return d
@@ -138,6 +140,27 @@ func TestQuietPoolIsLeftAlone(t *testing.T) {
 		d.close(d.a)
 		d.after(2 * time.Second)
 		d.want(t, "a", pool.Down, "nothing listens")
+	})
+}
+
+func TestListening(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		b := d.pool.Backends()
+		want := func(want ...Listening) {
+			t.Helper()
+			d.after(2 * time.Second)
+			for i, w := range want {
+				if got := d.listeners.Listening(b[i]); got != w {
+					t.Errorf("%v: got %d, want %d", b[i], got, w)
+				}
+			}
+		}
+		want(Open, Open, Unseen)
+		d.set(d.a, queue{5, 5})
+		d.close(d.b)
+		want(Full, Gone, Unseen)
+		d.stop()
+		want(Unseen, Unseen, Unseen)
 	})
 }
 
