@@ -2,7 +2,10 @@
 
 package health
 
-import "errors"
+import (
+	"errors"
+	"net/netip"
+)
 
 // A kernel of another system does not tell of its sockets.
 type kernel struct{}
@@ -11,4 +14,4 @@ func openKernel() (*kernel, error) { return nil, errors.ErrUnsupported }
 
 func (*kernel) close() {}
 
-func (*kernel) listening() (queues, error) { return nil, errors.ErrUnsupported }
+func (*kernel) look([]netip.AddrPort) (queues, error) { return nil, errors.ErrUnsupported }

@@ -23,10 +23,13 @@ type Listeners struct {
 	Rest     time.Duration // and while nothing happens, so that an idle process sleeps; NewListeners: 2 s
 	Patience time.Duration // NewListeners: 3 s
 
-	look func() (queues, error) // nil: the kernel's answer
+	look looker // nil: the kernel
 
 	told sync.Map // *pool.Backend → Listening, of those that were seen to listen
 }
+
+// A looker returns the queues at places, or where that is nil all there are.
+type looker func(places []netip.AddrPort) (queues, error)
 
 // Listening is what the kernel told of a backend's listening socket at the last look.
 type Listening uint8
@@ -80,23 +83,29 @@ func (l *Listeners) Run(ctx context.Context) error {
 			return err
 		}
 		defer k.close()
-		look = k.listening
+		look = k.look
 	}
 	return l.watch(ctx, look)
 }
 
-func (l *Listeners) watch(ctx context.Context, look func() (queues, error)) error {
+func (l *Listeners) watch(ctx context.Context, look looker) error {
 	known := make(map[*pool.Backend]*listener)
+	quiet := false
 	defer l.acquitAll(known)
 	for {
 		changed, tick := l.Pool.Changed(), (<-chan time.Time)(nil)
 		if l.follow(known) {
-			found, err := look()
+			var places []netip.AddrPort
+			if quiet {
+				places = placesOf(known) // nobody waits anywhere: only whether they are still there is to be known
+			}
+			found, err := look(places)
 			if err != nil {
 				return err
 			}
 			l.judge(known, found)
-			tick = time.After(l.pause(known))
+			quiet = l.quiet(known)
+			tick = time.After(l.pause(quiet))
 		}
 		select {
 		case <-ctx.Done():
@@ -126,15 +135,34 @@ func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
 	return len(known) > 0
 }
 
-// pause returns how long to wait for the next look.
-func (l *Listeners) pause(known map[*pool.Backend]*listener) time.Duration {
-	pause := l.Rest
-	for b, k := range known {
-		if picks := b.Picks(); picks != k.picks || k.waiting > 0 {
-			k.picks, pause = picks, l.Interval
+// placesOf returns where known listen.
+func placesOf(known map[*pool.Backend]*listener) []netip.AddrPort {
+	places := make([]netip.AddrPort, 0, len(known))
+	for b := range known {
+		for _, a := range b.Addrs() {
+			places = append(places, a.TCP())
 		}
 	}
-	return pause
+	return places
+}
+
+// quiet reports whether no session has begun since it was last asked, and nobody waits.
+func (l *Listeners) quiet(known map[*pool.Backend]*listener) bool {
+	quiet := true
+	for b, k := range known {
+		if picks := b.Picks(); picks != k.picks || k.waiting > 0 {
+			k.picks, quiet = picks, false
+		}
+	}
+	return quiet
+}
+
+// pause returns how long to wait for the next look.
+func (l *Listeners) pause(quiet bool) time.Duration {
+	if quiet {
+		return l.Rest
+	}
+	return l.Interval
 }
 
 // onLoopback reports whether every address of b is on loopback.

@@ -17,14 +17,15 @@ import (
 
 // A desk is a pool of two backends on loopback whose accept queues a test sets. It runs in a bubble.
 type desk struct {
-	pool   *pool.Pool
-	mu     sync.Mutex
-	queues queues
-	fault  error
-	looks  int
-	a, b   netip.AddrPort
-	ended  chan error
-	stop   context.CancelFunc
+	pool    *pool.Pool
+	mu      sync.Mutex
+	queues  queues
+	fault   error
+	looks   int
+	glances int // of those, at the backends' places alone
+	a, b    netip.AddrPort
+	ended   chan error
+	stop    context.CancelFunc
 
 	listeners *Listeners
 }
@@ -43,10 +44,13 @@ func newDesk(t *testing.T) *desk {
 	}
 	d.queues = queues{d.a: {0, 5}, d.b: {0, 5}}
 	l := NewListeners(d.pool)
-	l.look = func() (queues, error) {
+	l.look = func(places []netip.AddrPort) (queues, error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.looks++
+		if places != nil {
+			d.glances++
+		}
 		return maps.Clone(d.queues), d.fault
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -136,6 +140,9 @@ func TestQuietPoolIsLeftAlone(t *testing.T) {
 		d.after(20 * time.Second)
 		if d.looks > 13 {
 			t.Errorf("%d looks in 20 s without a session, want one every 2 s", d.looks)
+		}
+		if d.glances < 9 {
+			t.Errorf("%d of them at the backends' places alone, want all but the first two", d.glances)
 		}
 		d.close(d.a)
 		d.after(2 * time.Second)
@@ -252,25 +259,57 @@ func TestKernelTellsOfListeners(t *testing.T) {
 			defer c.Close()
 		}
 		l.Close()
-		if found, err := k.listening(); err != nil {
-			t.Error(err)
-		} else if _, ok := found.at(place); ok {
-			t.Errorf("%v still listens", place)
+		for _, places := range [][]netip.AddrPort{nil, {place}} {
+			if found, err := k.look(places); err != nil {
+				t.Error(err)
+			} else if _, ok := found.at(place); ok {
+				t.Errorf("%v still listens", place)
+			}
 		}
 	}
 }
 
+// A backend's address may be one of all that its server listens at.
+func TestKernelTellsOfWildcards(t *testing.T) {
+	k, err := openKernel()
+	if err != nil {
+		t.Skipf("this system does not tell: %v", err)
+	}
+	defer k.close()
+	for at, addrs := range map[string][]string{"0.0.0.0:0": {"127.0.0.1", "127.0.0.9"}, "[::]:0": {"127.0.0.1", "::1"}} {
+		network := "tcp"
+		if at[0] == '0' {
+			network = "tcp4"
+		}
+		l, err := net.Listen(network, at)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer l.Close()
+		for _, addr := range addrs {
+			queueAt(t, k, netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(l.Addr().(*net.TCPAddr).Port)))
+		}
+	}
+}
+
+// queueAt returns the queue at place, which both ways to ask must find.
 func queueAt(t *testing.T, k *kernel, place netip.AddrPort) queue {
 	t.Helper()
-	found, err := k.listening()
-	if err != nil {
-		t.Fatal(err)
+	var q [2]queue
+	for i, places := range [][]netip.AddrPort{nil, {place}} {
+		found, err := k.look(places)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ok bool
+		if q[i], ok = found.at(place); !ok {
+			t.Fatalf("nothing listens at %v; listening: %v", place, found)
+		}
 	}
-	q, ok := found.at(place)
-	if !ok {
-		t.Fatalf("nothing listens at %v; listening: %v", place, found)
+	if q[0] != q[1] {
+		t.Errorf("%v: got %v among all and %v alone", place, q[0], q[1])
 	}
-	return q
+	return q[0]
 }
 
 func BenchmarkKernelTellsOfListeners(b *testing.B) {
@@ -279,9 +318,13 @@ func BenchmarkKernelTellsOfListeners(b *testing.B) {
 		b.Skip(err)
 	}
 	defer k.close()
-	for b.Loop() {
-		if _, err := k.listening(); err != nil {
-			b.Fatal(err)
-		}
+	for name, places := range map[string][]netip.AddrPort{"all": nil, "one": {netip.MustParseAddrPort("127.0.0.1:1")}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := k.look(places); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
