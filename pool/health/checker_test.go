@@ -350,6 +350,20 @@ func TestListeningReplacesChecks(t *testing.T) {
 	})
 }
 
+func TestTogether(t *testing.T) {
+	begin := time.Unix(1000, 0)                               // even seconds
+	for after, want := range map[time.Duration]time.Duration{ // of the beginning
+		0:                       2 * time.Second,
+		3 * time.Millisecond:    2 * time.Second,
+		900 * time.Millisecond:  2 * time.Second,
+		1100 * time.Millisecond: 4 * time.Second,
+	} {
+		if got := after + together(begin.Add(after), 2*time.Second); got != want {
+			t.Errorf("after %v: at %v, want %v", after, got, want)
+		}
+	}
+}
+
 // A check of what traffic cannot tell goes on whatever the traffic.
 func TestTrafficReplacesNothingUnlessToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

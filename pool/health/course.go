@@ -84,6 +84,12 @@ func (c *course) run(ctx context.Context) {
 // onBeat returns t, or the next beat after it.
 func onBeat(t time.Time) time.Time { return t.Add(beat - 1).Truncate(beat) }
 
+// together returns how long after t to go on where something is to be done about every interval and nothing is sent: all that keep the same interval then
+// wake the process up at once, and no more often than one of them would.
+func together(t time.Time, interval time.Duration) time.Duration {
+	return t.Add(interval).Round(interval).Sub(t.Round(0))
+}
+
 // hurried returns how long to wait for a check that is wanted at once: not at all, unless the last one was just now.
 func (c *course) hurried() time.Duration { return time.Until(c.last.Add(c.Interval / hurry)) }
 
@@ -96,6 +102,8 @@ func (c *course) next() time.Duration {
 		wait := c.wait
 		c.wait = min(2*wait, leisure*c.Interval)
 		return c.jitter(wait)
+	case c.Enough > 0 && c.Listeners.Listening(c.backend) != Unseen:
+		return together(c.last, c.Interval)
 	}
 	return c.jitter(c.Interval)
 }

@@ -160,7 +160,7 @@ func (l *Listeners) quiet(known map[*pool.Backend]*listener) bool {
 // pause returns how long to wait for the next look.
 func (l *Listeners) pause(quiet bool) time.Duration {
 	if quiet {
-		return l.Rest
+		return together(time.Now(), l.Rest)
 	}
 	return l.Interval
 }
