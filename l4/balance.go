@@ -141,9 +141,9 @@ func (s *session) movable() bool {
 // hand gives s to another loop. Between the two it belongs to the function that is posted.
 func (l *loop) hand(s *session, to *loop) {
 	for _, e := range [...]*side{&s.client, &s.backend} {
-		if e.watched {
+		if e.watched || e.enrolled {
 			epollRemove(l.poller.sessions, e.fd)
-			e.watched, e.watchesTx = false, false
+			e.watched, e.watchesTx, e.enrolled = false, false, false
 		}
 	}
 	l.remove(s)

@@ -143,9 +143,13 @@ func (s *session) connectTo(a *attempt) {
 	a.opened = s.loop.server.clock()
 	var raw unix.RawSockaddrAny
 	family, size := rawAddress(address, &raw)
-	fd, errno := stream(family)
+	fd, kept := s.loop.sockets.borrow(family)
+	errno := syscall.Errno(0)
+	if !kept {
+		fd, errno = stream(family)
+	}
 	s.setup.sockets = s.setup.sockets%(1<<sideBits-1) + 1
-	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, number: s.setup.sockets}
+	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, ipv6: family == unix.AF_INET6, enrolled: kept, number: s.setup.sockets}
 	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
 	if errno != 0 {
 		a.side.fd = -1
@@ -165,12 +169,46 @@ func (s *session) connectTo(a *attempt) {
 	}
 }
 
+// speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then its SYN-ACK need not be acknowledged by
+// itself: the first bytes do that too, and save a packet and what the other side makes of it.
+func (s *session) speaksAtOnce(e *side) bool {
+	if s.loop.server.ProxyOut != ProxyOff || s.setup.route.BackendTLS != nil {
+		return true
+	}
+	if e.local {
+		s.readAhead()
+	}
+	return len(s.up.held) > 0
+}
+
+// readAhead takes the client's first bytes before the backend is connected, if they are there already. It will be, by the end of the step: so they
+// need not be copied out of the loop's buffer.
+func (s *session) readAhead() {
+	f, src := &s.up, &s.client
+	if len(f.held) > 0 || !src.readable || src.layer != nil || s.meter() != nil {
+		return
+	}
+	buf := s.loop.buf[headerRoom:][:readSize]
+	n, errno := src.recv(buf)
+	f.ended = src.ended || errno != 0 && errno != unix.EAGAIN
+	if n > 0 {
+		f.held, f.holding = buf[:n:n], lent
+		f.read += uint64(n)
+		s.moved, s.spoke = s.loop.now, src.number
+	}
+}
+
 // setOptions sets what a backend's socket needs before it is connected.
 func (s *session) setOptions(e *side, family int) syscall.Errno {
 	if !e.tcp {
 		return 0
 	}
-	setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if !e.enrolled {
+		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if s.speaksAtOnce(e) {
+		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	}
 	source, ok := s.loop.server.source(family)
 	if !ok {
 		return 0

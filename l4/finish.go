@@ -49,7 +49,7 @@ func (s *session) close(cause Cause) {
 	}
 	if cause.Clean() {
 		s.client.closeWhole(s.loop.buf)
-		s.backend.closeWhole(s.loop.buf)
+		s.closeBackend()
 		return
 	}
 	if d := s.loop.server.door; d != nil && d.dismisses(cause) {

@@ -1,11 +1,13 @@
 package l4
 
+import "bytes"
+
 // A flow is one direction of a session: what was read from its source and where it has got to.
 type flow struct {
 	held     []byte // read from the source and not yet taken by the sink; nil nearly always
 	pipe     *pipe  // borrowed while the flow is bulk and its bytes move by splice
 	header   int32  // how many bytes at the head of held are a PROXY header
-	urgent   bool   // what is held is one byte of urgent data
+	holding  holding
 	full     uint8  // consecutive reads that filled the buffer
 	ended    bool   // the source's FIN has been read
 	finished bool   // ended, and everything has been handed to the sink's kernel
@@ -13,11 +15,27 @@ type flow struct {
 	written  uint64 // bytes that the sink's kernel took, a PROXY header not counted
 }
 
+// A holding is what a flow's held bytes are.
+type holding uint8
+
+const (
+	copied     holding = iota
+	lent               // they stand in the loop's buffer, until the end of the step
+	urgentByte         // one byte of urgent data
+)
+
 // waiting reports whether bytes wait for the sink.
 func (f *flow) waiting() bool { return len(f.held) > 0 || f.pipe != nil && f.pipe.held > 0 }
 
 // keep remembers bytes that the sink did not take.
 func (f *flow) keep(p []byte) { f.held = append(f.held, p...) }
+
+// own has what stands in the loop's buffer outlast the step.
+func (f *flow) own() {
+	if f.holding == lent {
+		f.held, f.holding = bytes.Clone(f.held), copied
+	}
+}
 
 // took notes that the sink's kernel took n bytes.
 func (f *flow) took(n int) {
@@ -28,7 +46,7 @@ func (f *flow) took(n int) {
 
 // drop forgets the bytes that wait: their sink is gone.
 func (f *flow) drop(pipes *pipes) {
-	f.held = nil
+	f.held, f.holding = nil, copied
 	if f.pipe != nil {
 		pipes.discard(f.pipe)
 		f.pipe = nil

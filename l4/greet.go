@@ -16,6 +16,7 @@ import (
 func (s *session) greet() (stage, Cause) {
 	server := s.loop.server
 	if server.ProxyOut == ProxyOff || s.backend.layer != nil { // the header went before the handshake
+		s.passFirst()
 		return relaying, CauseNone
 	}
 	header, err := s.proxyHeader()
@@ -23,7 +24,7 @@ func (s *session) greet() (stage, Cause) {
 		return greeting, ProxyRefused // what a trusted source sent along does not fit into a header of ours
 	}
 	buf := append(append(s.loop.buf[:0], header...), s.up.held...)
-	s.up.held = nil
+	s.up.held, s.up.holding = nil, copied
 	if room := buf[len(buf):cap(buf)]; s.client.readable && len(room) > 0 {
 		n, errno := s.client.recv(room[:min(len(room), readSize)])
 		n = max(n, 0)
@@ -35,6 +36,15 @@ func (s *session) greet() (stage, Cause) {
 	s.up.header = int32(len(header))
 	s.pass(&s.up, &s.backend, buf)
 	return relaying, CauseNone
+}
+
+// passFirst sends what was read ahead.
+func (s *session) passFirst() {
+	if f := &s.up; f.holding == lent {
+		first := f.held
+		f.held, f.holding = nil, copied
+		s.pass(f, &s.backend, first)
+	}
 }
 
 // proxyHeader builds the header (PROXY protocol specification, sections 2.1 and 2.2).

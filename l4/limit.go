@@ -36,16 +36,21 @@ const (
 	spareDescriptors = 24
 	loopDescriptors  = 4 // its epoll instance, gate, timer and event
 	mostPipes        = 128
+	mostSockets      = 32
 	mostSessions     = 1 << 20 // where no limit is set
 )
 
 // pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
 func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
 
+// socketsFor is how many sockets of sessions that are over may be kept under a limit, of all loops together: a few are enough, as they are
+// wanted again at once.
+func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
+
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
 // process itself may need.
 func MaxConnsFor(limit uint64) int {
-	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*runtime.GOMAXPROCS(0) + 2*pipesFor(limit))
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*runtime.GOMAXPROCS(0) + 2*pipesFor(limit) + socketsFor(limit))
 	if limit <= own {
 		return 1
 	}

@@ -34,16 +34,17 @@ type loop struct {
 	age   int32      // of the session that was added last
 	rest  []*session // ended ones, to be used again
 
-	wheel  wheel
-	pipes  pipes
-	bulk   []*session // with more to do right away, first come first served
-	spare  []*setup
-	meters []*meter
-	accept acceptor
-	record Record
-	info   unix.TCPInfo
-	stats  loopStats
-	load   load
+	wheel   wheel
+	pipes   pipes
+	sockets sockets
+	bulk    []*session // with more to do right away, first come first served
+	spare   []*setup
+	meters  []*meter
+	accept  acceptor
+	record  Record
+	info    unix.TCPInfo
+	stats   loopStats
+	load    load
 
 	mu     sync.Mutex
 	posted []func()
@@ -78,7 +79,7 @@ func newLoop(server *Server, number int) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{server: server, number: number, poller: p, buf: make([]byte, max(headerRoom+readSize, bulkSize)), now: server.clock()}
-	l.pipes.most = server.pipesPerLoop
+	l.pipes.most, l.sockets.most = server.pipesPerLoop, server.socketsPerLoop
 	l.wheel.tick = l.now / wheelTick
 	return l, nil
 }
@@ -111,6 +112,7 @@ func (l *loop) close() {
 		l.runPosted()
 	}
 	l.pipes.close()
+	l.sockets.close()
 	l.poller.close()
 }
 
@@ -125,6 +127,9 @@ func (l *loop) poll() ([]unix.EpollEvent, error) {
 	}
 	if due := l.wheel.next(); due != never {
 		l.poller.setTimer(l.server.clock(), due)
+	}
+	if !l.poller.busy {
+		l.sockets.close() // a loop that rests holds nothing
 	}
 	return l.poller.wait(!shaking) // a handshake can make use of every processor that is idle
 }

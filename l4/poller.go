@@ -128,6 +128,7 @@ func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 			return nil, nil
 		}
 		p.busy = false
+		return nil, nil // so that the loop can give up what a busy one keeps
 	}
 	return p.park()
 }

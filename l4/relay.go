@@ -213,7 +213,7 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 	if p := f.held; len(p) > 0 {
 		send := dst.send
-		if f.urgent {
+		if f.holding == urgentByte {
 			send = dst.sendUrgent
 		}
 		n, _ := send(p)
@@ -226,7 +226,7 @@ func (s *session) flush(f *flow, dst *side) {
 	if len(f.held) > 0 {
 		return
 	}
-	f.held, f.urgent = nil, false
+	f.held, f.holding = nil, copied
 	if f.pipe != nil && f.pipe.held > 0 && dst.writable {
 		s.pour(f, dst)
 	}

@@ -17,13 +17,14 @@ import (
 
 // serverState is what a Server keeps while it serves.
 type serverState struct {
-	epoch        time.Time // when the server's clock showed 0
-	listeners    []*listener
-	pipesPerLoop int
-	mostLoops    int
-	unpaces      bool    // the kernel's congestion control paces, which is for nothing over loopback
-	idPrefix     [8]byte // of the process, in every unique ID
-	namespace    string  // of the network, as far as it has a name and it is told to backends
+	epoch          time.Time // when the server's clock showed 0
+	listeners      []*listener
+	pipesPerLoop   int
+	socketsPerLoop int // that a loop may keep for the next session
+	mostLoops      int
+	unpaces        bool    // the kernel's congestion control paces, which is for nothing over loopback
+	idPrefix       [8]byte // of the process, in every unique ID
+	namespace      string  // of the network, as far as it has a name and it is told to backends
 
 	door *doorkeeper // nil: everybody may come in
 
@@ -89,7 +90,9 @@ func (s *Server) prepare() {
 		}
 		s.places = make(chan struct{}, s.handshakes())
 		s.door = newDoorkeeper(&s.Limits, s.MaxConns)
-		s.pipesPerLoop = max(pipesFor(descriptorLimit())/s.mostLoops, 1)
+		limit := descriptorLimit()
+		s.pipesPerLoop = max(pipesFor(limit)/s.mostLoops, 1)
+		s.socketsPerLoop = socketsFor(limit) / s.mostLoops
 	})
 }
 

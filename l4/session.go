@@ -148,6 +148,7 @@ func (s *session) run() (stage, Cause) {
 // wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already
 // there: a registration reports what is ready, and would report it for nothing before.
 func (s *session) wait() Cause {
+	s.up.own()
 	if !s.watch(&s.client) {
 		return OwnFault
 	}
@@ -179,7 +180,8 @@ func (s *session) watch(e *side) bool {
 		ev.Events |= unix.EPOLLOUT
 		e.watchesTx = true
 	}
-	if e.watched {
+	if e.watched || e.enrolled {
+		e.watched = true
 		return epollModify(s.loop.poller.sessions, e.fd, &ev) == 0
 	}
 	e.watched = true

@@ -19,14 +19,16 @@ type side struct {
 	ended     bool // the end of the stream has been read
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
 	watched   bool // registered with the loop
+	enrolled  bool // so is its socket, for a session that had it before
+	ipv6      bool
 	watchesTx bool // registered for EPOLLOUT too
 	shut      bool // our FIN has been sent
 	local     bool // a UNIX socket, or TCP over loopback: connects at once
 	tcp       bool
 	unpaced   bool   // sends without pacing: see unpace
-	layer     *layer // the TLS that is spoken over the socket, nil where none is
 	number    uint8  // which of its session's sockets it is, in events
 	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
+	layer     *layer // the TLS that is spoken over the socket, nil where none is
 }
 
 // noSide is a side without a socket.

@@ -34,7 +34,7 @@ func (s *session) moveUrgent(f *flow, src, dst *side) bool {
 	f.took(n)
 	if n == 0 {
 		f.keep(b[:])
-		f.urgent = true
+		f.holding = urgentByte
 	}
 	return true
 }

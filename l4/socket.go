@@ -1,0 +1,99 @@
+package l4
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A socket costs a file, an inode and a place in the epoll instance, which are made for each connection to a backend and thrown away with it:
+// a tenth of the processor time of a short session. A loop that is busy keeps some of those whose connections have ended, and connects them
+// anew: connect(2) to AF_UNSPEC takes a TCP socket back to where socket(2) left it.
+//
+// Only one over loopback is kept, whose both ends were closed cleanly and acknowledged, and which has been given nothing that another session may
+// not be meant to have.
+
+// sockets is a loop's stock of such sockets. They stay registered with the loop's poller, for sessions that are gone.
+type sockets struct {
+	idle [2][]int32 // IPv4, IPv6
+	most int        // of both together
+}
+
+// of returns those of a family.
+func (k *sockets) of(family int) *[]int32 {
+	if family == unix.AF_INET6 {
+		return &k.idle[1]
+	}
+	return &k.idle[0]
+}
+
+// borrow returns a socket that can be connected, false where there is none.
+func (k *sockets) borrow(family int) (fd int32, ok bool) {
+	of := k.of(family)
+	n := len(*of)
+	if family == unix.AF_UNIX || n == 0 {
+		return -1, false
+	}
+	fd = (*of)[n-1]
+	*of = (*of)[:n-1]
+	return fd, true
+}
+
+// keep takes the socket of a connection that is over, or reports that it must be closed.
+func (k *sockets) keep(fd int32, family int) bool {
+	if len(k.idle[0])+len(k.idle[1]) >= k.most || disconnect(fd) != 0 {
+		return false
+	}
+	of := k.of(family)
+	*of = append(*of, fd)
+	return true
+}
+
+// close closes what is in stock.
+func (k *sockets) close() {
+	for i := range k.idle {
+		for _, fd := range k.idle[i] {
+			closeFD(fd)
+		}
+		k.idle[i] = k.idle[i][:0]
+	}
+}
+
+// disconnect dissolves a TCP connection that is over (connect(2), AF_UNSPEC).
+func disconnect(fd int32) syscall.Errno {
+	var none unix.RawSockaddr // AF_UNSPEC
+	_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&none)), unix.SizeofSockaddrInet4)
+	return e
+}
+
+// closeBackend closes the backend's socket after a session that said all it had to say, or keeps it for another.
+func (s *session) closeBackend() {
+	l, e := s.loop, &s.backend
+	if !e.open() || !l.poller.busy || !s.reusable(e) {
+		e.closeWhole(l.buf)
+		return
+	}
+	if !e.shut {
+		shutdownWrite(e.fd)
+	}
+	if unacknowledged(e.fd) == 0 && l.sockets.keep(e.fd, e.family()) { // else FIN is still on its way
+		e.fd = -1
+		return
+	}
+	e.close()
+}
+
+// reusable reports whether e's socket has been given nothing of its own. What may have grown (buffers) or be set (congestion control, timers)
+// stays with it.
+func (s *session) reusable(e *side) bool {
+	return e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
+}
+
+// family returns the address family of a TCP socket.
+func (e *side) family() int {
+	if e.ipv6 {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
