@@ -95,6 +95,7 @@ type drainage struct {
 	of   func(*session) bool // the sessions to end
 	cut  Cause
 	off  func() bool // it is not wanted any more
+	some bool        // it is not for all of the backend's sessions, so it ends with the deadline whatever is left
 }
 
 func (d drainage) run(ctx context.Context) error {
@@ -109,6 +110,8 @@ func (d drainage) run(ctx context.Context) error {
 			return nil
 		case d.off():
 			return ErrResumed
+		case d.some && d.over(progress.Elapsed):
+			return nil
 		}
 		select {
 		case <-look.C:
@@ -126,9 +129,12 @@ func (d *drainage) tell(p DrainProgress) {
 	}
 }
 
-// look does what is due by now.
+// over reports whether the deadline has come.
+func (d *Drain) over(elapsed time.Duration) bool { return d.Deadline > 0 && elapsed >= d.Deadline }
+
+// look does what is due by now. Nothing is for a backend that is to serve again, whatever the time.
 func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
-	if d.Deadline > 0 && elapsed >= d.Deadline {
+	if d.over(elapsed) && !d.off() {
 		d.herd.Reset(d.Backend, d.cut)
 	}
 	r := d.herd.roll(d.of)

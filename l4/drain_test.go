@@ -212,6 +212,28 @@ func TestDrainEndsWhenTheBackendIsResumed(t *testing.T) {
 	})
 }
 
+// TestResumedBackendIsNotCut has the operator think better of it in the last moment.
+func TestResumedBackendIsNotCut(t *testing.T) {
+	for name, change := range map[string]func(b *pool.Backend, cancel func()){
+		"resumed":  func(b *pool.Backend, _ func()) { b.Resume() },
+		"canceled": func(_ *pool.Backend, cancel func()) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, b := onePool(t)
+				var f flock
+				f.add(t, p, sheep{name: "busy", busy: true})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(4900*time.Millisecond, func() { change(b, cancel) })
+				if _, err := f.drain(ctx, Drain{Backend: b, Deadline: 5 * time.Second}); err == nil || len(f.gone) > 0 {
+					t.Errorf("%v went, and it ended with %v; want none to, and an error", f.gone, err)
+				}
+			})
+		})
+	}
+}
+
 func TestDrainEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b := onePool(t)

@@ -73,8 +73,9 @@ func (s *Server) drainDown(b *pool.Backend) {
 	d, before := downDrain(b), s.clock()
 	drainage{
 		Drain: d, herd: s, quit: s.quit, cut: BackendDown,
-		of:  func(x *session) bool { return x.lease.Backend() == b && x.tried <= before },
-		off: func() bool { return b.State() != pool.Down || s.clock()-before > int64(d.Deadline) },
+		of:   func(x *session) bool { return x.lease.Backend() == b && x.tried <= before },
+		off:  func() bool { return b.State() != pool.Down },
+		some: true,
 	}.run(context.Background())
 }
 

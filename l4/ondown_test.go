@@ -66,6 +66,24 @@ func TestDrainOfABackendThatIsDownEndsWithIt(t *testing.T) {
 	})
 }
 
+// TestSessionsThatBeganMeanwhileOutliveTheDrain has the backend get one after it went down, as all are.
+func TestSessionsThatBeganMeanwhileOutliveTheDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b := onePool(t)
+		f := flock{began: time.Now()}
+		f.add(t, p, sheep{name: "busy", busy: true})
+		later, err := p.Pick(&pool.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer later.Done(pool.Served)
+		err = drainage{Drain: downDrain(b), herd: &f, cut: BackendDown, off: func() bool { return false }, some: true}.run(t.Context())
+		if took := time.Since(f.began); err != nil || took != time.Minute || len(f.gone) != 1 || b.Active() != 1 {
+			t.Errorf("it ended after %v with %v, %v went; want it to end with the deadline, with the one left that began later", took, err, f.gone)
+		}
+	})
+}
+
 func TestOnDownIsWritten(t *testing.T) {
 	for _, o := range []OnDown{KeepSessions, DrainSessions, ResetSessions} {
 		var read OnDown
