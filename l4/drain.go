@@ -37,6 +37,7 @@ type DrainProgress struct {
 	Total   int           // sessions that there were at the beginning
 	Left    int           // that there still are
 	Leaving int           // of those left, that have been concluded, and whose backends have yet to answer
+	Cut     int           // that were reset at the deadline
 	Oldest  time.Duration // the age of the oldest one left; 0 where none is
 	ETA     time.Duration // until the last is gone, if all get quiet in time; negative where nobody knows
 }
@@ -96,6 +97,8 @@ type drainage struct {
 	cut  Cause
 	off  func() bool // it is not wanted any more
 	some bool        // it is not for all of the backend's sessions, so it ends with the deadline whatever is left
+
+	reset int // sessions so far, at the deadline
 }
 
 func (d drainage) run(ctx context.Context) error {
@@ -135,7 +138,9 @@ func (d *Drain) over(elapsed time.Duration) bool { return d.Deadline > 0 && elap
 // look does what is due by now. Nothing is for a backend that is to serve again, whatever the time.
 func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 	if d.over(elapsed) && !d.off() {
+		before := d.Backend.Active()
 		d.herd.Reset(d.Backend, d.cut)
+		d.reset += before - d.Backend.Active()
 	}
 	r := d.herd.roll(d.of)
 	left, leaving := d.Backend.Active(), r.leaving[d.Backend]
@@ -144,7 +149,7 @@ func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 		d.herd.conclude(chosen, Drained)
 		left, leaving = d.Backend.Active(), leaving+len(chosen)
 	}
-	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Oldest: r.oldest, ETA: d.eta(elapsed)}
+	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Cut: d.reset, Oldest: r.oldest, ETA: d.eta(elapsed)}
 	if left == 0 {
 		p.Oldest, p.ETA = 0, 0
 	}

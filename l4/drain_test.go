@@ -167,7 +167,7 @@ func TestDrainCutsWhatIsBusyAtTheDeadline(t *testing.T) {
 		if err != nil || !slices.Equal(f.gone, want) {
 			t.Errorf("went %v, want %v (%v)", f.gone, want, err)
 		}
-		if want := (DrainProgress{Elapsed: 5 * time.Second, Total: 2}); last != want {
+		if want := (DrainProgress{Elapsed: 5 * time.Second, Total: 2, Cut: 2}); last != want {
 			t.Errorf("at the end %+v was told, want %+v", last, want)
 		}
 	})
@@ -334,9 +334,13 @@ func TestDeadlineCutsByReset(t *testing.T) {
 	s := serve(t, nil, b.Addr())
 	p := l4test.Dial(t, s.addr).Send("ping")
 	l4test.Await(t, 5*time.Second, "the request is under way", func() bool { return s.has(relaying) })
-	s.drain(t, Drain{Deadline: time.Millisecond})
+	cut := 0
+	s.drain(t, Drain{Deadline: time.Millisecond, Progress: func(p DrainProgress) { cut = p.Cut }})
 	p.ExpectReset()
 	s.record(t, DrainCut)
+	if cut != 1 {
+		t.Errorf("told that %d sessions were cut, want 1", cut)
+	}
 	b.AwaitDone(1)
 }
 
