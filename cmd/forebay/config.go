@@ -53,6 +53,7 @@ type config struct {
 	EjectWaiting   duration
 	SlowStart      duration
 	OnDown         l4.OnDown
+	DrainFile      text // "": none
 	Rebalance      l4.Rebalance
 
 	ProxyIn      []trusted

@@ -8,7 +8,7 @@ import (
 	"forebay/tls/certs"
 )
 
-// describe lists the certificates as read, the routes, the backends as resolved, and the sessions that fit.
+// describe lists the certificates as read, the routes, the backends as resolved, those that are drained, and the sessions that fit.
 func (p *plan) describe() string {
 	var b strings.Builder
 	p.describeCertificates(&b)
@@ -20,6 +20,7 @@ func (p *plan) describe() string {
 		}
 		b.WriteByte('\n')
 	}
+	p.describeDrains(&b)
 	fmt.Fprintf(&b, "sessions: at most %d, %s", p.sessions, p.reason())
 	return b.String()
 }

@@ -25,6 +25,7 @@ type plan struct {
 	routes    []plannedRoute // the default one first
 	tls       tlsPlan
 	access    *accessList // nil: everybody may connect
+	drains    *drainFile  // nil: no backend is drained
 	asked     bool        // the operator has said how backends are checked
 	limit     uint64      // of file descriptors
 	sessions  int         // at once
@@ -49,6 +50,7 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	c.planLogFile()
 	c.planTLS(p)
 	c.planAccess(p)
+	c.planDrains(p)
 	c.refuseCircles(p)
 	return p
 }

@@ -51,6 +51,7 @@ type process struct {
 	server    *l4.Server
 	watcher   watcher
 	caretaker caretaker
+	drainer   drainer
 }
 
 // open opens the log file and every listener, or nothing. The error holds every fault.
@@ -77,6 +78,7 @@ func (p *process) open(e *env) error {
 	p.server = p.newServer()
 	p.server.Logger = p.logger
 	p.server.Finished = p.log.Finished
+	p.drains.withhold()
 	return nil
 }
 
@@ -119,6 +121,8 @@ func (p *process) run(e *env, ready func(*process)) error {
 	}
 	p.announce(e)
 	p.warn()
+	p.obey()
+	defer p.disobey()
 	p.watch()
 	defer p.unwatch()
 	p.care()
@@ -152,6 +156,7 @@ func (p *process) stops(sig os.Signal) bool {
 
 func (p *process) reopen() {
 	p.access.reload(p.tellFile)
+	p.drains.reload(p.tellFile)
 	if p.file == nil {
 		p.logger.Info("SIGHUP: there is no log file to open anew")
 		return

@@ -25,7 +25,7 @@ func (p *process) watch() {
 			p.watcher.running.Go(func() { store.Watch(ctx) })
 		}
 	}
-	if files := slices.Concat(p.tls.files(), p.access.watched()); len(files) > 0 {
+	if files := slices.Concat(p.tls.files(), p.access.watched(), p.drains.watched()); len(files) > 0 {
 		p.watcher.running.Go(func() { profile.Watch(ctx, p.tellFile, files...) })
 	}
 }
