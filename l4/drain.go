@@ -22,7 +22,8 @@ type Drain struct {
 	Spread   time.Duration // how long it takes until every session has had its turn; 0: all have it at once
 	Deadline time.Duration // when those left are reset (DrainCut), counted from the beginning like Spread; 0: never
 
-	// Progress, if not nil, is called at the beginning, then five times a second, and at the end, from the goroutine that drains.
+	// Progress, if not nil, is called at the beginning, then five times a second or, with many sessions, at least every few seconds, and at the end,
+	// from the goroutine that drains.
 	Progress func(DrainProgress)
 }
 
@@ -103,10 +104,10 @@ type drainage struct {
 
 func (d drainage) run(ctx context.Context) error {
 	began, total := time.Now(), d.Backend.Active()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
 	for {
-		progress := d.look(time.Since(began), total)
+		looked := time.Now()
+		progress := d.look(looked.Sub(began), total)
+		next := time.After(untilNextLook(time.Since(looked)))
 		d.tell(progress)
 		switch {
 		case progress.Left == 0:
@@ -117,13 +118,25 @@ func (d drainage) run(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-look.C:
+		case <-next:
 		case <-d.quit:
 			return ErrNotServing
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// A look shows every session of the server, 50 ns each, to each of the drains under way. So one that takes long is given the twentieth part of
+// the time, however many there are; but the pace is kept to within leastOften.
+const (
+	lookShare  = 20
+	leastOften = 5 * time.Second
+)
+
+// untilNextLook is how long to wait after a look that took so long.
+func untilNextLook(took time.Duration) time.Duration {
+	return max(lookEvery, min(lookShare*took, leastOften))
 }
 
 func (d *drainage) tell(p DrainProgress) {

@@ -18,6 +18,8 @@ type flock struct {
 	sheep []*sheep
 	gone  []departure
 	began time.Time
+	slow  time.Duration // how long a roll takes
+	rolls int
 }
 
 // A sheep is a session. One that speaks by itself is never still.
@@ -36,6 +38,8 @@ type departure struct {
 }
 
 func (f *flock) roll(func(*session) bool) roll {
+	time.Sleep(f.slow)
+	f.rolls++
 	r := roll{leaving: map[*pool.Backend]int{}}
 	for i, s := range f.sheep {
 		still := time.Since(s.moved)
@@ -248,6 +252,25 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 			t.Error("the backend takes sessions again")
 		}
 	})
+}
+
+// TestLooksThatTakeLongAreRare has a minute's drain look at as many sessions as take it so long.
+func TestLooksThatTakeLongAreRare(t *testing.T) {
+	for slow, want := range map[time.Duration]int{
+		0:                      301,
+		10 * time.Millisecond:  287, // 10 ms and 200 ms
+		100 * time.Millisecond: 30,  // 100 ms and 2 s
+		time.Second:            11,  // 1 s and 5 s
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, b := onePool(t)
+			f := flock{slow: slow}
+			f.add(t, p, sheep{name: "busy", busy: true})
+			if _, err := f.drain(t.Context(), Drain{Backend: b, Deadline: time.Minute}); err != nil || f.rolls != want {
+				t.Errorf("where one takes %v, there were %d looks, want %d (%v)", slow, f.rolls, want, err)
+			}
+		})
+	}
 }
 
 func TestFaultyDrains(t *testing.T) {
