@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"forebay/pool"
 	"forebay/tls/profile"
@@ -81,8 +82,19 @@ func (f *drainFile) look() glance {
 		return glance{fault: err.Error()}
 	case info != nil && !info.Mode().IsRegular():
 		return glance{fault: f.path + " is no file: name one, which may be made later"}
+	case info != nil:
+		return glance{info: info, fault: f.closed()}
 	}
-	return glance{info: info}
+	return glance{}
+}
+
+// closed says why the file can't be read, if so: that may change while the file does not.
+func (f *drainFile) closed() string {
+	const readable = 4 // R_OK of access(2)
+	if err := syscall.Access(f.path, readable); err != nil {
+		return fmt.Sprintf("read %s: %v", f.path, err)
+	}
+	return ""
 }
 
 func (g glance) same(as glance) bool { return g.fault == as.fault && sameFile(g.info, as.info) }

@@ -148,6 +148,28 @@ func TestDrainFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// A file that can't be read keeps what it said, and is read once it can be, though it has not changed.
+func TestDrainFileIsClosed(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read any file")
+	}
+	_, f := drainsOf(t, "127.0.0.1:8001", "127.0.0.1:8000-8002")
+	const still = "127.0.0.1:8001"
+	for _, step := range []struct {
+		mode os.FileMode
+		want string // of the second look
+	}{{0, still + " read drained: permission denied"}, {0o600, still + " told"}} {
+		if err := os.Chmod(f.path, step.mode); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{still, step.want, still} {
+			if got := f.obeyed(); got != want {
+				t.Errorf("mode %o, look %d: got %q, want %q", step.mode, i, got, want)
+			}
+		}
+	}
+}
+
 // SIGHUP does not wait for a second look, and tells what is wrong each time.
 func TestDrainFileIsReloaded(t *testing.T) {
 	_, f := drainsOf(t, "127.0.0.1:8000", "127.0.0.1:8000-8002")

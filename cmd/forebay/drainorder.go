@@ -99,8 +99,8 @@ func (o *drainOrder) on(port uint16) drainPlace {
 
 // holds reports whether b is one of them: by its name, or by where it is reached.
 func (p drainPlace) holds(b *pool.Backend) bool {
-	return b.Name() == p.name || p.several && strings.HasPrefix(b.Name(), p.name+"(") ||
-		!p.address.IsZero() && slices.Contains(b.Addrs(), p.address)
+	which, named := strings.CutPrefix(b.Name(), p.name)
+	return named && (which == "" || p.several && which[0] == '(') || !p.address.IsZero() && slices.Contains(b.Addrs(), p.address)
 }
 
 // drain returns what a Server is to do with b.
