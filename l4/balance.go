@@ -13,6 +13,9 @@ import (
 // all a processor can do. Then half of its lively sessions move to the loop that does least, which is started if there may be more; a loop
 // that all could spare hands its sessions back and rests.
 //
+// A second loop is of use where a processor would be idle without it. On a machine that is busy it can but take its time from others, often
+// from the very servers that the sessions go to, and everything gets dearer: so nothing moves there.
+//
 // Each loop judges by itself, once a window in which it turned at all: an idle process does not wake up for this.
 const (
 	loadWindow  = int64(100 * time.Millisecond)
@@ -21,6 +24,8 @@ const (
 	restShare   = 400 // ‰ of two loops together below which the later one rests
 	busyWindows = 2   // how many windows in a row must say so
 	restWindows = 20
+	retry       = 10  // windows until a busy loop that found no processor idle looks again
+	idleShare   = 250 // ‰ of one processor that must have been idle
 )
 
 // A load is how busy a loop is.
@@ -28,7 +33,8 @@ type load struct {
 	began  int64       // of the window, on the server's clock
 	cpu    int64       // of the thread at that time, ns
 	thread int32       // which the loop ran on then
-	over   int         // windows in a row above busyShare
+	over   int         // windows in a row above busyShare; negative: until it is looked at again
+	idle   idleTime    // of the machine, when the first of them ended
 	under  int         // windows in a row in which it could rest
 	rests  atomic.Bool // it accepts nothing and has given its sessions back
 
@@ -75,11 +81,7 @@ func (l *loop) balance() {
 	}
 	switch share := l.load.share.Load(); {
 	case share >= busyShare:
-		l.load.over, l.load.under = l.load.over+1, 0
-		if l.load.over >= busyWindows {
-			l.load.over = 0
-			l.spill(began)
-		}
+		l.overloaded(began)
 	case l.mayRest(share):
 		l.load.over, l.load.under = 0, l.load.under+1
 		if l.load.under >= restWindows {
@@ -87,6 +89,22 @@ func (l *loop) balance() {
 		}
 	default:
 		l.load.over, l.load.under = 0, 0
+	}
+}
+
+// overloaded takes in one more window that was above busyShare, and began then.
+func (l *loop) overloaded(began int64) {
+	d := &l.load
+	d.over, d.under = d.over+1, 0
+	switch {
+	case d.over == 1:
+		d.idle = l.server.idleTime(l.now)
+	case d.over < busyWindows:
+	case l.server.idleTime(l.now).since(d.idle) < idleShare:
+		d.over = -retry
+	default:
+		d.over = 0
+		l.spill(began)
 	}
 }
 

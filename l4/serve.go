@@ -19,6 +19,7 @@ import (
 type serverState struct {
 	epoch          time.Time // when the server's clock showed 0
 	listeners      []*listener
+	idle           func() time.Duration // how long the machine's processors have been idle; nil: what the kernel says
 	pipesPerLoop   int
 	socketsPerLoop int // that a loop may keep for the next session
 	mostLoops      int
