@@ -66,11 +66,12 @@ type hold struct {
 	place node[*Backend] // among its tier's trials, while it waits for a session that tries it
 }
 
-// failedLocked takes in that a session on b failed, and ejects b if that is enough.
-func (p *Pool) failedLocked(b *Backend, o Outcome) {
+// failedLocked takes in that the session of l failed, and ejects its backend if that is enough.
+func (p *Pool) failedLocked(l *Lease, o Outcome) {
+	b := l.backend
 	b.suspicion.count(o, b.picks.Load())
 	switch {
-	case b.onTrial():
+	case l.trial && b.onTrial():
 		p.holdAgainLocked(b, o)
 	case b.State() == Up && p.mayEjectLocked(b):
 		if reason := b.suspicion.against(p.options.Ejection, b.picks.Load(), o); reason != "" {
@@ -127,6 +128,7 @@ func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
 
 // holdLocked starts b's next hold.
 func (p *Pool) holdLocked(b *Backend) {
+	b.withdrawTrial()
 	if b.hold == nil && time.Since(b.readmitted) >= maxHold {
 		b.holds = 0
 	}
@@ -151,8 +153,8 @@ func (e Ejection) hold(others int, chance float64) time.Duration {
 	return time.Duration(float64(min(length, maxHold)) * (1 + holdJitter*chance))
 }
 
-// onTrial reports whether b's hold is over and whoever tries it is at it.
-func (b *Backend) onTrial() bool { return b.hold != nil && b.hold.over && !b.hold.place.linked }
+// onTrial reports whether b's hold is over, so that a session or a check decides.
+func (b *Backend) onTrial() bool { return b.hold != nil && b.hold.over }
 
 // holdOver lets b, after h, be tried: by a check where there are checks, else by a session.
 func (p *Pool) holdOver(b *Backend, h *hold) {
@@ -195,7 +197,7 @@ func (p *Pool) lastResortLocked(r *Request) (Lease, error) {
 	return Lease{}, ErrNone
 }
 
-// triedLocked takes in that a session on b, which is ejected, was connected.
+// triedLocked takes in that a session that tried b was connected.
 func (p *Pool) triedLocked(b *Backend, took time.Duration) {
 	if b.onTrial() {
 		p.readmitLocked(b, Evidence{Witness: Traffic, Reason: "the session that tried it was connected", Took: took})

@@ -247,6 +247,59 @@ func TestTrialThatEndsUndecidedIsRepeated(t *testing.T) {
 	})
 }
 
+// Sessions from before the ejection say nothing of the trial: their ends do not send more clients after it, and their failures do not decide it.
+func TestOldSessionsAreNoTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		told := newDiary(p)
+		a := backend(t, p, "a")
+		leaves, dies, connects := on(a), on(a), on(a)
+		fail(a, 5, Refused)
+		pass(defaultHold)
+		trial := pick(t, p)
+		if trial.Backend() != a {
+			t.Fatalf("got %s, want a to be tried", trial.Backend())
+		}
+		leaves.Done(Served)
+		dies.Done(Died)
+		connects.Connected(1)
+		for range 4 {
+			if l := pick(t, p); l.Backend() == a {
+				t.Fatal("a second session tries it while the first is at it")
+			}
+		}
+		told.want(t, "0s a up→ejected until 5s by traffic: 5 connections in a row failed, the last: refused")
+		trial.Done(TimedOut)
+		told.want(t, "5s a ejected→ejected until 15s by traffic: its trial failed: timeout")
+	})
+}
+
+// A session of the last resort tries the backend as well as any: no other need to, and what comes of it counts.
+func TestLastResortIsATrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, checks := range []bool{false, true} {
+			p := ejecting(t, Options{Checks: checks}, equal(2))
+			a := backend(t, p, "a")
+			fail(a, 5, Refused)
+			pass(defaultHold)
+			l := pick(t, p, named(p, "b")...)
+			if got := picks(t, p, 2); got != "bb" {
+				t.Errorf("checks %v: while the last resort is tried: got %s, want bb", checks, got)
+			}
+			l.Done(Refused)
+			if last := a.History()[len(a.History())-1]; last.Reason != "its trial failed: refused" {
+				t.Errorf("checks %v: got %q last, want that its trial failed", checks, last.Reason)
+			}
+			pass(2 * defaultHold)
+			l = pick(t, p, named(p, "b")...)
+			l.Connected(1)
+			if a.State() != Up {
+				t.Errorf("checks %v: got %v, want up", checks, a.State())
+			}
+		}
+	})
+}
+
 // One that is down or drains meanwhile is not tried, and is when it no longer drains.
 func TestTrialIsWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,8 +36,17 @@ type world struct {
 
 func newWorld(t *testing.T, policy Policy, seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 11)), t: t}
-	w.pool = newPool(t, Options{Policy: policy, Queue: 5, LoadFactor: 1, SlowStart: 10 * time.Second, Ejection: Ejection{After: 1 + w.IntN(3)},
-		Checks: w.IntN(2) == 0, WhenAllDown: WhenAllDown(w.IntN(2)), Initial: []State{Up, Down}[w.IntN(2)]}, w.backends())
+	o := Options{Policy: policy, Queue: 5, LoadFactor: 1, SlowStart: 10 * time.Second, Ejection: Ejection{After: 1 + w.IntN(3)},
+		Checks: w.IntN(2) == 0, Initial: []State{Up, Down}[w.IntN(2)]}
+	switch w.IntN(4) {
+	case 0:
+		o.WhenAllDown = RefuseDown
+	case 1:
+		o.Panic = w.Float64()
+	case 2:
+		o.Ejection = Ejection{Share: 0.5, Hold: time.Second}
+	}
+	w.pool = newPool(t, o, w.backends())
 	return w
 }
 
@@ -55,8 +64,10 @@ func (w *world) backends() []Config {
 func (w *world) run(steps int) {
 	for range steps {
 		switch n := w.IntN(100); {
-		case n < 50:
+		case n < 40:
 			w.arrive()
+		case n < 50:
+			w.connect()
 		case n < 90:
 			w.end()
 		case n < 91 && len(w.waiters) > 0:
@@ -105,7 +116,9 @@ func (w *world) speak() {
 		return
 	}
 	b := all[w.IntN(len(all))]
-	switch w.IntN(5) {
+	switch w.IntN(6) {
+	case 5:
+		b.Crowd(w.IntN(2) == 0, Evidence{Witness: Listener})
 	case 0:
 		b.Judge(Down, Evidence{Witness: Check})
 	case 1, 2:
@@ -116,6 +129,17 @@ func (w *world) speak() {
 	case 4:
 		b.Resume()
 	}
+}
+
+// connect has a session be connected, whether it was before or not.
+func (w *world) connect() {
+	if len(w.leases) == 0 {
+		return
+	}
+	i := w.IntN(len(w.leases))
+	lease := w.leases[i]
+	lease.Connected(1000) // may bring others leases
+	w.leases[i] = lease
 }
 
 func (w *world) end() {
@@ -196,7 +220,8 @@ func (w *world) checkStanding(b *Backend) {
 	if b.hold != nil && b.hold.place.linked && b.standing != standingEjected {
 		w.t.Fatalf("%s is to be tried with standing %v", b, b.standing)
 	}
-	if b.standing == standingEjected && !w.pool.options.Checks && b.onTrial() && b.sessions() == 0 {
+	tried := slices.ContainsFunc(w.leases, func(l Lease) bool { return l.Backend() == b && l.trial })
+	if b.standing == standingEjected && !w.pool.options.Checks && b.onTrial() && !b.hold.place.linked && !tried {
 		w.t.Fatalf("%s was forgotten: its hold is over, and no session tries it or will", b)
 	}
 	if b.ranked && w.pool.options.Policy == LeastTime && b.cost != b.connectCost() {
@@ -222,7 +247,7 @@ func (w *world) checkCensus() {
 	if w.pool.held.length != want[standingEjected] {
 		w.t.Fatalf("%d backends are held to be ejected, and %d are", w.pool.held.length, want[standingEjected])
 	}
-	if w.pool.census != want || w.pool.gate != w.pool.gateNow() {
+	if w.pool.census != want || want.configured() > 0 && w.pool.gate != w.pool.gateNow() {
 		w.t.Fatalf("the census says %v at gate %v, and is %v, %v", w.pool.census, w.pool.gate, want, w.pool.gateNow())
 	}
 }

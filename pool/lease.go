@@ -7,6 +7,7 @@ import "time"
 type Lease struct {
 	backend *Backend
 	done    bool
+	trial   bool // it began when the backend's hold was over, and is not connected yet: what comes of it decides
 }
 
 // Backend returns the backend, nil for the zero Lease. It is still there after Done.
@@ -22,7 +23,8 @@ func (l *Lease) Connected(took time.Duration) {
 	b.connect.add(took)
 	b.failing = false
 	b.unconnected = 0
-	if b.hold != nil {
+	if l.trial {
+		l.trial = false
 		b.pool.triedLocked(b, took)
 	}
 	b.learntLocked()
@@ -57,20 +59,21 @@ func (l *Lease) Done(o Outcome) {
 		return
 	}
 	l.done = true
-	l.backend.pool.end(l.backend, o)
+	l.backend.pool.end(l, o)
 	if o.Failed() {
 		l.backend.doubt()
 	}
 }
 
-// end takes one session off b and gives the room to the first that waits for it.
-func (p *Pool) end(b *Backend, o Outcome) {
+// end takes l's session off its backend and gives the room to the first that waits for it.
+func (p *Pool) end(l *Lease, o Outcome) {
 	p.mu.Lock()
-	p.endLocked(b, o)
+	p.endLocked(l, o)
 	p.release()
 }
 
-func (p *Pool) endLocked(b *Backend, o Outcome) {
+func (p *Pool) endLocked(l *Lease, o Outcome) {
+	b := l.backend
 	b.active.Add(-1)
 	if o < outcomeCount {
 		b.outcomes[o].Add(1)
@@ -87,8 +90,8 @@ func (p *Pool) endLocked(b *Backend, o Outcome) {
 	}
 	switch {
 	case o.Failed():
-		p.failedLocked(b, o)
-	case b.hold != nil: // it may have been its trial that ended undecided
+		p.failedLocked(l, o)
+	case l.trial: // undecided: the next session is to try it
 		p.offerTrialLocked(b)
 	}
 	if b.hold != nil { // and it has made room for one, however it ended

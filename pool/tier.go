@@ -42,15 +42,20 @@ type tier struct {
 	trials   list[*Backend] // those ejected whose time it is for a session to try them
 }
 
-// lease counts one more session on b. It leaves the ranking if that filled it.
+// lease counts one more session on b. It leaves the ranking if that filled it. Whoever comes to one whose hold is over tries it, and no other
+// need to.
 func (t *tier) lease(b *Backend) Lease {
+	trial := b.onTrial()
+	if trial {
+		b.withdrawTrial()
+	}
 	b.active.Add(1)
 	b.picks.Add(1)
 	if b.serving {
 		t.active++
 		t.settle(b)
 	}
-	return Lease{backend: b}
+	return Lease{backend: b, trial: trial}
 }
 
 // leave takes in that one session on b has ended.
@@ -76,10 +81,10 @@ func (t *tier) pick(r *Request) *Backend {
 func (t *tier) trial() *Backend {
 	for range t.trials.length {
 		n := t.trials.head
-		t.trials.remove(n)
 		if n.of.room() {
 			return n.of
 		}
+		t.trials.remove(n)
 		t.trials.push(n)
 	}
 	return nil
