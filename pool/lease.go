@@ -85,16 +85,15 @@ func (p *Pool) endLocked(l *Lease, o Outcome) {
 	}
 	wasFull := !b.ranked
 	b.tier.leave(b)
-	if wasFull && b.ranked { // with room before, there was no waiter that it could have served
-		p.serveLocked()
-	}
 	switch {
 	case o.Failed():
 		p.failedLocked(l, o)
 	case l.trial: // undecided: the next session is to try it
 		p.offerTrialLocked(b)
 	}
-	if b.hold != nil { // and it has made room for one, however it ended
+	// The failure comes first: who waits is not to have the room on a backend that is ejected for it. With room before, there was no waiter
+	// that b could have served; on one that is held, there may be room for its trial now.
+	if wasFull && b.ranked || b.hold != nil {
 		p.serveLocked()
 	}
 }

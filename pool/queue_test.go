@@ -171,6 +171,22 @@ func TestGrantedMayEndTheLease(t *testing.T) {
 	}
 }
 
+// The room that a session leaves whose failure ejects the backend is no room.
+func TestQueueIsNotServedByWhoIsEjected(t *testing.T) {
+	p := newPool(t, Options{Queue: 9, Ejection: Ejection{After: 1}}, limited(2))
+	a, b := pick(t, p), pick(t, p)
+	line := newLine(t, p)
+	line.wait("first")
+	a.Done(Refused)
+	line.want()
+	b.Done(Served)
+	line.want("first")
+	first := line.leases["first"]
+	if first.Backend() != b.Backend() {
+		t.Errorf("got %s, want %s", first.Backend(), b.Backend())
+	}
+}
+
 // Every client of many is served or has left, never both, and no backend is ever over its limit.
 func TestQueueUnderConcurrency(t *testing.T) {
 	p := newPool(t, Options{Policy: LeastConn, Queue: 1000}, limited(2))
