@@ -94,3 +94,29 @@ func TestPickAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkQueue is what a session's end and a new client cost where as many wait as may, and a backup stands by for the worst.
+func BenchmarkQueue(b *testing.B) {
+	for _, waiting := range []int{1, 1024} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			backends := limited(4)
+			backends[3].Backup, backends[3].MaxConns = true, 0
+			p := newPool(b, Options{Queue: waiting}, backends)
+			leases := []Lease{pick(b, p), pick(b, p), pick(b, p)}
+			wait := func() {
+				if _, err := p.Wait(&Request{}, func(l Lease) { leases = append(leases, l) }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for range waiting {
+				wait()
+			}
+			for b.Loop() {
+				next := leases[0]
+				leases = leases[1:]
+				next.Done(Served)
+				wait()
+			}
+		})
+	}
+}

@@ -254,12 +254,18 @@ func (w *world) checkCensus() {
 
 func (w *world) checkQueue() {
 	w.t.Helper()
-	n := 0
+	n, retrying := 0, 0
 	for place := w.pool.queue.head; place != nil; place = place.next {
 		n++
+		if len(place.of.request.Tried) > 0 {
+			retrying++
+		}
 		if lease, err := w.pool.pickLocked(&place.of.request); err == nil {
 			w.t.Fatalf("a client waits though %s has room for it", lease.Backend())
 		}
+	}
+	if retrying != w.pool.retrying {
+		w.t.Fatalf("%d in the queue count as having tried a backend, and %d have", w.pool.retrying, retrying)
 	}
 	if n != w.pool.queue.length || n != w.pool.Snapshot().Waiting {
 		w.t.Fatalf("the queue counts %d and has %d", w.pool.queue.length, n)

@@ -69,14 +69,15 @@ type Pool struct {
 	booted   bool       // guarded by updating: backends that come now join those that serve
 	updating sync.Mutex // held by Update alone, for as long as it takes; mu is held only to put its result in place
 
-	mu      sync.Mutex // guards the rest, and what Backend says it guards
-	primary tier
-	backup  tier
-	queue   list[*Waiter]
-	granted grants // by the critical section that goes on
-	census  census
-	gate    standing       // the worst that serves
-	held    list[*Backend] // those ejected, the one that a session last resorted to at the end
+	mu       sync.Mutex // guards the rest, and what Backend says it guards
+	primary  tier
+	backup   tier
+	queue    list[*Waiter]
+	retrying int    // of those in the queue, how many have had a backend already
+	granted  grants // by the critical section that goes on
+	census   census
+	gate     standing       // the worst that serves
+	held     list[*Backend] // those ejected, the one that a session last resorted to at the end
 
 	changed chan struct{} // closed when members is replaced
 

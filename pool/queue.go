@@ -47,9 +47,24 @@ func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
 		return false, ErrQueueFull
 	}
 	p.queue.push(&w.place)
+	if w.tried() {
+		p.retrying++
+	}
 	p.counts.waiting.Store(int64(p.queue.length))
 	p.counts.waited.Add(1)
 	return false, nil
+}
+
+// tried reports whether w has had a backend already.
+func (w *Waiter) tried() bool { return len(w.request.Tried) > 0 }
+
+// unqueueLocked takes w out of the queue.
+func (p *Pool) unqueueLocked(w *Waiter) {
+	p.queue.remove(&w.place)
+	if w.tried() {
+		p.retrying--
+	}
+	p.counts.waiting.Store(int64(p.queue.length))
 }
 
 // Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was or is being called,
@@ -60,8 +75,7 @@ func (p *Pool) Leave(w *Waiter) bool {
 	if !w.place.linked {
 		return false
 	}
-	p.queue.remove(&w.place)
-	p.counts.waiting.Store(int64(p.queue.length))
+	p.unqueueLocked(w)
 	p.counts.left.Add(1)
 	return true
 }
@@ -69,23 +83,22 @@ func (p *Pool) Leave(w *Waiter) bool {
 // serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is called whenever room
 // has come, so that between two critical sections no waiter could be served: that is why a Pick overtakes nobody.
 func (p *Pool) serveLocked() {
-	if p.queue.length == 0 {
-		return
-	}
 	for n := p.queue.head; n != nil && p.roomLocked(); {
 		w := n.of
 		n = n.next
 		if lease, err := p.pickLocked(&w.request); err == nil {
 			w.lease = lease
-			p.queue.remove(&w.place)
+			p.unqueueLocked(w)
 			p.granted.push(w)
 		}
 	}
-	p.counts.waiting.Store(int64(p.queue.length))
 }
 
-// roomLocked reports whether any backend has room.
-func (p *Pool) roomLocked() bool { return p.primary.mayServe() || p.backup.mayServe() }
+// roomLocked reports whether any backend may have room for one who waits. Backups have none for those who may wait for a primary: only for
+// who has tried what serves there. Without that distinction each session that ends would look at the whole queue where backups stand by.
+func (p *Pool) roomLocked() bool {
+	return p.primary.mayServe() || p.backup.mayServe() && (p.primary.serving == 0 || p.retrying > 0)
+}
 
 // grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node that the queue
 // needs no more.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // limited returns n backends with room for one session each.
@@ -185,6 +186,39 @@ func TestQueueIsNotServedByWhoIsEjected(t *testing.T) {
 	if first.Backend() != b.Backend() {
 		t.Errorf("got %s, want %s", first.Backend(), b.Backend())
 	}
+}
+
+// Backups that stand by are no room for those who wait for a primary, or each session that ends would look through the whole queue. Neither is one
+// whose trial is due and who is full.
+func TestWhatIsNoRoomForTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backends := limited(3)
+		backends[2].Backup = true
+		p := ejecting(t, Options{Queue: 9, Ejection: Ejection{After: 1}}, backends)
+		leases := []Lease{pick(t, p), pick(t, p)}
+		line := newLine(t, p)
+		waiter := line.wait("first")
+		if p.roomLocked() {
+			t.Error("a backup was taken for room")
+		}
+		line.wait("had both", named(p, "ab")...) // goes to the backup at once
+		line.want("had both")
+		backup := line.leases["had both"]
+		line.wait("had both, too", named(p, "ab")...)
+		backup.Done(Served)
+		line.want("had both", "had both, too")
+		ejected := leases[0].Backend()
+		fail(ejected, 1, Refused)
+		pass(defaultHold)
+		if ejected.State() != Ejected || p.roomLocked() {
+			t.Errorf("%v and full, it was taken for room", ejected.State())
+		}
+		leases[0].Done(Served)
+		line.want("had both", "had both, too", "first")
+		if p.Leave(waiter) {
+			t.Error("who was served waits none the less")
+		}
+	})
 }
 
 // Every client of many is served or has left, never both, and no backend is ever over its limit.

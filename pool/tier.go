@@ -91,7 +91,17 @@ func (t *tier) trial() *Backend {
 }
 
 // mayServe reports whether there is a backend that could take a session.
-func (t *tier) mayServe() bool { return t.open > 0 || t.trials.head != nil }
+func (t *tier) mayServe() bool {
+	if t.open > 0 {
+		return true
+	}
+	for n := t.trials.head; n != nil; n = n.next {
+		if n.of.room() {
+			return true
+		}
+	}
+	return false
+}
 
 // settle puts b into the ranking, takes it out, or moves it within, after its sessions or its limit have changed.
 func (t *tier) settle(b *Backend) {
