@@ -25,10 +25,15 @@ var errNoProcess = errors.New("this machine may start no more processes")
 // OurOwn reports whether err, from a Result, tells nothing of the backend: the probe was cancelled, there was no descriptor, port, memory
 // or process to ask with, or the name of a check's own place could not be looked up just now.
 func OurOwn(err error) bool {
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok && !lookup.IsNotFound {
-		return true
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		return !lookup.IsNotFound
 	}
 	return slices.ContainsFunc(ownFaults, func(own error) bool { return errors.Is(err, own) })
+}
+
+func isLookup(err error) bool {
+	_, ok := errors.AsType[*net.DNSError](err)
+	return ok
 }
 
 // ownFaults are what socket(2), connect(2) and fork(2) say when this machine has run out of something. EAGAIN is not among them: of
@@ -44,6 +49,8 @@ func plain(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Canceled
+	case isLookup(err): // though its time may be up: it tells who was silent, and that was not the backend
+		return err
 	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrTimeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -138,6 +138,24 @@ func TestLookupFaults(t *testing.T) {
 	}
 }
 
+// Where the name server is silent, the time of the check is up before that of the look-up (as net.Resolver tells it then). It says as little of the
+// backend.
+func TestSilentNameServer(t *testing.T) {
+	silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "a.example", IsTimeout: true}}
+	}
+	for kind, p := range everyProbe(Dialer{Dial: silent}) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		r := p.Probe(ctx, target("a.example:80"))
+		cancel()
+		wantDown(t, r, "lookup a.example: i/o timeout")
+		if !OurOwn(r.Err) {
+			t.Errorf("%s: %v is told to be the backend's fault", kind, r.Err)
+		}
+	}
+}
+
 // BenchmarkTCP measures one check over loopback.
 func BenchmarkTCP(b *testing.B) {
 	t := target(l4test.Discard(b).Addr())
