@@ -14,8 +14,8 @@ import (
 // started a process for it by then; it takes such a guest for a client that did not like the answer, and logs nothing (ProcessStartupPacket
 // in its backend_startup.c). A reset in place of FIN is logged as "could not receive data from client".
 //
-// A server that is starting up or shutting down answers that as well. With User the probe begins a session, and such a server is down, as is
-// one with too many connections. It leaves where a password is asked for, of which the server says nothing either. User should be one that
+// A server that is starting up or shutting down answers that as well. With User the probe begins a session and waits until it is ready, and such a
+// server is down, as is one with too many connections: who may only not have the last ones, which are reserved, is let in first and refused then. It leaves where a password is asked for, of which the server says nothing either. User should be one that
 // the server knows, in a pg_hba.conf line without TLS: else it is up all the same, but logs a line of level FATAL for each check.
 type Postgres struct {
 	Dialer
@@ -29,6 +29,7 @@ const (
 	pgTerminate   = "X\x00\x00\x00\x04"
 	pgAuthentic   = 'R' // AuthenticationOk, or a wish for a password
 	pgError       = 'E' // ErrorResponse
+	pgReady       = 'Z' // ReadyForQuery
 	pgMaxMessage  = 30_000
 	invalidAccess = "28" // the class of SQLSTATE for accounts that are not let in (SQL standard; MySQL and PostgreSQL share it)
 )
@@ -70,7 +71,7 @@ func (p Postgres) session(c *talk) error {
 	}
 	switch kind[0] {
 	case pgAuthentic:
-		return p.quit(c)
+		return p.enter(c)
 	case pgError:
 		return p.refusal(c)
 	}
@@ -88,16 +89,31 @@ func (p Postgres) startup() string {
 	return string(b)
 }
 
-// quit ends a session that was let in. One that was asked for a password ends by FIN.
-func (p Postgres) quit(c *talk) error {
+// enter waits until a session that was let in is ready, and ends it. One that was asked for a password ends by FIN.
+func (p Postgres) enter(c *talk) error {
 	body, err := pgBody(c)
 	if err != nil {
 		return err
 	}
-	if len(body) == 4 && binary.BigEndian.Uint32(body) == 0 && c.send(pgTerminate) == nil { // AuthenticationOk
-		c.goodbye = true
+	if len(body) != 4 || binary.BigEndian.Uint32(body) != 0 { // no AuthenticationOk
+		return nil
 	}
-	return nil
+	for {
+		kind, err := c.next(1)
+		if err != nil {
+			return fmt.Errorf("wait for the session to be ready: %w", err)
+		}
+		switch kind[0] {
+		case pgReady:
+			c.goodbye = c.send(pgTerminate) == nil
+			return nil
+		case pgError:
+			return p.refusal(c)
+		}
+		if _, err := pgBody(c); err != nil { // of a parameter, a key, a notice
+			return err
+		}
+	}
 }
 
 // refusal reads an ErrorResponse. Who refuses an account is up.

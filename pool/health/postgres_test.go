@@ -48,14 +48,40 @@ func TestPostgresWithUser(t *testing.T) {
 	}
 }
 
-// A session that is let in ends with Terminate, and the server closes.
+const (
+	pgOK     = "R\x00\x00\x00\x08\x00\x00\x00\x00"                                                                // AuthenticationOk
+	pgStatus = "S\x00\x00\x00\x0ea\x00b\x00c\x00d\x00e\x00" + "K\x00\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x02" // ParameterStatus, BackendKeyData
+	pgIdle   = "Z\x00\x00\x00\x05I"                                                                               // ReadyForQuery
+)
+
+// A session that is let in ends with Terminate once it is ready, and the server closes.
 func TestPostgresTerminates(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
 		p.Receive(0x29)
-		p.Send("R\x00\x00\x00\x08\x00\x00\x00\x00").Expect("X\x00\x00\x00\x04").Send("Z").CloseWrite().ExpectEOF()
+		p.SendEach(pgOK + pgStatus + pgIdle).Expect("X\x00\x00\x00\x04").Send("more").CloseWrite().ExpectEOF()
 	})
 	wantUp(t, ask(t, Postgres{User: "u"}, b.Addr()))
 	b.AwaitDone(1)
+}
+
+// A server whose last connections are reserved lets an account in, and refuses the session after that.
+func TestPostgresRefusesAfterAuthentication(t *testing.T) {
+	for answer, down := range map[string]string{
+		pgErrorOf("53300", "remaining connection slots are reserved"): "refused: remaining connection slots are reserved",
+		pgStatus + pgErrorOf("57P01", "terminating connection"):       "terminating connection",
+		pgErrorOf("3D000", "database does not exist"):                 "",
+		pgStatus:                     "wait for the session to be ready: the server closed the connection",
+		"S\x00\x00\x00\x03" + pgIdle: "none of PostgreSQL's",
+	} {
+		t.Run(answer, func(t *testing.T) {
+			b := l4test.Serve(t, func(p *l4test.Peer) {
+				p.Receive(0x29)
+				p.SendEach(pgOK + answer).CloseWrite().ReceiveAll()
+			})
+			judge(t, ask(t, Postgres{User: "u"}, b.Addr()), down)
+			b.AwaitDone(1)
+		})
+	}
 }
 
 // pgErrorOf returns an ErrorResponse.

@@ -25,7 +25,7 @@ func (canned) SetWriteDeadline(time.Time) error { return nil }
 // FuzzServer: whatever a server says, a probe comes to a verdict, with a transcript that can be printed. It needs more than nothing to be up.
 func FuzzServer(f *testing.F) {
 	for _, said := range []string{
-		"+PONG\r\n", "220 hello\r\n", "S", pgErrorOf("53300", "x"), "R\x00\x00\x00\x08\x00\x00\x00\x00", greetingOf("a") + myDone, page("200 OK", "hello"),
+		"+PONG\r\n", "220 hello\r\n", "S", pgErrorOf("53300", "x"), pgOK + pgStatus + pgIdle, pgOK + pgErrorOf("53300", "x"), greetingOf("a") + myDone, page("200 OK", "hello"),
 		greetingOf("a") + myFrame(2, "\xfeb\x00") + myFrame(4, myDenied), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 	} {
 		f.Add([]byte(said))
