@@ -90,6 +90,11 @@ func (k *kernel) ask(request []byte, take func(message []byte)) error {
 	if err := syscall.Sendto(k.fd, request, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
+	told := false
+	tell := func(message []byte) {
+		told = true
+		take(message)
+	}
 	for {
 		n, _, err := syscall.Recvfrom(k.fd, k.buf, 0)
 		if errors.Is(err, syscall.EINTR) {
@@ -98,24 +103,33 @@ func (k *kernel) ask(request []byte, take func(message []byte)) error {
 		if err != nil {
 			return os.NewSyscallError("recvfrom", err)
 		}
-		messages, err := syscall.ParseNetlinkMessage(k.buf[:n])
-		if err != nil {
+		done, err := read(k.buf[:n], tell)
+		if done || err != nil || told && !dumps { // nothing follows on what is no dump, nor does anything say so
 			return err
 		}
-		for _, m := range messages {
-			switch m.Header.Type {
-			case syscall.NLMSG_DONE:
-				return nil
-			case syscall.NLMSG_ERROR:
-				return netlinkError(m.Data)
-			case sockDiagByFamily:
-				take(m.Data)
-				if !dumps { // nothing says that this was all
-					return nil
-				}
+	}
+}
+
+// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the last.
+func read(answer []byte, take func(message []byte)) (done bool, err error) {
+	messages, err := syscall.ParseNetlinkMessage(answer)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range messages {
+		switch m.Header.Type {
+		case syscall.NLMSG_DONE: // with a number below 0 where the kernel broke off: what is missing then is not gone
+			if len(m.Data) >= 4 && int32(binary.NativeEndian.Uint32(m.Data)) < 0 {
+				return true, netlinkError(m.Data)
 			}
+			return true, nil
+		case syscall.NLMSG_ERROR:
+			return false, netlinkError(m.Data)
+		case sockDiagByFamily:
+			take(m.Data)
 		}
 	}
+	return false, nil
 }
 
 // dumpRequest asks for all listening TCP sockets of a family.
@@ -146,7 +160,7 @@ func diagRequest(family byte, flags uint16) []byte {
 	return b
 }
 
-// netlinkError reads the body of NLMSG_ERROR, which begins with a negative errno.
+// netlinkError reads the body of NLMSG_ERROR or NLMSG_DONE, which begins with a negative errno.
 func netlinkError(b []byte) error {
 	if len(b) < 4 {
 		return errors.New("a netlink error without a number")
