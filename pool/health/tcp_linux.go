@@ -28,22 +28,44 @@ func rawKnock(ctx context.Context, a netip.AddrPort) error {
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	holdAck(uintptr(fd))
-	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // close is a reset (socket(7))
-	err = syscall.Connect(fd, sa)
-	if err != syscall.EINPROGRESS || connected(fd) {
-		syscall.Close(fd)
-		return inConnect(err)
-	}
-	return awaitConnect(ctx, fd)
+	return knockOver(ctx, fd, sa)
 }
 
-// inConnect names the call. EINPROGRESS is how a connect(2) that went well begins.
-func inConnect(err error) error {
-	if err == syscall.EINPROGRESS {
-		return nil
+// knockOver connects fd, a socket that is not connected, and closes it with a reset.
+func knockOver(ctx context.Context, fd int, sa syscall.Sockaddr) error {
+	holdAck(uintptr(fd))
+	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // close is a reset (socket(7))
+	err := syscall.Connect(fd, sa)
+	if err == syscall.EINPROGRESS && !connected(fd) {
+		return awaitConnect(ctx, fd)
 	}
-	return os.NewSyscallError("connect", err)
+	defer syscall.Close(fd)
+	switch {
+	case err != nil && err != syscall.EINPROGRESS:
+		return os.NewSyscallError("connect", err)
+	case toItself(fd, sa):
+		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	}
+	return nil
+}
+
+// toItself reports whether fd, which is connected to peer, is its own peer. TCP allows that (RFC 9293, section 3.5, "simultaneous"), and it comes
+// about where nobody listens and the port that is asked is the one that the kernel chose to ask from: once in 17,000 times, of a port among
+// those that it chooses from.
+func toItself(fd int, peer syscall.Sockaddr) bool {
+	own, err := syscall.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch own := own.(type) {
+	case *syscall.SockaddrInet4:
+		peer, ok := peer.(*syscall.SockaddrInet4)
+		return ok && own.Port == peer.Port && own.Addr == peer.Addr
+	case *syscall.SockaddrInet6:
+		peer, ok := peer.(*syscall.SockaddrInet6)
+		return ok && own.Port == peer.Port && own.Addr == peer.Addr
+	}
+	return false
 }
 
 // connected reports whether the handshake is done, which over loopback it is by the time connect(2) returns.
