@@ -471,6 +471,27 @@ func TestEjectedAreTheLastResort(t *testing.T) {
 	}
 }
 
+// Who waits has them as the last resort as well, once nobody is left to wait for.
+func TestLastResortOfThoseWhoWait(t *testing.T) {
+	backends := equal(4)
+	backends[1].MaxConns = 1
+	p := ejecting(t, Options{Queue: 9}, backends)
+	fail(backend(t, p, "a"), 5, Refused)
+	pick(t, p, named(p, "cd")...)
+	line := newLine(t, p)
+	line.wait("came before", named(p, "cd")...)
+	line.want()
+	backend(t, p, "b").Judge(Down, byCheck("refused"))
+	line.want("came before")
+	line.wait("came after", named(p, "cd")...)
+	line.want("came before", "came after")
+	for name, lease := range line.leases {
+		if lease.Backend().Name() != "a" {
+			t.Errorf("who %s: got %s, want a", name, lease.Backend())
+		}
+	}
+}
+
 // Among those held it is the one that has waited longest, and one that is full is passed over.
 func TestLastResortTakesTurns(t *testing.T) {
 	backends := equal(4)

@@ -92,8 +92,8 @@ func (p *Pool) endLocked(l *Lease, o Outcome) {
 		p.offerTrialLocked(b)
 	}
 	// The failure comes first: who waits is not to have the room on a backend that is ejected for it. With room before, there was no waiter
-	// that b could have served; on one that is held, there may be room for its trial now.
-	if wasFull && b.ranked || b.hold != nil {
+	// that b could have served; on one that is ejected, there may be room now for its trial or for a last resort.
+	if wasFull && b.ranked || b.held.linked {
 		p.serveLocked()
 	}
 }

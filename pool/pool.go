@@ -119,14 +119,19 @@ func (r *Request) tried(b *Backend) bool { return slices.Contains(r.Tried, b) }
 func (p *Pool) Pick(r *Request) (Lease, error) {
 	p.mu.Lock()
 	lease, err := p.pickLocked(r)
-	if err == ErrNone && p.held.head != nil {
-		lease, err = p.lastResortLocked(r)
-	}
 	p.mu.Unlock()
 	return lease, err
 }
 
 func (p *Pool) pickLocked(r *Request) (Lease, error) {
+	lease, err := p.pickServingLocked(r)
+	if err == ErrNone && p.held.head != nil {
+		return p.lastResortLocked(r)
+	}
+	return lease, err
+}
+
+func (p *Pool) pickServingLocked(r *Request) (Lease, error) {
 	if b := p.primary.pick(r); b != nil {
 		return p.primary.lease(b), nil
 	}

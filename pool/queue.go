@@ -94,10 +94,17 @@ func (p *Pool) serveLocked() {
 	}
 }
 
-// roomLocked reports whether any backend may have room for one who waits. Backups have none for those who may wait for a primary: only for
-// who has tried what serves there. Without that distinction each session that ends would look at the whole queue where backups stand by.
+// roomLocked reports whether any backend may have room for one who waits. Backups, and those of the last resort, have none for those who may wait
+// for a primary: only for who has tried what serves there. Without that distinction each session that ends would look at the whole queue
+// where backups stand by.
 func (p *Pool) roomLocked() bool {
-	return p.primary.mayServe() || p.backup.mayServe() && (p.primary.serving == 0 || p.retrying > 0)
+	switch {
+	case p.primary.mayServe(), p.primary.serving == 0 && p.backup.mayServe():
+		return true
+	case p.retrying > 0:
+		return p.backup.mayServe() || p.held.head != nil
+	}
+	return false
 }
 
 // grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node that the queue
