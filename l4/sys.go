@@ -131,6 +131,15 @@ func localAddress(fd int32) pool.Address {
 	return pool.TCPAddress(addrPort(&raw))
 }
 
+// isAt reports whether a TCP socket is bound to a. It looks at no more than the port, which is nearly always another.
+func isAt(fd int32, a pool.Address) bool {
+	var raw unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
+	at := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw)) // the port of IPv6 stands at the same place
+	return networkPort(&at.Port) == a.TCP().Port() && addrPort(&raw).Addr() == a.TCP().Addr()
+}
+
 // remoteAddress returns the address of a socket's peer.
 func remoteAddress(fd int32) pool.Address {
 	var raw unix.RawSockaddrAny
