@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -178,8 +179,12 @@ func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >
 func (l *loop) step(s *session) {
 	defer func() {
 		if bug := recover(); bug != nil {
+			stack := debug.Stack()
+			if bytes.Contains(stack, []byte("\nforebay/pool.")) {
+				panic(bug) // the pool's mutex is held, or what it guards is half changed
+			}
 			l.stats.panics.Add(1)
-			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug), "stack", string(stack))
 			if s.age >= 0 { // not ended yet
 				s.finish(InternalBug)
 			}

@@ -276,6 +276,37 @@ func TestBugInOneSessionSparesTheOthers(t *testing.T) {
 	s.record(t, ClientClosed)
 }
 
+// A bug in the pool, whose mutex is held then, is not one session's: whoever goes on would wait for that mutex for ever, and nobody would know.
+func TestBugInThePoolIsNotCaught(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	client := l4test.Dial(t, s.addr).Send("a").Expect("a")
+	l, caught := s.loops[0], make(chan any)
+	l.post(func() {
+		for i := range l.slots {
+			x := l.slots[i].session
+			if x == nil {
+				continue
+			}
+			was := x.stage
+			x.stage, x.setup = picking, &setup{route: &Route{}} // without a Pool
+			caught <- caughtFrom(func() { l.step(x) })
+			x.stage, x.setup = was, nil
+		}
+	})
+	if bug := <-caught; bug == nil {
+		t.Error("the loop went on")
+	}
+	client.Send("b").Expect("b").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
+
+// caughtFrom returns what f panics with.
+func caughtFrom(f func()) (bug any) {
+	defer func() { bug = recover() }()
+	f()
+	return nil
+}
+
 func TestLimits(t *testing.T) {
 	tests := []struct {
 		name      string
