@@ -52,6 +52,7 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	c.planAccess(p)
 	c.planDrains(p)
 	c.refuseCircles(p)
+	c.refuseVainChecks(p)
 	return p
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "forebay/pool"
+import (
+	"forebay/pool"
+	"forebay/pool/health"
+)
 
 // healthDependences lists the settings that speak of checks or ejections, for where there are none.
 func (c *config) healthDependences() []dependence {
@@ -46,4 +49,34 @@ func (c *commandLine) validateChecks() {
 	if cfg.Fall == 0 {
 		c.refuse("fall", "0 checks prove nothing; write 1 or more")
 	}
+}
+
+// refuseVainChecks refuses to ask backends what they could never answer. Where nothing was said of checks, they are as sessions are, and what is in
+// the way of these has been told.
+func (c *commandLine) refuseVainChecks(p *plan) {
+	if !p.asked {
+		return
+	}
+	for _, r := range p.routes {
+		for _, b := range r.backends {
+			for _, a := range b.Addrs {
+				if err := p.fits(r.route, a); err != nil {
+					c.refuse("check", "%w", err)
+				}
+			}
+		}
+	}
+}
+
+// fits says why a check of a backend at a could never pass. Names for TLS it has from the sessions, where these speak it.
+func (p *plan) fits(r route, a pool.Address) error {
+	t := health.Target{Network: "tcp", Address: a.String()}
+	if a.IsUNIX() {
+		t = health.Target{Network: "unix", Address: a.Path()}
+	}
+	if p.speaksTLS(r) {
+		_, err := p.Check.Target(t)
+		return err
+	}
+	return p.Check.Fits(t)
 }

@@ -104,6 +104,21 @@ func (c Check) Target(t Target) (Target, error) {
 	return t, err
 }
 
+// Fits says why no backend at t could ever pass c: it has no port to ask at, or no name to verify its certificate by where a Dialer's Config
+// brings none.
+func (c Check) Fits(t Target) error {
+	t, err := c.Target(t)
+	switch {
+	case err != nil:
+		return err
+	case c.speaksTLS() && !c.unverified:
+		return t.verifiable(nil)
+	}
+	return nil
+}
+
+func (c Check) speaksTLS() bool { return c.secure || c.kind == onTLS || c.kind == onHTTPS }
+
 // Probe returns what does c, over connections that d opens; nil if c is off. Where c names a place or a header, that goes before d's.
 func (c Check) Probe(d Dialer) Probe {
 	if c.Off() {

@@ -35,6 +35,9 @@ func (d Dialer) plainly(ctx context.Context, t Target, ask func(*talk) error) Re
 
 // securely is plainly over TLS. protocols are what ALPN offers in place of the Config's; nil: the Config's.
 func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask func(*talk) error) Result {
+	if err := t.verifiable(d.TLS); err != nil {
+		return Result{Err: err}
+	}
 	config := new(tls.Config)
 	if d.TLS != nil {
 		config = d.TLS.Clone()
@@ -45,9 +48,6 @@ func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask 
 	}
 	if config.ServerName == "" {
 		config.ServerName = t.host()
-	}
-	if config.ServerName == "" && !config.InsecureSkipVerify {
-		return Result{Err: fmt.Errorf("%s has no name to verify its certificate by: write name=HOST, or verify=off", t.Address)}
 	}
 	return d.talk(ctx, t, config, ask)
 }
@@ -69,6 +69,14 @@ func (d Dialer) talk(ctx context.Context, t Target, secure *tls.Config, ask func
 	took := time.Since(start)
 	c.leave()
 	return Result{Err: err, Took: took, Transcript: c.said.String()}
+}
+
+// verifiable says why nobody can verify the certificate of t.
+func (t Target) verifiable(config *tls.Config) error {
+	if t.host() != "" || config != nil && (config.ServerName != "" || config.InsecureSkipVerify) {
+		return nil
+	}
+	return fmt.Errorf("%s has no name to verify its certificate by: write name=HOST, or verify=off", t.Address)
 }
 
 func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
