@@ -133,9 +133,4 @@ func (p *plan) checkTLS(r plannedRoute) *tls.Config {
 }
 
 // checksAtOnce is how many descriptors checks may need at a time.
-func (p *plan) checksAtOnce() int {
-	if p.Check.Off() {
-		return 0
-	}
-	return len(p.backends())
-}
+func (p *plan) checksAtOnce() int { return p.Check.Descriptors() * len(p.backends()) }

@@ -104,6 +104,20 @@ func (c Check) Target(t Target) (Target, error) {
 	return t, err
 }
 
+// Descriptors returns how many file descriptors c may need at a time for one backend: a socket, two to look up a name (A and AAAA) before it, four to
+// start a program.
+func (c Check) Descriptors() int {
+	switch {
+	case c.Off():
+		return 0
+	case c.kind == command:
+		return 4
+	case c.at.host != "":
+		return 2
+	}
+	return 1
+}
+
 // Fits says why no backend at t could ever pass c: it has no port to ask at, or no name to verify its certificate by where a Dialer's Config
 // brings none.
 func (c Check) Fits(t Target) error {

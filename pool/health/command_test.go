@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +40,40 @@ func TestCommandTranscript(t *testing.T) {
 	if len(r.Transcript) > maxTranscript {
 		t.Errorf("got %d bytes, want at most %d", len(r.Transcript), maxTranscript)
 	}
+}
+
+// What is left free for checks is what they need.
+func TestDescriptors(t *testing.T) {
+	for check, want := range map[string]int{"off": 0, "tcp": 1, "redis:6380": 1, "tcp:db.example:80": 2, "exec:true": 4} {
+		if got := mustParse(t, check).Descriptors(); got != want {
+			t.Errorf("%s: got %d, want %d", check, got, want)
+		}
+	}
+	const n = 20
+	before := descriptors(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for range n {
+		running.Go(func() { Command{"sleep 1000"}.Probe(ctx, Target{}) })
+	}
+	l4test.Await(t, patience, "all programs run", func() bool {
+		used := descriptors(t) - before
+		if most := n * mustParse(t, "exec:sleep 1000").Descriptors(); used > most {
+			t.Errorf("%d checks use %d descriptors, want %d at most", n, used, most)
+		}
+		return used >= 2*n // the end of a pipe and the process
+	})
+	cancel()
+	running.Wait()
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(open)
 }
 
 // The time is up: the program and what it has started are killed.
