@@ -166,5 +166,5 @@ func myRefusal(c *talk, b []byte) error {
 		c.said.remark("up, but logs this: give it the account (CREATE USER)")
 		return nil
 	}
-	return fmt.Errorf("refused: %s (error %d)", clip(text), code)
+	return fmt.Errorf("refused: %s (error %d)", inLine(text), code)
 }

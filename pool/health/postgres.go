@@ -127,7 +127,7 @@ func (p Postgres) refusal(c *talk) error {
 	if strings.HasPrefix(code, invalidAccess) || code == "3D000" { // or an unknown database
 		return nil
 	}
-	return fmt.Errorf("refused: %s (SQLSTATE %s)", clip(message), clip(code))
+	return fmt.Errorf("refused: %s (SQLSTATE %s)", inLine(message), inLine(code))
 }
 
 // pgBody reads a message's length and then its body.

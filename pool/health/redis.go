@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Redis sends PING. A server that asks for a password or lacks a permission in its answer is up; one that still loads its data, runs
@@ -35,6 +36,16 @@ func (p Redis) ask(c *talk) error {
 		}
 	}
 	return fmt.Errorf("got %q, want +PONG", clip(answer))
+}
+
+// inLine shortens a text of a server's as well, and has it stand unquoted in one line.
+func inLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, clip(s))
 }
 
 // clip shortens what a server said to what an error can carry.
