@@ -93,7 +93,7 @@ func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 		errno = socketError(e.fd)
 	case late && !e.writable:
 		errno = unix.ETIMEDOUT
-	case e.writable && e.tcp && isAt(e.fd, a.lease.Backend().Addrs()[a.address]):
+	case e.writable && e.tcp && s.loop.server.ports.meets(e.fd, a.lease.Backend().Addrs()[a.address]):
 		errno = unix.ECONNREFUSED // by nobody: the kernel chose the port that was asked to ask from, and TCP may be connected to itself
 	}
 	if errno == 0 && a.side.writable && s.setup.route.BackendTLS != nil {

@@ -24,6 +24,7 @@ type serverState struct {
 	socketsPerLoop int // that a loop may keep for the next session
 	mostLoops      int
 	unpaces        bool    // the kernel's congestion control paces, which is for nothing over loopback
+	ports          ports   // that connections may come from
 	idPrefix       [8]byte // of the process, in every unique ID
 	namespace      string  // of the network, as far as it has a name and it is told to backends
 
@@ -78,6 +79,7 @@ func (s *Server) prepare() {
 		s.drained, s.started, s.quit = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.unpaces = kernelPaces()
+		s.ports = kernelPorts()
 		if s.ProxyTLV&ProxyNetNS != 0 {
 			s.namespace = namespaceName(namedNamespaces)
 		}

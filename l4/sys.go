@@ -118,26 +118,23 @@ func peerName(fd int32, raw *unix.RawSockaddrAny) syscall.Errno {
 	return e
 }
 
+// sockName tells what a socket is bound to.
+func sockName(fd int32, raw *unix.RawSockaddrAny) syscall.Errno {
+	size := uint32(unsafe.Sizeof(*raw))
+	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)), uintptr(unsafe.Pointer(&size)))
+	return e
+}
+
 // localAddress returns the address that a socket is bound to.
 func localAddress(fd int32) pool.Address {
 	var raw unix.RawSockaddrAny
-	size := uint32(unsafe.Sizeof(raw))
-	if _, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size))); e != 0 {
+	if sockName(fd, &raw) != 0 {
 		return pool.Address{}
 	}
 	if raw.Addr.Family == unix.AF_UNIX {
 		return unixAddress(&raw)
 	}
 	return pool.TCPAddress(addrPort(&raw))
-}
-
-// isAt reports whether a TCP socket is bound to a. It looks at no more than the port, which is nearly always another.
-func isAt(fd int32, a pool.Address) bool {
-	var raw unix.RawSockaddrAny
-	size := uint32(unsafe.Sizeof(raw))
-	syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
-	at := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw)) // the port of IPv6 stands at the same place
-	return networkPort(&at.Port) == a.TCP().Port() && addrPort(&raw).Addr() == a.TCP().Addr()
 }
 
 // remoteAddress returns the address of a socket's peer.
