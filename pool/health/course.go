@@ -77,12 +77,16 @@ func (c *course) run(ctx context.Context) {
 			c.check(ctx)
 		}
 		doubted = c.backend.Doubted()
-		timer.Reset(time.Until(onBeat(c.last.Add(c.next()))))
+		timer.Reset(onBeat(time.Until(c.last.Add(c.next()))))
 	}
 }
 
-// onBeat returns t, or the next beat after it.
-func onBeat(t time.Time) time.Time { return t.Add(beat - 1).Truncate(beat) }
+// onBeat returns wait, or how long to wait for the first beat after it. Beats go by the clock on the wall, and none is awaited for longer where
+// that is set back.
+func onBeat(wait time.Duration) time.Duration {
+	now := time.Now()
+	return now.Add(wait + beat - 1).Truncate(beat).Sub(now.Round(0))
+}
 
 // together returns how long after t to go on where something is to be done about every interval and nothing is sent: all that keep the same interval then
 // wake the process up at once, and no more often than one of them would.

@@ -65,7 +65,10 @@ type queues map[netip.AddrPort]queue
 
 // at returns the queue in which a connection to a waits, if there is one: that of the address itself, or of all addresses.
 func (q queues) at(a netip.AddrPort) (queue, bool) {
-	wildcards := [...]netip.Addr{a.Addr(), netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	wildcards := []netip.Addr{a.Addr(), netip.IPv6Unspecified()} // which takes IPv4 as well, as a rule
+	if a.Addr().Is4() {
+		wildcards = append(wildcards, netip.IPv4Unspecified())
+	}
 	for _, ip := range wildcards {
 		if found, ok := q[netip.AddrPortFrom(ip, a.Port())]; ok {
 			return found, true
@@ -73,6 +76,9 @@ func (q queues) at(a netip.AddrPort) (queue, bool) {
 	}
 	return queue{}, false
 }
+
+// lookFaults is how many looks in a row may fail before it is believed that the kernel does not tell any more.
+const lookFaults = 5
 
 // Run watches until ctx is done. It returns an error if the kernel does not tell; nothing is held against any backend then.
 func (l *Listeners) Run(ctx context.Context) error {
@@ -90,7 +96,7 @@ func (l *Listeners) Run(ctx context.Context) error {
 
 func (l *Listeners) watch(ctx context.Context, look looker) error {
 	known := make(map[*pool.Backend]*listener)
-	quiet := false
+	quiet, faults := false, lookFaults-1 // the first look must not fail
 	defer l.acquitAll(known)
 	for {
 		changed, tick := l.Pool.Changed(), (<-chan time.Time)(nil)
@@ -99,12 +105,15 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 			if quiet {
 				places = placesOf(known) // nobody waits anywhere: only whether they are still there is to be known
 			}
-			found, err := look(places)
-			if err != nil {
+			switch found, err := look(places); {
+			case err == nil:
+				l.judge(known, found)
+				quiet, faults = l.quiet(known), 0
+			case faults+1 < lookFaults:
+				faults++
+			default:
 				return err
 			}
-			l.judge(known, found)
-			quiet = l.quiet(known)
 			tick = time.After(l.pause(quiet))
 		}
 		select {

@@ -225,6 +225,12 @@ func TestWatchingEnds(t *testing.T) {
 		d.after(time.Second)
 		no := errors.New("no more")
 		d.fail(no)
+		d.after((lookFaults - 2) * 2 * time.Second) // the fault may pass
+		d.fail(nil)
+		d.after(2 * time.Second)
+		d.fail(no)
+		d.after((lookFaults - 1) * 2 * time.Second)
+		d.want(t, "a", pool.Down, "nothing listens")
 		d.after(2 * time.Second)
 		if err := <-d.ended; !errors.Is(err, no) {
 			t.Errorf("got %v, want %v", err, no)
