@@ -44,6 +44,7 @@ func (s *session) close(cause Cause) {
 		if c.waiter != nil {
 			c.route.Pool.Leave(c.waiter)
 		}
+		c.granted.Done(pool.Abandoned) // it may have come at the very end
 		s.loop.giveBack(c)
 		s.setup = nil
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,6 +255,31 @@ func TestQueueTimeout(t *testing.T) {
 	if n := s.Pool.Snapshot().Waiting; n != 0 {
 		t.Errorf("%d still wait", n)
 	}
+}
+
+// TestLeaseThatComesAtTheEndIsGivenBack has room come for a client in the moment in which its lifetime is over.
+func TestLeaseThatComesAtTheEndIsGivenBack(t *testing.T) {
+	echo := backend(t, l4test.Echo(t).Addr())
+	echo.MaxConns = 1
+	s := servePool(t, nil, pool.Options{Queue: 1}, echo)
+	l4test.Dial(t, s.addr).Send("x").Expect("x")
+	l4test.Dial(t, s.addr)
+	l4test.Await(t, 5*time.Second, "the second client waits", func() bool { return s.Pool.Snapshot().Waiting == 1 })
+	s.onLoops(func(l *loop) {
+		s.at(l, queueing).ends = l.now
+		s.at(l, relaying).finish(Stopped) // which posts the lease to the loop
+	})
+	s.record(t, Stopped)
+	s.record(t, Lifetime)
+	if n := s.Pool.Backends()[0].Active(); n != 0 {
+		t.Errorf("the backend has %d sessions, want none", n)
+	}
+}
+
+// at returns a session of l that is at that stage. It is called on the loop.
+func (s *testServer) at(l *loop, want stage) *session {
+	i := slices.IndexFunc(l.slots, func(at slot) bool { return at.session != nil && at.session.stage == want })
+	return l.slots[i].session
 }
 
 // TestBugInOneSessionSparesTheOthers has one session run into a panic while another is open.
