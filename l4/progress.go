@@ -60,10 +60,14 @@ func (s *session) tooSlow() Cause {
 	return CauseNone
 }
 
-// lags looks at one side, and reports whether it took less than least of what it has had to take since the last look.
+// lags looks at one side, and reports whether it took less than least of what it has had to take since the last look. For one that is lost
+// nothing waits, though the kernel goes on counting what it had held for it.
 func (s *session) lags(e *side, b *backlog, least int64) bool {
 	before := *b
-	*b = backlog{held: e.unacknowledged()}
+	if *b = (backlog{}); e.broken() {
+		return false
+	}
+	b.held = e.unacknowledged()
 	if b.held == 0 || !tcpInfo(e.fd, &s.loop.info) {
 		return false
 	}

@@ -82,3 +82,23 @@ func TestThrottledClientIsNotSlow(t *testing.T) {
 	l4test.Dial(t, s.addr).ExpectContent(1, size).CloseWrite().ExpectEOF()
 	s.clean(t)
 }
+
+// TestLostPeerIsNotSlow has a client reset with bytes waiting for it, while what it had said still goes to a backend that takes its time, but
+// enough of them.
+func TestLostPeerIsNotSlow(t *testing.T) {
+	const size, piece, gap = 48 << 10, 2 << 10, 40 * time.Millisecond
+	b := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) {
+		p.SendContent(2, 64<<10)
+		for range size / piece {
+			pass(gap)
+			p.Receive(piece)
+		}
+		p.ExpectReset()
+	})
+	s := serve(t, func(s *Server) { s.Limits = Limits{LeastProgress: Rate{512, 5 * gap}} }, b.Addr())
+	p := l4test.DialNarrow(t, s.addr, 4096)
+	l4test.Await(t, 5*time.Second, "the session is relayed", func() bool { return s.has(relaying) })
+	p.SendContent(1, size).AwaitAcked().Reset()
+	s.record(t, ClientReset)
+	b.AwaitDone(1)
+}
