@@ -112,6 +112,9 @@ func (s *session) bury() {
 	s.backend.abort(s.loop.buf)
 	s.lease.Done(pool.Died)
 	s.lease, s.backend, s.lost, s.guarded = pool.Lease{}, noSide(), neither, false
+	if m := s.meter(); m != nil {
+		m.progress = progress{} // what that one had taken says nothing about the next
+	}
 }
 
 // route returns where the session goes.
