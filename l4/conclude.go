@@ -18,7 +18,7 @@ const calm = 100 * time.Millisecond
 func (s *session) concludable() bool {
 	return s.stage == relaying && !s.listed && s.first == neither &&
 		!s.up.ended && !s.down.ended && !s.up.waiting() && !s.down.waiting() &&
-		!s.client.waiting() && !s.backend.waiting()
+		!s.client.waiting() && !s.backend.waiting() && !s.heldBack()
 }
 
 // quiet reports whether s looks as if no request were under way: the backend spoke last, or nobody has yet, and that was not just now.

@@ -352,6 +352,35 @@ func TestRequestUnderWayIsNotConcluded(t *testing.T) {
 	s.record(t, Drained)
 }
 
+// TestFlowThatWaitsForBandwidthIsNotConcluded has an answer, and then a request, be held back by Forebay itself: such a session is neither quiet nor
+// idle, though nothing has moved for long.
+func TestFlowThatWaitsForBandwidthIsNotConcluded(t *testing.T) {
+	rate := Rate{1, time.Hour}
+	for name, test := range map[string]struct {
+		limits Limits
+		script func(*l4test.Peer)
+		play   func(*l4test.Peer)
+	}{
+		"an answer": {Limits{SessionDownload: rate},
+			func(p *l4test.Peer) { p.Send("ab").ExpectReset() }, func(p *l4test.Peer) { p.Expect("a") }},
+		"a request": {Limits{SessionUpload: rate},
+			func(p *l4test.Peer) { p.Expect("a").Send("b").ExpectReset() }, func(p *l4test.Peer) { p.Send("ac").Expect("b") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(s *Server) { s.Limits = test.limits }, l4test.Serve(t, test.script).Addr())
+			p := l4test.Dial(t, s.addr)
+			test.play(p)
+			s.drain(t, Drain{Idle: 2 * calm, Deadline: 7 * calm, Progress: func(got DrainProgress) {
+				if got.Leaving > 0 {
+					t.Errorf("after %v %d sessions are leaving, want none", got.Elapsed, got.Leaving)
+				}
+			}})
+			s.record(t, DrainCut)
+			p.ExpectReset()
+		})
+	}
+}
+
 func TestDeadlineCutsByReset(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("ping"); p.ExpectReset() })
 	s := serve(t, nil, b.Addr())

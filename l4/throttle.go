@@ -156,6 +156,12 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 // itself.
 func (m *meter) waitedUntil() int64 { return max(m.up.until, m.down.until) }
 
+// heldBack reports whether a flow waits for bandwidth with more to be read: its source has spoken, though nothing moves.
+func (s *session) heldBack() bool {
+	m, now := s.meter(), s.loop.now
+	return m != nil && (m.up.until > now && s.client.readable || m.down.until > now && s.backend.readable)
+}
+
 // due is when the session wants to be looked at because of its meter.
 func (m *meter) due(now int64) int64 {
 	due := m.progress.next()
