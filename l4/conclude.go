@@ -6,7 +6,8 @@ import "time"
 // what it may have left to say, and answers with its own, which is passed on to the client; the session ends as any other. A server that was
 // idle closes within a round trip; one that was still at work, though it did not look so, mostly ends it first. Nothing more is read from
 // the client: what it may send from now on meets a closed socket and is answered with RST, so that it knows the request was not taken, and
-// no backend carries out what it could not answer.
+// no backend carries out what it could not answer. That RST would throw away what our kernel still holds for the client, a large answer on a
+// slow line; so the socket is closed only when the client has acknowledged that (lingering).
 //
 // Resetting both sides would be quicker, and throw away what the kernel still holds for either; servers log it as an error, and clients
 // report it where they would have passed over the end of an idle connection.
@@ -32,4 +33,28 @@ func (s *session) conclude(why Cause) {
 	s.traced().concluded = why
 	s.first, s.up.ended = ownEnd, true
 	s.loop.step(s)
+}
+
+// part ends a session in which both sides have finished.
+func (s *session) part() (stage, Cause) {
+	if s.first == ownEnd && s.client.unacknowledged() > 0 {
+		s.client.closeWrite()
+		return lingering, CauseNone
+	}
+	return relaying, s.closedBy()
+}
+
+// linger waits until the client of a concluded session has acknowledged all that it was sent. It has not finished: what it may say meanwhile
+// is left unread.
+func (s *session) linger() (stage, Cause) {
+	switch e, now := &s.client, s.loop.now; {
+	case e.broken():
+		s.lost = clientEnd
+		return lingering, s.lostBy()
+	case now >= s.traced().look && s.acknowledged(e):
+		return lingering, s.closedBy()
+	case now >= s.stillUntil() && !s.drains():
+		return lingering, HalfClosed
+	}
+	return lingering, s.tooSlow()
 }

@@ -10,7 +10,7 @@
 //  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
 //  7. dial.go     it is connected to, or the next one is; a slow try may be hedged
 //  8. greet.go    the PROXY header goes out with the client's first bytes
-//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded
+//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings that about where a session must go
 //  10. deliver.go  after a reset, what had been read still reaches the other side
 //  11. finish.go  both sockets are closed, the lease ends, the Record is handed over
 //

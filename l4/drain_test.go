@@ -2,7 +2,9 @@ package l4
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -412,6 +414,66 @@ func TestWhatCrossesTheEndIsRefused(t *testing.T) {
 	if r := s.record(t, Drained); r.FromClient != 1 {
 		t.Errorf("%d bytes were taken from the client, want the 1 that was answered", r.FromClient)
 	}
+}
+
+// answerSize is what the kernel can hold for a client that takes nothing, whatever its buffers.
+const answerSize = 40 << 10
+
+// linger has a session be concluded while the kernel holds most of an answer for a slow client, who asked for it by "get".
+func (s *testServer) linger(t *testing.T, b *l4test.Backend) {
+	t.Helper()
+	l4test.Await(t, 5*time.Second, "the answer has been passed on", func() (passed bool) {
+		s.onLoops(func(l *loop) {
+			passed = slices.ContainsFunc(l.slots, func(at slot) bool {
+				return at.session != nil && at.session.down.written == answerSize && at.session.quiet()
+			})
+		})
+		return passed
+	})
+	go s.Drain(t.Context(), Drain{Backend: s.Pool.Backends()[0]})
+	b.AwaitDone(1)
+	l4test.Await(t, 5*time.Second, "the session lingers", func() bool { return s.has(lingering) })
+}
+
+// TestConcludedAnswerReachesASlowClient has the client say more when its backend has finished. Nobody will read that, but it must not cost the client
+// what is still to come.
+func TestConcludedAnswerReachesASlowClient(t *testing.T) {
+	for name, test := range map[string]struct {
+		play  func(*l4test.Peer)
+		cause Cause
+	}{
+		"and it takes it":      {func(p *l4test.Peer) { p.Send("more").AwaitAcked().ExpectContent(1, answerSize) }, Drained},
+		"and it finishes":      {func(p *l4test.Peer) { p.CloseWrite().ExpectContent(1, answerSize).ExpectEOF() }, Drained},
+		"and it says much":     {func(p *l4test.Peer) { p.SendContent(2, 64<<10).ExpectContent(1, answerSize) }, Drained},
+		"but it takes no more": {func(p *l4test.Peer) { p.Send("more") }, HalfClosed},
+		"but it resets":        {(*l4test.Peer).Reset, ClientReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("get").SendContent(1, answerSize).ExpectEOF() })
+			s := serve(t, func(s *Server) { s.HalfCloseTimeout = time.Second }, b.Addr())
+			p := l4test.DialNarrow(t, s.addr, 4096).Send("get")
+			s.linger(t, b)
+			test.play(p)
+			r := s.record(t, test.cause)
+			if test.cause == Drained && (r.ToClient != answerSize || r.ClientTCP.Unacked != 0 || r.FromClient != 3) {
+				t.Errorf("%d bytes went to the client and %d are missing, want %d and none; %d came from it, want 3",
+					r.ToClient, r.ClientTCP.Unacked, answerSize, r.FromClient)
+			}
+		})
+	}
+}
+
+func TestConcludedAnswerReachesASlowClientOverTLS(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("get").SendContent(1, answerSize).ExpectEOF() })
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, b.Addr())
+	c := tls.Client(l4test.DialNarrow(t, s.addr, 4096).Conn(), id.client())
+	say(t, c, "get")
+	s.linger(t, b)
+	say(t, c, "more")
+	want, _ := io.ReadAll(l4test.Content(1, answerSize))
+	expect(t, c, string(want))
+	s.record(t, Drained)
 }
 
 // TestLastLookSparesASession has something happen to a session between the moment it is chosen and that in which it would be concluded.

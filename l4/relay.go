@@ -43,7 +43,7 @@ func (s *session) relay() (stage, Cause) {
 	s.endFlow(&s.up, clientEnd, &s.backend)
 	s.endFlow(&s.down, backendEnd, &s.client)
 	if s.up.finished && s.down.finished && s.client.part() && s.backend.part() {
-		return relaying, s.closedBy()
+		return s.part()
 	}
 	s.forwardFIN()
 	switch {

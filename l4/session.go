@@ -69,7 +69,7 @@ type trace struct {
 	replay     *replay // while the client's bytes could be sent to another backend
 	meter      *meter  // where Limits ask for one, and then this stands in it
 	unacked    int     // what the kernel held for both peers when a limit last asked
-	look       int64   // when delivering asks again whether the last bytes were acknowledged
+	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged
 	looks      uint8   // how often it has
 }
 
@@ -94,6 +94,7 @@ const (
 	dialing                  // connect to it, or to the next one
 	greeting                 // send the PROXY header and the client's first bytes
 	relaying                 // move bytes both ways until both sides are done
+	lingering                // it was concluded: wait until the client has what it was sent
 	delivering               // one side is lost: hand the other what was read from it
 )
 
@@ -140,6 +141,8 @@ func (s *session) run() (stage, Cause) {
 		return s.greet()
 	case relaying:
 		return s.relay()
+	case lingering:
+		return s.linger()
 	default:
 		return s.deliver()
 	}
@@ -204,6 +207,8 @@ func (s *session) deadline() int64 {
 		return min(s.ends, s.setup.queued+int64(s.loop.server.QueueTimeout))
 	case dialing:
 		return min(s.ends, s.setup.deadline(s.loop.server))
+	case lingering:
+		return min(s.ends, s.stillUntil(), s.traced().look, s.nextProgress())
 	case delivering:
 		return min(s.ends, s.nextLook())
 	}
