@@ -59,8 +59,9 @@ func (s *Server) Drain(ctx context.Context, d Drain) error {
 	d.Backend.Drain()
 	return drainage{
 		Drain: d, herd: s, quit: s.quit, cut: DrainCut,
-		of:  func(x *session) bool { return x.lease.Backend() == d.Backend },
-		off: func() bool { return !d.Backend.Draining() },
+		of:   func(x *session) bool { return x.lease.Backend() == d.Backend },
+		left: func(roll) int { return d.Backend.Active() }, // those that are connecting included
+		off:  func() bool { return !d.Backend.Draining() },
 	}.run(ctx)
 }
 
@@ -86,7 +87,7 @@ const lookEvery = 200 * time.Millisecond
 type herd interface {
 	roll(of func(*session) bool) roll
 	conclude(marks []mark, why Cause)
-	Reset(b *pool.Backend, why Cause)
+	reset(of func(*session) bool, why Cause)
 }
 
 // A drainage is a Drain at work.
@@ -95,11 +96,11 @@ type drainage struct {
 	herd herd
 	quit <-chan struct{}
 	of   func(*session) bool // the sessions to end
+	left func(roll) int      // how many there are
 	cut  Cause
 	off  func() bool // it is not wanted any more
-	some bool        // it is not for all of the backend's sessions, so it ends with the deadline whatever is left
 
-	reset int // sessions so far, at the deadline
+	gone int // sessions that were reset so far, at the deadline
 }
 
 func (d drainage) run(ctx context.Context) error {
@@ -110,12 +111,10 @@ func (d drainage) run(ctx context.Context) error {
 		next := time.After(untilNextLook(time.Since(looked)))
 		d.tell(progress)
 		switch {
-		case progress.Left == 0:
+		case d.over(progress):
 			return nil
 		case d.off():
 			return ErrResumed
-		case d.some && d.over(progress.Elapsed):
-			return nil
 		}
 		select {
 		case <-next:
@@ -139,30 +138,36 @@ func untilNextLook(took time.Duration) time.Duration {
 	return max(lookEvery, min(lookShare*took, leastOften))
 }
 
+// over reports whether nothing is left to do. Sessions that are not to end may be there, and before the deadline some that are, and are connecting.
+func (d *drainage) over(p DrainProgress) bool {
+	return p.Left == 0 && (d.Backend.Active() == 0 || d.expired(p.Elapsed))
+}
+
 func (d *drainage) tell(p DrainProgress) {
 	if d.Progress != nil {
 		d.Progress(p)
 	}
 }
 
-// over reports whether the deadline has come.
-func (d *Drain) over(elapsed time.Duration) bool { return d.Deadline > 0 && elapsed >= d.Deadline }
+// expired reports whether the deadline has come.
+func (d *Drain) expired(elapsed time.Duration) bool { return d.Deadline > 0 && elapsed >= d.Deadline }
 
 // look does what is due by now. Nothing is for a backend that is to serve again, whatever the time.
 func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
-	if d.over(elapsed) && !d.off() {
+	wanted := !d.off()
+	if wanted && d.expired(elapsed) {
 		before := d.Backend.Active()
-		d.herd.Reset(d.Backend, d.cut)
-		d.reset += before - d.Backend.Active()
+		d.herd.reset(d.of, d.cut)
+		d.gone += before - d.Backend.Active()
 	}
 	r := d.herd.roll(d.of)
-	left, leaving := d.Backend.Active(), r.leaving[d.Backend]
-	if !d.off() {
+	left, leaving := d.left(r), r.leaving[d.Backend]
+	if wanted {
 		chosen := d.choose(r.marks, elapsed, total, total-(left-leaving))
 		d.herd.conclude(chosen, Drained)
-		left, leaving = d.Backend.Active(), leaving+len(chosen)
+		left, leaving = min(left, d.Backend.Active()), leaving+len(chosen)
 	}
-	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Cut: d.reset, Oldest: r.oldest, ETA: d.eta(elapsed)}
+	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Cut: d.gone, Oldest: r.oldest, ETA: d.eta(elapsed)}
 	if left == 0 {
 		p.Oldest, p.ETA = 0, 0
 	}

@@ -42,7 +42,7 @@ type departure struct {
 func (f *flock) roll(func(*session) bool) roll {
 	time.Sleep(f.slow)
 	f.rolls++
-	r := roll{leaving: map[*pool.Backend]int{}}
+	r := roll{found: len(f.sheep), leaving: map[*pool.Backend]int{}}
 	for i, s := range f.sheep {
 		still := time.Since(s.moved)
 		if s.busy {
@@ -62,8 +62,8 @@ func (f *flock) conclude(marks []mark, why Cause) {
 	f.end(why, func(s *sheep) bool { return slices.Contains(chosen, s) })
 }
 
-func (f *flock) Reset(b *pool.Backend, why Cause) {
-	f.end(why, func(s *sheep) bool { return s.lease.Backend() == b })
+func (f *flock) reset(_ func(*session) bool, why Cause) {
+	f.end(why, func(*sheep) bool { return true })
 }
 
 func (f *flock) end(why Cause, which func(*sheep) bool) {
@@ -103,8 +103,12 @@ func (f *flock) drain(ctx context.Context, d Drain) (last DrainProgress, err err
 	f.began = time.Now()
 	d.Progress = func(p DrainProgress) { last = p }
 	d.Backend.Drain()
-	err = drainage{Drain: d, herd: f, quit: make(chan struct{}), cut: DrainCut, off: func() bool { return !d.Backend.Draining() }}.run(ctx)
+	err = f.drainage(d, func() bool { return !d.Backend.Draining() }).run(ctx)
 	return last, err
+}
+
+func (f *flock) drainage(d Drain, off func() bool) drainage {
+	return drainage{Drain: d, herd: f, quit: make(chan struct{}), cut: DrainCut, left: func(r roll) int { return r.found }, off: off}
 }
 
 // TestDrainKeepsItsPace has ten quiet sessions go, of which none counts as idle: one each second.
@@ -195,7 +199,7 @@ func TestDrainTellsWhatIsLeft(t *testing.T) {
 			{0, 8 * time.Second, -1, 1},
 		} {
 			time.Sleep(test.after - time.Since(f.began))
-			d := drainage{Drain: Drain{Backend: b, Spread: 4 * time.Second, Deadline: test.deadline}, herd: &f, off: func() bool { return false }}
+			d := f.drainage(Drain{Backend: b, Spread: 4 * time.Second, Deadline: test.deadline}, func() bool { return false })
 			got := d.look(test.after, 2)
 			want := DrainProgress{Elapsed: test.after, Total: 2, Left: test.left, Oldest: test.after, ETA: test.eta}
 			if got.Leaving = 0; got != want {

@@ -69,14 +69,16 @@ func (s *Server) wentDown(b *pool.Backend, t pool.Transition) {
 }
 
 // drainDown drains b for as long as it is down. Sessions that it was given all the same, because all are down, stay.
-func (s *Server) drainDown(b *pool.Backend) {
-	d, before := downDrain(b), s.clock()
-	drainage{
+func (s *Server) drainDown(b *pool.Backend) { s.downDrainage(downDrain(b)).run(context.Background()) }
+
+func (s *Server) downDrainage(d Drain) drainage {
+	before := s.clock()
+	return drainage{
 		Drain: d, herd: s, quit: s.quit, cut: BackendDown,
-		of:   func(x *session) bool { return x.lease.Backend() == b && x.tried <= before },
-		off:  func() bool { return b.State() != pool.Down },
-		some: true,
-	}.run(context.Background())
+		of:   func(x *session) bool { return x.lease.Backend() == d.Backend && x.tried <= before },
+		left: func(r roll) int { return r.found },
+		off:  func() bool { return d.Backend.State() != pool.Down },
+	}
 }
 
 // aside runs f on a goroutine of its own, which Serve waits for, unless the server stops. It must end when quit is closed.

@@ -59,29 +59,42 @@ func TestDrainOfABackendThatIsDownEndsWithIt(t *testing.T) {
 		began := time.Now()
 		d := downDrain(b)
 		d.Idle = 0
-		drainage{Drain: d, herd: &f, off: func() bool { return time.Since(began) >= 15*time.Second }}.run(t.Context())
+		f.drainage(d, func() bool { return time.Since(began) >= 15*time.Second }).run(t.Context())
 		if len(f.gone) != 4 || len(f.sheep) != 6 {
 			t.Errorf("%d went by the time the backend was up again, want the 4 that were due before the 15th of 30 seconds", len(f.gone))
 		}
 	})
 }
 
-// TestSessionsThatBeganMeanwhileOutliveTheDrain has the backend get one after it went down, as all are.
-func TestSessionsThatBeganMeanwhileOutliveTheDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, b := onePool(t)
-		f := flock{began: time.Now()}
-		f.add(t, p, sheep{name: "busy", busy: true})
-		later, err := p.Pick(&pool.Request{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer later.Done(pool.Served)
-		err = drainage{Drain: downDrain(b), herd: &f, cut: BackendDown, off: func() bool { return false }, some: true}.run(t.Context())
-		if took := time.Since(f.began); err != nil || took != time.Minute || len(f.gone) != 1 || b.Active() != 1 {
-			t.Errorf("it ended after %v with %v, %v went; want it to end with the deadline, with the one left that began later", took, err, f.gone)
+// TestSessionsBegunWhileAllAreDownStay has two from before, one of which waits for an answer, and two that are begun after: those neither hurry the
+// others, nor go at the deadline.
+func TestSessionsBegunWhileAllAreDownStay(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		if p.Expect("a").Send("b"); p.Receive(1)[0] == 'c' {
+			p.Send("d").ExpectEOF()
+		} else {
+			p.ExpectReset()
 		}
 	})
+	s := serve(t, nil, b.Addr())
+	begin := func() *l4test.Peer { return l4test.Dial(t, s.addr).Send("a").Expect("b") }
+	quiet, asking := begin().Send("c").Expect("d"), begin().Send("?")
+	s.down()
+	d := s.downDrainage(Drain{Backend: s.Pool.Backends()[0], Spread: 10 * calm, Deadline: 12 * calm})
+	others := []*l4test.Peer{begin(), begin()}
+	d.Progress = func(p DrainProgress) {
+		if left := 2 - int(p.Elapsed/(d.Spread/2)); p.Elapsed < d.Spread && p.Left-p.Leaving < left {
+			t.Errorf("%d are left after %v, want %d", p.Left-p.Leaving, p.Elapsed, left)
+		}
+	}
+	if err := d.run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	quiet.ExpectEOF()
+	asking.ExpectReset()
+	for _, p := range others {
+		p.Send("c").Expect("d").CloseWrite().ExpectEOF()
+	}
 }
 
 func TestOnDownIsWritten(t *testing.T) {

@@ -39,11 +39,16 @@ func (s *Server) sweep(visitor func(*loop) func(*session)) bool {
 // Reset resets every session that b has now, with why as their cause, and returns when it has. Sessions that begin meanwhile stay.
 func (s *Server) Reset(b *pool.Backend, why Cause) {
 	s.prepare()
+	s.reset(func(x *session) bool { return x.lease.Backend() == b }, why)
+}
+
+// reset resets those sessions that of tells, of those that there are now.
+func (s *Server) reset(of func(*session) bool, why Cause) {
 	for before := s.clock(); ; {
 		settled, handed := s.adopted.Load() == s.handed.Load(), s.handed.Load()
 		swept := s.sweep(func(*loop) func(*session) {
 			return func(x *session) {
-				if x.lease.Backend() == b && x.tried <= before {
+				if of(x) && x.tried <= before {
 					x.finish(why)
 				}
 			}
@@ -65,6 +70,7 @@ type mark struct {
 
 // A roll is what a sweep has found of some backends' sessions.
 type roll struct {
+	found   int
 	marks   []mark // of those that may be concluded
 	leaving map[*pool.Backend]int
 	oldest  time.Duration // age of the oldest
@@ -95,6 +101,7 @@ func (s *Server) roll(of func(*session) bool) roll {
 // enter takes a session in. It is called on the session's loop.
 func (r *roll) enter(s *session) {
 	now := s.loop.now
+	r.found++
 	r.oldest = max(r.oldest, durationOf(now-s.began))
 	switch {
 	case s.first == ownEnd:
@@ -105,6 +112,7 @@ func (r *roll) enter(s *session) {
 }
 
 func (r *roll) join(part *roll) {
+	r.found += part.found
 	r.marks = append(r.marks, part.marks...)
 	r.oldest = max(r.oldest, part.oldest)
 	for b, n := range part.leaving {
