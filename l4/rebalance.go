@@ -10,7 +10,7 @@ import (
 	"forebay/pool"
 )
 
-// A Rebalance says when and how fast live sessions are spread anew after a backend has joined or recovered, which has none while the others
+// A Rebalance says when and how fast live sessions are spread anew after a backend has joined, recovered or been resumed, which has none while the others
 // have all. Sessions are concluded, quiet ones, the stillest first, and their clients connect anew. The zero Rebalance leaves them where they
 // are.
 type Rebalance struct {

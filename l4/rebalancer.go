@@ -8,7 +8,7 @@ import (
 	"forebay/pool"
 )
 
-// A rebalancer spreads the sessions of one pool anew. It sleeps until a backend has joined or recovered.
+// A rebalancer spreads the sessions of one pool anew. It sleeps until a backend has joined, recovered or been resumed.
 type rebalancer struct {
 	Rebalance
 	pool   *pool.Pool
@@ -43,14 +43,14 @@ func (r *rebalancer) heed(_ *pool.Backend, t pool.Transition) {
 }
 
 func (r *rebalancer) run(quit <-chan struct{}) {
-	for {
-		changed := r.pool.Changed()
+	for changed := r.pool.Changed(); ; {
 		select {
 		case <-r.woken:
 		case <-changed:
 		case <-quit:
 			return
 		}
+		changed = r.pool.Changed() // before it looks, so that nothing is missed
 		r.settle(quit)
 	}
 }

@@ -25,10 +25,25 @@ func (f *loyalFlock) conclude(marks []mark, why Cause) {
 	}
 }
 
+// rebalance lets rule be followed until end is called, which returns what was logged.
+func (f *loyalFlock) rebalance(rule Rebalance) (end func() string) {
+	var said strings.Builder
+	r := &rebalancer{Rebalance: rule, pool: f.p, herd: f, logger: slog.New(slog.NewTextHandler(&said, nil)), woken: make(chan struct{}, 1)}
+	f.p.Watch(r.heed)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() { r.run(quit); close(ended) }()
+	synctest.Wait()
+	f.began = time.Now()
+	return func() string {
+		close(quit)
+		<-ended
+		return said.String()
+	}
+}
+
 // rebalancing lets rule be followed in a flock of 20 like s on the first of two backends, when the second recovers; for two minutes.
 func rebalancing(t *testing.T, rule Rebalance, o pool.Options, s sheep) (f *loyalFlock, log string) {
 	t.Helper()
-	var said strings.Builder
 	o.Policy = pool.LeastConn
 	p, err := pool.New(o, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
 	if err != nil {
@@ -41,17 +56,10 @@ func rebalancing(t *testing.T, rule Rebalance, o pool.Options, s sheep) (f *loya
 		f.add(t, p, s)
 	}
 	time.Sleep(time.Second)
-	r := &rebalancer{Rebalance: rule, pool: p, herd: f, logger: slog.New(slog.NewTextHandler(&said, nil)), woken: make(chan struct{}, 1)}
-	p.Watch(r.heed)
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() { r.run(quit); close(ended) }()
-	synctest.Wait()
-	f.began = time.Now()
+	end := f.rebalance(rule)
 	second.Judge(pool.Up, pool.Evidence{Witness: pool.Check})
 	time.Sleep(2 * time.Minute)
-	close(quit)
-	<-ended
-	return f, said.String()
+	return f, end()
 }
 
 func TestRebalanceKeepsItsRate(t *testing.T) {
@@ -106,6 +114,36 @@ func TestRebalanceSparesSessionsAtWork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRebalanceFollowsResume has a backend be drained while it is down for its owner's work, and be resumed when it is up again: that it is up has
+// been told by then.
+func TestRebalanceFollowsResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := pool.New(pool.Options{Policy: pool.LeastConn}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &loyalFlock{t: t, p: p}
+		second := p.Backends()[1]
+		second.Drain()
+		for range 20 {
+			f.add(t, p, sheep{})
+		}
+		end := f.rebalance(Rebalance{Factor: 1.5, Rate: 5})
+		second.Judge(pool.Down, pool.Evidence{Witness: pool.Check})
+		second.Judge(pool.Up, pool.Evidence{Witness: pool.Check})
+		time.Sleep(time.Minute)
+		if len(f.gone) > 0 {
+			t.Errorf("%d went while the backend drained", len(f.gone))
+		}
+		second.Resume()
+		time.Sleep(time.Minute)
+		end()
+		if len(f.gone) != 10 {
+			t.Errorf("%d went, want 10", len(f.gone))
+		}
+	})
 }
 
 // departing is a herd in which five sessions have been concluded that have yet to end.

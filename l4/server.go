@@ -35,7 +35,7 @@ type Server struct {
 	KeepAlive        time.Duration // a silent peer is probed after this long; one that answers none is dropped after UserTimeout, or without one after three probes; 0: never
 
 	OnDown    OnDown    // what becomes of the sessions of a backend that went down
-	Rebalance Rebalance // whether live sessions are spread anew when a backend has joined or recovered
+	Rebalance Rebalance // whether live sessions are spread anew when a backend has joined, recovered or been resumed
 
 	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
 	ProxyInUNIX  bool           // whoever connects to a listening UNIX socket must send one, too, and is believed

@@ -18,6 +18,7 @@ func (b *Backend) setDraining(draining bool) {
 		return
 	}
 	b.draining.Store(draining)
+	p.tellChangeLocked()
 	b.endRamp()
 	p.takeCensusLocked(b)
 	if b.standing == standingUp {

@@ -180,6 +180,10 @@ func (p *Pool) forgetLocked(b *Backend) {
 // setMembersLocked replaces the members and tells those who wait for that.
 func (p *Pool) setMembersLocked(members []member) {
 	p.members.Store(&members)
+	p.tellChangeLocked()
+}
+
+func (p *Pool) tellChangeLocked() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }

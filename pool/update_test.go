@@ -25,6 +25,29 @@ func TestUpdateKeepsCounters(t *testing.T) {
 	}
 }
 
+func TestDrainingIsAChange(t *testing.T) {
+	p := newPool(t, Options{}, equal(2))
+	b := p.Backends()[0]
+	for _, act := range []struct {
+		name    string
+		do      func()
+		changes bool
+	}{{"drain", b.Drain, true}, {"drain again", b.Drain, false}, {"resume", b.Resume, true}} {
+		changed := p.Changed()
+		act.do()
+		select {
+		case <-changed:
+			if !act.changes {
+				t.Errorf("%s: told as a change", act.name)
+			}
+		default:
+			if act.changes {
+				t.Errorf("%s: not told", act.name)
+			}
+		}
+	}
+}
+
 func TestRemovedBackendDrains(t *testing.T) {
 	for _, policy := range Policies() {
 		p := newPool(t, Options{Policy: policy}, equal(2))
