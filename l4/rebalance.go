@@ -3,6 +3,7 @@ package l4
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,54 +73,39 @@ func (r *Rebalance) set(part string) error {
 type Load struct {
 	Backend  *pool.Backend
 	Sessions int
-	Share    float64 // of all sessions, from 0 to 1: by its weight, less while it starts slowly; 0 for a backup that is not needed
+	Share    float64 // of all sessions, from 0 to 1: by its weight, less while it starts slowly, what max-conns allow; 0 for a backup that is not needed
 	Surplus  int     // sessions beyond that share, where rebalancing would end them
+
+	weight float64
+	most   int // sessions it may have; 0: any number
+	backup bool
 }
 
 // Loads returns what the backends of p carry that are up, in their order, and what of it rebalancing by factor would end: nothing, unless
-// one has more than factor times as much as another, each for its weight.
+// one has more than factor times as much as another, each for its share.
 func Loads(p *pool.Pool, factor float64) []Load {
-	var loads []Load
-	up := false // a backend that is no backup
-	for _, b := range p.Snapshot().Backends {
-		if b.State != pool.Up || b.Draining || b.Removed {
-			continue
-		}
-		if l := (Load{Backend: p.Backend(b.Name), Sessions: b.Active, Share: float64(b.Weight) * b.Share}); l.Backend != nil {
-			if up = up || !b.Backup; b.Backup {
-				l.Share = -l.Share // until it is known whether backups serve
-			}
-			loads = append(loads, l)
-		}
-	}
-	for i := range loads {
-		if l := &loads[i]; l.Share < 0 {
-			l.Share = -l.Share
-			if up {
-				l.Share = 0
-			}
-		}
-	}
-	share(loads)
+	loads := loadsOf(p)
 	weigh(loads, factor, total(loads))
 	return loads
 }
 
-// share makes weights shares.
-func share(loads []Load) {
-	sum := 0.0
-	for _, l := range loads {
-		sum += l.Share
-	}
-	for i := range loads {
-		if sum > 0 {
-			loads[i].Share /= sum
+// loadsOf returns the loads of p before they are weighed.
+func loadsOf(p *pool.Pool) []Load {
+	var loads []Load
+	for _, b := range p.Snapshot().Backends {
+		if b.State != pool.Up || b.Draining || b.Removed {
+			continue
+		}
+		if known := p.Backend(b.Name); known != nil {
+			loads = append(loads, Load{Backend: known, Sessions: b.Active, weight: float64(b.Weight) * b.Share, most: b.MaxConns, backup: b.Backup})
 		}
 	}
+	return loads
 }
 
-// weigh finds every Surplus, of so many sessions in all.
+// weigh finds every Share and Surplus, of so many sessions in all.
 func weigh(loads []Load, factor, total float64) {
+	share(loads, total)
 	skewed := skewed(loads, factor)
 	for i := range loads {
 		loads[i].Surplus = 0
@@ -127,6 +113,46 @@ func weigh(loads []Load, factor, total float64) {
 			loads[i].Surplus = loads[i].above(total)
 		}
 	}
+}
+
+// noise is what adding up shares can leave.
+const noise = 1e-9
+
+// share finds every Share of so many sessions in all. Those that are no backups have what they can take, and backups the rest.
+func share(loads []Load, total float64) {
+	var first, backups []*Load
+	for i := range loads {
+		if l := &loads[i]; l.backup {
+			backups = append(backups, l)
+		} else {
+			first = append(first, l)
+		}
+	}
+	if rest := fill(first, 1, total); rest > noise {
+		fill(backups, rest, total)
+	}
+}
+
+// fill spreads a part of total over loads by weight, none getting more than its max-conns, and returns what they can't take.
+func fill(loads []*Load, part, total float64) (rest float64) {
+	sum := 0.0
+	for _, l := range loads {
+		l.Share = 0
+		sum += l.weight
+	}
+	for i, l := range loads {
+		if most := float64(l.most) / total; l.most > 0 && part*l.weight/sum > most {
+			l.Share = most
+			return fill(slices.Delete(slices.Clone(loads), i, i+1), part-most, total) // for the others there is more
+		}
+	}
+	if sum == 0 {
+		return part
+	}
+	for _, l := range loads {
+		l.Share = part * l.weight / sum
+	}
+	return 0
 }
 
 // skewed reports whether the fullest of loads has more than factor times as much as the emptiest, each for its share.
@@ -153,7 +179,6 @@ func total(loads []Load) float64 {
 
 // above is how many sessions l has beyond its fair share of total, that rounded up.
 func (l *Load) above(total float64) int {
-	const noise = 1e-9 // of adding up shares
 	return max(l.Sessions-int(math.Ceil(l.Share*total-noise)), 0)
 }
 

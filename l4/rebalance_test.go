@@ -2,6 +2,7 @@ package l4
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,34 @@ func TestLoads(t *testing.T) {
 	}
 }
 
+// TestShares has max-conns keep some from their part: the others have more then, and backups what is too much for all.
+func TestShares(t *testing.T) {
+	const none = 0
+	for _, test := range []struct {
+		name     string
+		sessions float64
+		loads    []Load
+		want     []float64
+	}{
+		{"by weight", 100, []Load{{weight: 3}, {weight: 1}}, []float64{0.75, 0.25}},
+		{"room for all", 100, []Load{{weight: 1, most: 50}, {weight: 1, most: 60}}, []float64{0.5, 0.5}},
+		{"one is full", 100, []Load{{weight: 2, most: 10}, {weight: 1}, {weight: 1}}, []float64{0.1, 0.45, 0.45}},
+		{"one is full because another is", 100, []Load{{weight: 1, most: 35}, {weight: 1, most: 10}, {weight: 1}}, []float64{0.35, 0.1, 0.55}},
+		{"a backup is not needed", 100, []Load{{weight: 1, most: 100}, {weight: 9, backup: true}}, []float64{1, 0}},
+		{"a backup has the rest", 100, []Load{{weight: 1, most: 50}, {weight: 1, most: 30}, {weight: 1, backup: true}}, []float64{0.5, 0.3, 0.2}},
+		{"backups alone", 100, []Load{{weight: 1, backup: true}, {weight: 3, backup: true}}, []float64{0.25, 0.75}},
+		{"all are full", 100, []Load{{weight: 1, most: 50}, {weight: 1, most: 30}}, []float64{0.5, 0.3}},
+		{"no sessions", none, []Load{{weight: 1, most: 1}, {weight: 1}}, []float64{0.5, 0.5}},
+	} {
+		share(test.loads, test.sessions)
+		for i, l := range test.loads {
+			if math.Abs(l.Share-test.want[i]) > noise {
+				t.Errorf("%s: backend %d has a share of %v, want %v", test.name, i, l.Share, test.want[i])
+			}
+		}
+	}
+}
+
 func TestSurplus(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -63,7 +92,7 @@ func TestSurplus(t *testing.T) {
 		{"no sessions", 1.5, []int{0, 0}, []float64{1, 1}, []int{0, 0}},
 		{"nobody", 1.5, nil, nil, nil},
 	} {
-		loads := loadsOf(test.sessions, test.weights)
+		loads := loadsWith(test.sessions, test.weights)
 		weigh(loads, test.factor, total(loads))
 		var got []int
 		for _, l := range loads {
@@ -75,12 +104,11 @@ func TestSurplus(t *testing.T) {
 	}
 }
 
-func loadsOf(sessions []int, weights []float64) []Load {
+func loadsWith(sessions []int, weights []float64) []Load {
 	var loads []Load
 	for i := range sessions {
-		loads = append(loads, Load{Sessions: sessions[i], Share: weights[i]})
+		loads = append(loads, Load{Sessions: sessions[i], weight: weights[i]})
 	}
-	share(loads)
 	return loads
 }
 
@@ -99,7 +127,7 @@ func TestShed(t *testing.T) {
 		{"from backups first", []int{10, 10, 3}, []float64{1, 1, 0}, 2, []int{0, 0, 2}},
 		{"nothing", []int{10, 10}, []float64{1, 1}, 5, []int{0, 0}},
 	} {
-		loads := loadsOf(test.sessions, test.weights)
+		loads := loadsWith(test.sessions, test.weights)
 		sum := total(loads)
 		weigh(loads, 1.5, sum)
 		if got := shed(loads, test.n, sum); !slices.Equal(got, test.want) {

@@ -17,6 +17,8 @@ type rebalancer struct {
 	woken  chan struct{}
 	most   float64               // sessions that there were in all since it woke up: those that were ended are expected back
 	left   map[*pool.Backend]int // sessions that are yet to be ended, of those that were too many when the skew was found; nil while there is none
+	least  int                   // that were ever too many since it woke up; 0: nobody has looked
+	futile int                   // how often in a row ending them has not made them fewer
 }
 
 // followSkew has the sessions of every pool spread anew where that is asked for.
@@ -62,7 +64,7 @@ const resignAfter = int(time.Minute / lookEvery)
 func (r *rebalancer) settle(quit <-chan struct{}) {
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
-	r.most = 0
+	r.most, r.least, r.futile = 0, 0, 0
 	for n, vain := 0, 0; vain < resignAfter; n++ {
 		ended, more := r.look(n)
 		if !more {
@@ -83,7 +85,7 @@ func (r *rebalancer) settle(quit <-chan struct{}) {
 
 // look ends what may be ended now, and reports whether to look again.
 func (r *rebalancer) look(n int) (ended int, more bool) {
-	loads := Loads(r.pool, r.Factor)
+	loads := loadsOf(r.pool)
 	r.most = max(r.most, total(loads))
 	weigh(loads, r.Factor, r.most)
 	if r.left == nil && !r.begin(loads) {
@@ -108,16 +110,17 @@ func (r *rebalancer) look(n int) (ended int, more bool) {
 	return ended, true
 }
 
-// begin notes how many sessions are too many, and reports whether any are.
+// begin notes how many sessions are too many, and reports whether any are to be ended.
 func (r *rebalancer) begin(loads []Load) bool {
-	left, about := map[*pool.Backend]int{}, []any{}
+	left, about, surplus := map[*pool.Backend]int{}, []any{}, 0
 	for _, l := range loads {
 		if l.Surplus > 0 {
 			left[l.Backend] = l.Surplus
+			surplus += l.Surplus
 			about = append(about, slog.Group(l.Backend.Name(), "sessions", l.Sessions, "surplus", l.Surplus))
 		}
 	}
-	if len(left) == 0 {
+	if surplus == 0 || r.resigns(surplus) {
 		return false
 	}
 	r.left = left
@@ -126,6 +129,23 @@ func (r *rebalancer) begin(loads []Load) bool {
 		what = "rebalancing would end sessions"
 	}
 	r.logger.Info(what, about...)
+	return true
+}
+
+// futileRounds is how often in a row sessions may come back to where they were: now and then they do by chance.
+const futileRounds = 2
+
+// resigns takes in how many sessions are too many this time, and reports whether it is in vain to end them: their clients come back to where they
+// were, by the policy's choice or since no other backend can be reached. While a backend starts slowly there are more and more that are too many.
+func (r *rebalancer) resigns(surplus int) bool {
+	if r.least == 0 || surplus < r.least || r.startsSlowly() {
+		r.least, r.futile = surplus, 0
+		return false
+	}
+	if r.futile++; r.futile < futileRounds {
+		return false
+	}
+	r.logger.Info("rebalancing gave up: clients come back to where they were")
 	return true
 }
 

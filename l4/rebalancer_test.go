@@ -146,6 +146,52 @@ func TestRebalanceFollowsResume(t *testing.T) {
 	})
 }
 
+// TestRebalanceKnowsWhatIsFull has one backend of three have as many sessions as it may: the others can't give it any.
+func TestRebalanceKnowsWhatIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := backend(t, "127.0.0.1:3")
+		full.MaxConns = 2
+		p, err := pool.New(pool.Options{Policy: pool.LeastConn}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2"), full})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &loyalFlock{t: t, p: p}
+		for range 30 {
+			f.add(t, p, sheep{})
+		}
+		end := f.rebalance(Rebalance{Factor: 1.5, Rate: 10})
+		b := p.Backends()[2]
+		b.Judge(pool.Down, pool.Evidence{Witness: pool.Check})
+		b.Judge(pool.Up, pool.Evidence{Witness: pool.Check})
+		time.Sleep(time.Minute)
+		end()
+		if len(f.gone) > 0 {
+			t.Errorf("%d went, want none", len(f.gone))
+		}
+	})
+}
+
+// TestRebalanceGivesUpWhenClientsComeBack has the policy send them to where they were.
+func TestRebalanceGivesUpWhenClientsComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &loyalFlock{t: t, p: p}
+		for range 20 {
+			f.add(t, p, sheep{})
+		}
+		end := f.rebalance(Rebalance{Factor: 1.5, Rate: 10})
+		p.Backends()[1].Drain()
+		p.Backends()[1].Resume()
+		time.Sleep(time.Minute)
+		if log := end(); len(f.gone) != 20 || !strings.Contains(log, "clients come back to where they were") {
+			t.Errorf("%d went and the log says %q; want the 10 that are too many twice, and that it gave up", len(f.gone), log)
+		}
+	})
+}
+
 // departing is a herd in which five sessions have been concluded that have yet to end.
 type departing struct{ *flock }
 
