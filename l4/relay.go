@@ -59,9 +59,12 @@ func (s *session) relay() (stage, Cause) {
 	return relaying, s.expired()
 }
 
-// hearAnswer takes in the backend's first byte.
+// hearAnswer takes in the backend's first byte. That it had to wait for bandwidth is not the backend's doing.
 func (s *session) hearAnswer() {
 	s.answered, s.firstByte = true, s.loop.now
+	if m := s.meter(); m != nil && m.down.heard != 0 {
+		s.firstByte = m.down.heard
+	}
 	s.lease.FirstByte(durationOf(s.firstByte - s.connected))
 	s.forget()
 }

@@ -113,7 +113,7 @@ func (s *session) bury() {
 	s.lease.Done(pool.Died)
 	s.lease, s.backend, s.lost, s.guarded = pool.Lease{}, noSide(), neither, false
 	if m := s.meter(); m != nil {
-		m.progress = progress{} // what that one had taken says nothing about the next
+		m.progress, m.down.heard = progress{}, 0 // what that one had taken and said tells nothing about the next
 	}
 }
 

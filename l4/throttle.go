@@ -19,6 +19,7 @@ type throttle struct {
 	shared *bucket // of its source; nil: only its own counts
 	paid   uint64  // up to which byte of the flow
 	until  int64   // when the last of them may be read
+	heard  int64   // when the flow's first byte was there and had to wait; 0: it had not
 }
 
 // A lane is how fast one direction may be.
@@ -144,6 +145,9 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	if most == 0 {
 		if t.until != before {
 			s.loop.stats.flowWaits.Add(1)
+		}
+		if f.read == 0 && t.heard == 0 && src.pending() {
+			t.heard = s.loop.now
 		}
 		return 0, false
 	}

@@ -216,6 +216,24 @@ func TestWaitingSessionIsNotIdle(t *testing.T) {
 	}
 }
 
+// TestWaitForBandwidthIsNotTheBackends has what a backend says first be held back because its client had all it may have in another session.
+func TestWaitForBandwidthIsNotTheBackends(t *testing.T) {
+	rate := Rate{1, 2 * time.Second}
+	s := serve(t, func(s *Server) { s.Limits = Limits{ClientDownload: rate} }, l4test.Banner(t, "a").Addr())
+	l4test.Dial(t, s.addr).Expect("a")
+	began := time.Now()
+	l4test.Dial(t, s.addr).Expect("a").Reset()
+	if took := time.Since(began); took < rate.Per/2 {
+		t.Errorf("the byte was held back for %v, want %v", took, rate.Per)
+	}
+	if r := s.record(t, ClientReset); r.FirstByte < 0 || r.FirstByte > rate.Per/2 {
+		t.Errorf("the first byte is said to have come after %v", r.FirstByte)
+	}
+	if took := s.Pool.Snapshot().Backends[0].FirstByteTime; took > rate.Per/16 {
+		t.Errorf("the backend is known for %v to its first byte", took)
+	}
+}
+
 // TestIdleSessionHoldsNoBandwidth has one session use little of what its source may have: another gets the rest, and no more than that.
 func TestIdleSessionHoldsNoBandwidth(t *testing.T) {
 	s := serve(t, func(s *Server) { s.Limits = Limits{ClientUpload: Rate{5, time.Hour}} }, l4test.Echo(t).Addr())
