@@ -18,7 +18,9 @@ func (b *Backend) setDraining(draining bool) {
 		return
 	}
 	b.draining.Store(draining)
-	p.tellChangeLocked()
+	if !draining {
+		p.tellChangeLocked()
+	}
 	b.endRamp()
 	p.takeCensusLocked(b)
 	if b.standing == standingUp {

@@ -10,7 +10,7 @@ func (p *Pool) Backends() []*Backend {
 	return all
 }
 
-// Changed returns a channel that is closed as soon as Backends returns others than now, or one of them begins or ceases to drain.
+// Changed returns a channel that is closed as soon as Backends returns others than now, or one of them drains no more.
 func (p *Pool) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -79,7 +79,7 @@ type Pool struct {
 	gate     standing       // the worst that serves
 	held     list[*Backend] // those ejected, the one that a session last resorted to at the end
 
-	changed chan struct{} // closed when members is replaced, or one begins or ceases to drain
+	changed chan struct{} // closed when members is replaced, or one drains no more
 
 	watchers   []func(*Backend, Transition)
 	news       []news // for them, yet to be told

@@ -25,14 +25,14 @@ func TestUpdateKeepsCounters(t *testing.T) {
 	}
 }
 
-func TestDrainingIsAChange(t *testing.T) {
+func TestResumeIsAChange(t *testing.T) {
 	p := newPool(t, Options{}, equal(2))
 	b := p.Backends()[0]
 	for _, act := range []struct {
 		name    string
 		do      func()
 		changes bool
-	}{{"drain", b.Drain, true}, {"drain again", b.Drain, false}, {"resume", b.Resume, true}} {
+	}{{"drain", b.Drain, false}, {"resume", b.Resume, true}, {"resume again", b.Resume, false}} {
 		changed := p.Changed()
 		act.do()
 		select {
