@@ -142,11 +142,15 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	if f.pipe != nil && most < bulkSize { // others can use it meanwhile
 		s.unsplice(f)
 	}
-	if most == 0 {
-		if t.until != before {
-			s.loop.stats.flowWaits.Add(1)
-		}
-		if f.read == 0 && t.heard == 0 && src.pending() {
+	switch {
+	case most > 0:
+	case t.until == before: // it waits already
+		return 0, false
+	case src.layer == nil && !src.pending():
+		most, t.until = 1, before // an end, or nothing, is what can be read, and costs no bandwidth
+	default:
+		s.loop.stats.flowWaits.Add(1)
+		if f.read == 0 && src.pending() { // over TLS nobody has asked yet
 			t.heard = s.loop.now
 		}
 		return 0, false

@@ -234,6 +234,17 @@ func TestWaitForBandwidthIsNotTheBackends(t *testing.T) {
 	}
 }
 
+// TestEndNeedsNoBandwidth has a client that has used up what it may have be told of an end.
+func TestEndNeedsNoBandwidth(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) { p.Send("a").Expect("b").CloseWrite().ExpectEOF() })
+	s := serve(t, func(s *Server) { s.Limits = Limits{SessionDownload: Rate{1, time.Hour}} }, b.Addr())
+	l4test.Dial(t, s.addr).Expect("a").Send("b").ExpectEOF().CloseWrite()
+	s.record(t, BackendClosed)
+	if n := s.Snapshot().FlowWaits; n != 0 {
+		t.Errorf("%d waits are counted, want none", n)
+	}
+}
+
 // TestIdleSessionHoldsNoBandwidth has one session use little of what its source may have: another gets the rest, and no more than that.
 func TestIdleSessionHoldsNoBandwidth(t *testing.T) {
 	s := serve(t, func(s *Server) { s.Limits = Limits{ClientUpload: Rate{5, time.Hour}} }, l4test.Echo(t).Addr())
