@@ -113,6 +113,19 @@ func TestDurations(t *testing.T) {
 	}
 }
 
+// TestTooLongDurations: a clock would overflow, and what was to be never would be at once.
+func TestTooLongDurations(t *testing.T) {
+	var d duration
+	if err := d.UnmarshalText([]byte("87600h")); err != nil || d != mostTime {
+		t.Errorf("ten years: got %v and %v", d, err)
+	}
+	for _, text := range []string{"87600h1ns", "2562047h"} {
+		if err := d.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "at most 87600h,") {
+			t.Errorf("%s: got %v, want an error with the longest time there is", text, err)
+		}
+	}
+}
+
 func TestQuote(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                    "''",

@@ -76,8 +76,11 @@ func (v *list[T, P]) texts() []string {
 
 func (v *list[T, P]) repeatable() bool { return true }
 
-// A duration is a time.Duration that is never negative and never without a unit.
+// A duration is a time.Duration that is never negative, never without a unit, and at most mostTime.
 type duration time.Duration
+
+// mostTime is ten years, longer than any process lives: what is added to times of the clock, or multiplied, must not overflow.
+const mostTime = duration(87600 * time.Hour)
 
 func (d *duration) UnmarshalText(text []byte) error {
 	s := string(text)
@@ -89,6 +92,8 @@ func (d *duration) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is no duration; write it like 500ms, 5s, 1m30s or 1h", s)
 	case parsed < 0:
 		return fmt.Errorf("%q is negative; write %v, or 0 for none", s, duration(-parsed))
+	case duration(parsed) > mostTime:
+		return fmt.Errorf("%q is longer than ten years; write at most %v, or 0 where that is for no limit", s, mostTime)
 	}
 	*d = duration(parsed)
 	return nil
