@@ -151,6 +151,9 @@ func (r *rebalancer) resigns(surplus int) bool {
 
 // end concludes n quiet sessions of b, the stillest first, and returns how many it found.
 func (r *rebalancer) end(marks []mark, b *pool.Backend, n int) int {
+	if n == 0 { // as of most backends
+		return 0
+	}
 	quiet := slices.DeleteFunc(slices.Clone(marks), func(m mark) bool { return m.backend != b || !m.quiet })
 	slices.SortStableFunc(quiet, func(a, b mark) int { return int(b.still - a.still) })
 	quiet = quiet[:min(n, len(quiet))]
