@@ -79,6 +79,7 @@ type Load struct {
 	weight float64
 	most   int // sessions it may have; 0: any number
 	backup bool
+	quiet  int // of its sessions, that can be ended now
 }
 
 // Loads returns what the backends of p carry that are up, in their order, and what of it rebalancing by factor would end: nothing, unless
@@ -182,15 +183,15 @@ func (l *Load) above(total float64) int {
 	return max(l.Sessions-int(math.Ceil(l.Share*total-noise)), 0)
 }
 
-// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share, and never below that. It
-// returns how many of each load's, and takes them off its Sessions and its Surplus. The shares are of total.
+// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share and has a quiet one, and never
+// below that. It returns how many of each load's, and takes them off its Sessions and its Surplus. The shares are of total.
 func shed(loads []Load, n int, total float64) []int {
 	from := make([]int, len(loads))
 	for range n {
 		fullest := -1
 		for i := range loads {
 			l := &loads[i]
-			if l.Surplus > 0 && l.above(total) > 0 && (fullest < 0 || l.fuller(&loads[fullest])) {
+			if l.Surplus > 0 && l.quiet > from[i] && l.above(total) > 0 && (fullest < 0 || l.fuller(&loads[fullest])) {
 				fullest = i
 			}
 		}

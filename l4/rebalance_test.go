@@ -107,7 +107,7 @@ func TestSurplus(t *testing.T) {
 func loadsWith(sessions []int, weights []float64) []Load {
 	var loads []Load
 	for i := range sessions {
-		loads = append(loads, Load{Sessions: sessions[i], weight: weights[i]})
+		loads = append(loads, Load{Sessions: sessions[i], weight: weights[i], quiet: sessions[i]})
 	}
 	return loads
 }

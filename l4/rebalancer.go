@@ -96,10 +96,12 @@ func (r *rebalancer) look(n int) (ended int, more bool) {
 		return 0, false
 	}
 	found := r.herd.roll(func(s *session) bool { return r.left[s.lease.Backend()] > 0 })
+	quiet := found.quiet()
 	for i := range loads {
 		l := &loads[i]
 		l.Sessions -= found.leaving[l.Backend]
 		l.Surplus = r.left[l.Backend]
+		l.quiet = quiet[l.Backend]
 	}
 	for i, from := range shed(loads, allowance(r.Rate, n), r.most) {
 		ended += r.end(found.marks, loads[i].Backend, from)

@@ -192,6 +192,30 @@ func TestRebalanceGivesUpWhenClientsComeBack(t *testing.T) {
 	})
 }
 
+// TestRebalancePassesOverABackendAtWork has the fullest backend have no quiet session, and the next one some that are too many.
+func TestRebalancePassesOverABackendAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2"), backend(t, "127.0.0.1:3")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f flock
+		for range 30 {
+			f.add(t, p, sheep{name: "at work", busy: true})
+		}
+		p.Backends()[0].Drain()
+		for range 20 {
+			f.add(t, p, sheep{name: "quiet"})
+		}
+		p.Backends()[0].Resume()
+		time.Sleep(time.Second)
+		r := &rebalancer{Rebalance: Rebalance{Factor: 1.5, Rate: 10}, pool: p, herd: &f, logger: slog.New(slog.DiscardHandler)}
+		if ended, _ := r.look(0); ended != 2 || f.gone[0].name != "quiet" {
+			t.Errorf("%d were ended, want the 2 of a look's share that are quiet", ended)
+		}
+	})
+}
+
 // departing is a herd in which five sessions have been concluded that have yet to end.
 type departing struct{ *flock }
 

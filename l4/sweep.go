@@ -111,6 +111,17 @@ func (r *roll) enter(s *session) {
 	}
 }
 
+// quiet counts the sessions of each backend that are quiet.
+func (r *roll) quiet() map[*pool.Backend]int {
+	n := map[*pool.Backend]int{}
+	for i := range r.marks {
+		if r.marks[i].quiet {
+			n[r.marks[i].backend]++
+		}
+	}
+	return n
+}
+
 func (r *roll) join(part *roll) {
 	r.found += part.found
 	r.marks = append(r.marks, part.marks...)
