@@ -102,6 +102,10 @@ func causeOfLoss(e *side, reset, timeout, truncated, tlsFault Cause) Cause {
 	switch syscall.Errno(e.fault) {
 	case unix.ETIMEDOUT: // TCP_USER_TIMEOUT, keep-alive, retransmission
 		return timeout
+	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ENONET, unix.ECONNREFUSED, unix.ENOPROTOOPT, unix.EACCES:
+		// The same. Where ICMP, or the lack of an answer to ARP, had said why, the kernel gives that in the end in place of ETIMEDOUT
+		// (tcp_write_err of Linux, sk_err_soft); a connection that stands is not ended by it before.
+		return timeout
 	case faultTruncated:
 		return truncated
 	case faultTLS:

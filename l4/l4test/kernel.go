@@ -35,6 +35,16 @@ func (p *Peer) Unacked() int {
 	return n
 }
 
+// Vanish has the kernel drop every segment that comes for this peer, unseen and unanswered, as if its machine were gone (socket(7),
+// SO_ATTACH_FILTER).
+func (p *Peer) Vanish() {
+	p.tb.Helper()
+	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
+	p.control("vanish", func(fd int) error {
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]})
+	})
+}
+
 // ExpectResetAfterEOF waits until a connection whose FIN was read already is taken down by a reset. Reading would not tell: the kernel goes on to
 // answer with the end of the stream.
 func (p *Peer) ExpectResetAfterEOF() {
