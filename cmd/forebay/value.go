@@ -185,10 +185,14 @@ type localIP struct{ netip.Addr }
 
 func (l *localIP) UnmarshalText(text []byte) error {
 	ip, err := netip.ParseAddr(string(text))
-	if err != nil || ip.IsUnspecified() || ip.IsMulticast() {
+	ip = ip.Unmap()
+	switch {
+	case err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Errorf("%q is no IP address of this machine; write one like 192.0.2.7 or 2001:db8::7", text)
+	case ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "":
+		return fmt.Errorf("%q: a link-local address needs its interface; write %s%%eth0", text, ip)
 	}
-	l.Addr = ip.Unmap()
+	l.Addr = ip
 	return nil
 }
 

@@ -130,6 +130,7 @@ func TestFaultsSayWhatWouldBeRight(t *testing.T) {
 		{":80", unix.EACCES, "port 80 is privileged"},
 		{":80", unix.EACCES, "setcap cap_net_bind_service=+ep"},
 		{":80", unix.EACCES, "net.ipv4.ip_unprivileged_port_start=80"},
+		{"unix:/run/x.sock", unix.EACCES, "may not make a file in /run"},
 		{"192.0.2.1:80", unix.EADDRNOTAVAIL, "no interface of this machine has 192.0.2.1"},
 		{"unix:/gone/x", unix.ENOENT, "make the directory /gone first"},
 		{"[::]:80", unix.EAFNOSUPPORT, "no IPv6"},

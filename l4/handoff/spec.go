@@ -55,7 +55,10 @@ func parse(text string) (Spec, error) {
 	if s.port, err = parsePort(text, port); err != nil {
 		return Spec{}, err
 	}
-	return s, s.setHost(text, host)
+	if err := s.setHost(text, host); err != nil {
+		return Spec{}, err
+	}
+	return s, nil
 }
 
 func parsePath(path string) (Spec, error) {
@@ -72,23 +75,44 @@ func parsePath(path string) (Spec, error) {
 
 // split cuts text at the colon before the port. An IPv6 host must stand in brackets, and loses them.
 func split(text string) (host, port string, err error) {
+	if scheme, rest, ok := strings.Cut(text, "://"); ok {
+		return "", "", fmt.Errorf("%q: a listen address has no scheme; write it without %s://, as in %s", text, scheme, orExample(rest))
+	}
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		return splitBrackets(text, inside)
+	}
 	colon := strings.LastIndexByte(text, ':')
 	if colon < 0 {
 		return "", "", fmt.Errorf("%q has no port; write %s", text, withPort(text))
 	}
 	host, port = text[:colon], text[colon+1:]
-	inner, bracketed := strings.CutPrefix(host, "[")
-	if !bracketed {
-		if strings.ContainsRune(host, ':') {
-			return "", "", fmt.Errorf("%q: an IPv6 address stands in brackets, as in [::1]:8080", text)
-		}
-		return host, port, nil
+	if strings.ContainsRune(host, ':') {
+		return "", "", fmt.Errorf("%q: an IPv6 address stands in brackets, as in [::1]:8080", text)
 	}
-	inner, closed := strings.CutSuffix(inner, "]")
-	if ip, err := netip.ParseAddr(inner); !closed || err != nil || !ip.Is6() {
+	return host, port, nil
+}
+
+func orExample(address string) string {
+	if address = strings.TrimRight(address, "/"); address != "" {
+		return address
+	}
+	return ":8080"
+}
+
+// splitBrackets is split for text whose first bracket has inside behind it.
+func splitBrackets(text, inside string) (host, port string, err error) {
+	host, after, closed := strings.Cut(inside, "]")
+	if !closed {
+		return "", "", fmt.Errorf("%q: the bracket is not closed; write [ADDRESS]:PORT", text)
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.Is6() {
 		return "", "", fmt.Errorf("%q: what stands in brackets is no IPv6 address", text)
 	}
-	return inner, port, nil
+	port, ok := strings.CutPrefix(after, ":")
+	if !ok {
+		return "", "", fmt.Errorf("%q has no port; write [%s]:8080", text, host)
+	}
+	return host, port, nil
 }
 
 // withPort guesses what was meant by an address without a colon.
@@ -107,7 +131,7 @@ func parsePort(text, port string) (uint16, error) {
 	case errors.Is(err, strconv.ErrRange) || n > 65535:
 		return 0, fmt.Errorf("%q: port %s is out of range; ports go from 0 (any free one) to 65535", text, port)
 	case err != nil:
-		return 0, fmt.Errorf("%q: port %q is not a number", text, port)
+		return 0, fmt.Errorf("%q: port %q is not a number from 0 (any free one) to 65535; for several ports write several addresses", text, port)
 	}
 	return uint16(n), nil
 }
@@ -118,12 +142,23 @@ func (s *Spec) setHost(text, host string) error {
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		s.addr = ip.Unmap()
-		return nil
+		return s.checkAddr(text)
 	}
 	if !isName(host) {
 		return fmt.Errorf("%q: %q is neither an IP address nor a host name", text, host)
 	}
 	s.name = host
+	return nil
+}
+
+// checkAddr refuses what the kernel binds to and nobody can connect to, and what it would call an invalid argument.
+func (s *Spec) checkAddr(text string) error {
+	switch ip := s.addr; {
+	case ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Errorf("%q: no client can connect to %s, which is for many machines at once; write an address of this one", text, ip)
+	case ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "":
+		return fmt.Errorf("%q: a link-local address needs its interface; write [%s%%eth0]:%d", text, ip, s.port)
+	}
 	return nil
 }
 
