@@ -124,6 +124,9 @@ func splitPlace(place string) (host, ports string, err error) {
 	if inside, ok := strings.CutPrefix(place, "["); ok {
 		return splitBrackets(inside)
 	}
+	if one, _, ok := strings.Cut(place, " "); ok && strings.Contains(one, ":") {
+		return "", "", fmt.Errorf("there is a space in it: write %s, and what follows as a BACKEND of its own", one)
+	}
 	colon := strings.LastIndexByte(place, ':')
 	if colon < 0 {
 		return "", "", noPort(place)
@@ -156,7 +159,10 @@ func splitBrackets(inside string) (host, ports string, err error) {
 	if !ok || ports == "" {
 		return "", "", fmt.Errorf("no port: write [%s]:PORT", host)
 	}
-	return ip.String(), ports, nil
+	if ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+		return "", "", fmt.Errorf("a link-local address needs its interface: write [%s%%eth0]:%s", ip, ports)
+	}
+	return ip.String(), ports, checkUnicast(ip)
 }
 
 func noPort(place string) error {
@@ -192,8 +198,17 @@ func checkHost(host, ports string) error {
 	if strings.Trim(host, "0123456789.") != "" {
 		return nil
 	}
-	if ip, err := netip.ParseAddr(host); err != nil || !ip.Is4() {
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Is4() {
 		return fmt.Errorf("%q is no IPv4 address: that is four numbers from 0 to 255", host)
+	}
+	return checkUnicast(ip)
+}
+
+// checkUnicast refuses an address of many machines at once, to which there are no connections (RFC 9293, 3.9.2.3).
+func checkUnicast(ip netip.Addr) error {
+	if ip = ip.Unmap(); ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return fmt.Errorf("%s is for many machines at once, and takes no connection: write the address of one", ip)
 	}
 	return nil
 }
@@ -279,6 +294,8 @@ func unknownOption(key, option string) error {
 		return errors.New("a comma with no option after it")
 	case near != "":
 		return fmt.Errorf("unknown option %q: did you mean %s?", option, near)
+	case new(Spec).readPlace(option) == nil:
+		return fmt.Errorf("%q is no option: another BACKEND stands apart, with a space between", option)
 	}
 	return fmt.Errorf("unknown option %q: there are %s", option, strings.Join(specOptions, ", "))
 }
