@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"forebay/l4"
 	"forebay/l4/handoff"
+	"forebay/pool"
 )
 
 // somaxconnPath is where the kernel says how long a backlog may be (listen(2)).
@@ -44,7 +47,7 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	c.planListen(ctx, r, p)
 	c.planRoutes(ctx, r, p)
 	c.planHedge(p)
-	c.planSources()
+	c.planSources(p)
 	c.planSessions(p)
 	c.planBacklog(p)
 	c.planLogFile()
@@ -53,6 +56,7 @@ func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	c.planDrains(p)
 	c.refuseCircles(p)
 	c.refuseVainChecks(p)
+	c.refuseHopeless(p)
 	return p
 }
 
@@ -66,14 +70,24 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 	}
 }
 
-// planSources finds addresses that this machine does not have by binding to each.
-func (c *commandLine) planSources() {
+// planSources finds addresses that this machine does not have, by binding to each, and those that no backend can be reached from.
+func (c *commandLine) planSources(p *plan) {
 	for _, ip := range c.config.Sources {
+		if !p.hasBackendFor(ip.Addr) {
+			c.refuse("source", "no backend has an address of the family of %s, so it would never be used; leave it out", ip)
+		}
 		err := handoff.Probe(mustListen(net.JoinHostPort(ip.String(), "0")))
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			c.refuse("source", "no interface of this machine has %s", ip)
 		}
 	}
+}
+
+// hasBackendFor reports whether a backend may be connected to from ip. So it is where no backend is known, which is another fault.
+func (p *plan) hasBackendFor(ip netip.Addr) bool {
+	all := p.backends()
+	reached := func(at pool.Address) bool { return at.TCP().Addr().BitLen() == ip.BitLen() }
+	return len(all) == 0 || slices.ContainsFunc(all, func(b pool.Config) bool { return slices.ContainsFunc(b.Addrs, reached) })
 }
 
 // planSessions settles how many sessions fit into the limit of file descriptors.

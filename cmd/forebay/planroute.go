@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"slices"
+	"strings"
 
 	"forebay/pool"
 	"forebay/pool/discover"
@@ -59,6 +62,32 @@ func (p *plan) backends() []pool.Config {
 		all = append(all, r.backends...)
 	}
 	return all
+}
+
+// refuseHopeless finds backends to which this machine has no way at all.
+func (c *commandLine) refuseHopeless(p *plan) {
+	for _, b := range p.backends() {
+		for _, at := range b.Addrs {
+			c.faults.add("", hopeless(b.Name, at))
+		}
+	}
+}
+
+// hopeless says why the backend at an address can't be reached, unless only trying would tell. A UNIX socket's file may come later, but not
+// while another file is in its place.
+func hopeless(name string, at pool.Address) error {
+	if zone := at.TCP().Addr().Zone(); zone != "" {
+		if _, err := net.InterfaceByName(zone); err != nil {
+			return fmt.Errorf("backend %s: this machine has no network interface %q; ip link lists those it has", name, zone)
+		}
+	}
+	if !at.IsUNIX() || strings.HasPrefix(at.Path(), "@") {
+		return nil
+	}
+	if info, err := os.Stat(at.Path()); err == nil && info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("backend %s: what is there is no socket; name the one that the server listens on", name)
+	}
+	return nil
 }
 
 // planHedge refuses to hedge over backends that are alone. One that a name stands for may have company the next time.
