@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,28 @@ type command struct {
 	run      func(e *env, c *commandLine, operands []string) error
 }
 
+// printing returns what run does where its output is all there is to it: output that was lost is an error.
+func printing(run func(e *env, c *commandLine, operands []string) error) func(e *env, c *commandLine, operands []string) error {
+	return func(e *env, c *commandLine, operands []string) error {
+		out := bufio.NewWriter(e.stdout)
+		printer := *e
+		printer.stdout = out
+		if err := run(&printer, c, operands); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+}
+
 func commands() []command {
 	return []command{
 		{serveName, "balance; forebay [flags] BACKEND ... means the same", true, serve},
-		{"check", "say all that is wrong, or show the effective settings; touches no traffic", true, check},
+		{"check", "say all that is wrong, or show the effective settings; touches no traffic", true, printing(check)},
 		{"demo", "four sample backends and a balancer before them, nothing to install", true, demo},
-		{"ech-key", "make a key for Encrypted Client Hello, for the public NAME, in FILE", false, makeECHKey},
-		{"completion", "print a script for the shell: bash, zsh or fish", false, complete},
-		{"version", "what was built from what, and where it runs", false, version},
-		{"help", "this text", false, help},
+		{"ech-key", "make a key for Encrypted Client Hello, for the public NAME, in FILE", false, printing(makeECHKey)},
+		{"completion", "print a script for the shell: bash, zsh or fish", false, printing(complete)},
+		{"version", "what was built from what, and where it runs", false, printing(version)},
+		{"help", "this text", false, printing(help)},
 	}
 }
 

@@ -79,8 +79,11 @@ func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []
 	name, text, hasText := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	s := c.named(name)
 	switch {
+	case s == nil && hasText && asks(unknown(arg)) != "":
+		c.faults.addf(unknown(arg), "it takes no value, and %q is one", text)
+		return "", after
 	case s == nil:
-		c.faults.addf(unknown(arg), "there is no such flag; %s", c.nearest(name))
+		c.faults.addf(unknown(arg), "there is no such flag; %s", c.nearest(arg, name))
 		return "", skipValue(hasText, after)
 	case hasText:
 	case s.arg == "":
@@ -124,8 +127,11 @@ func (c *commandLine) named(name string) *setting {
 	return nil
 }
 
-// nearest says which flag was most likely meant by name.
-func (c *commandLine) nearest(name string) string {
+// nearest says which flag was most likely meant by arg, whose name is name.
+func (c *commandLine) nearest(arg, name string) string {
+	if s := c.named(name[:min(1, len(name))]); s != nil && !strings.HasPrefix(arg, "--") && strings.Contains(name, ":") {
+		return fmt.Sprintf("did you mean -%s %s?", s.short, name[1:])
+	}
 	var known []string
 	for _, s := range c.settings {
 		known = append(known, s.name)

@@ -49,7 +49,7 @@ func TestFaultyDrainOrders(t *testing.T) {
 		"a:1,spread=5s,spread=5s":              "option spread is there twice",
 		"a:1,deadline=9000h":                   "more than a year",
 		"a:1,spread=2m,deadline=1m":            "deadline=1m comes before spread=2m is over: write a later deadline, or a shorter spread",
-		"127.0.0.1:8001 idle=5s":               "is no port",
+		"127.0.0.1:8001 idle=5s":               "there is a space in it",
 		"127.0.0.1:8001,idle=5s 127.0.0.1:802": "is no duration",
 	} {
 		o := drainOrder{}

@@ -45,8 +45,11 @@ Signals: SIGTERM and SIGINT drain, a second one stops at once; SIGHUP opens
 were cut, 2 wrong usage or configuration, and nothing was started.
 `
 
-// help prints what there is.
-func help(e *env, c *commandLine, _ []string) error {
+// help prints what there is, whichever command it is asked about.
+func help(e *env, c *commandLine, operands []string) error {
+	if len(operands) > 1 || len(operands) == 1 && !isCommand(operands[0]) {
+		return noOperands("help", operands)
+	}
 	fmt.Fprint(e.stdout, helpHead)
 	fmt.Fprint(e.stdout, "\nCommands:\n")
 	for _, cmd := range commands() {

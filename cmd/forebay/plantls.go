@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -41,7 +43,7 @@ func (c *commandLine) planClients(p *plan) {
 	cfg, t := c.config, &p.tls
 	var err error
 	t.store, err = certs.Load(c.pairs(), certs.Options{Strict: bool(cfg.TLSStrictSNI), Report: t.tell}, time.Now())
-	c.blame("tls-cert", err)
+	c.blamePairs(err)
 	if cfg.TLSTicketKeys != "" {
 		t.tickets, err = profile.LoadTickets(string(cfg.TLSTicketKeys))
 		c.blame("tls-ticket-keys", err)
@@ -71,6 +73,19 @@ func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	t.store.Configure(t.clients)
 	if set, _ := cfg.proxyTLVs(); set&l4.ProxySSL != 0 {
 		t.clients.GetCertificate = l4.Witnessed(t.clients.GetCertificate)
+	}
+}
+
+// blamePairs adds what is wrong with certificates and their keys, each by the flag that named the file.
+func (c *commandLine) blamePairs(err error) {
+	certificates, keys := texts(c.config.TLSCerts), texts(c.config.TLSKeys)
+	for _, part := range partsOf(err) {
+		flag := "tls-cert"
+		unread, ok := errors.AsType[*fs.PathError](part)
+		if ok && slices.Contains(keys, unread.Path) && !slices.Contains(certificates, unread.Path) {
+			flag = "tls-key"
+		}
+		c.blame(flag, part)
 	}
 }
 

@@ -135,3 +135,20 @@ func (hosts) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error
 	}
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
+
+// full is a disk that is.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// What prints and can't has failed.
+func TestLostOutputIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"version"}, {"completion", "bash"}, {"check", "127.0.0.1:8000"}} {
+		var stderr bytes.Buffer
+		e := testEnv(nil, &stderr, args...)
+		e.stdout = full{}
+		if got := run(e); got != exitFailed || stderr.String() != "forebay: no space left on device\n" {
+			t.Errorf("%v: status %d, want %d; stderr %q", args, got, exitFailed, stderr.String())
+		}
+	}
+}

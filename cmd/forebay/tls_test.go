@@ -93,7 +93,9 @@ func TestFaultyFiles(t *testing.T) {
 	pair := "--tls-cert $D/site.pem --tls-key $D/site.key "
 	for args, want := range map[string]string{
 		"--tls-cert $D/site.pem --tls-key $D/wild.key":        "--tls-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
-		"--tls-cert $D/site.pem":                              "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE",
+		"--tls-cert $D/site.pem":                              "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE; name the file of its key as well",
+		"--tls-cert $D/site.pem --tls-key $D":                 "--tls-key: read $D: is a directory",
+		"--tls-cert $D/site.pem --tls-key $D/none":            "--tls-key: open $D/none: no such file or directory",
 		"--tls-cert $D/old.pem --tls-key $D/old.key":          "--tls-cert: certificate $D/old.pem expired on",
 		"--tls-cert $D/empty --tls-key $D/site.key":           "--tls-cert: $D/empty: no certificate in it, nor anything else in PEM",
 		pair + "--tls-cert $D/both.pem --tls-key $D/wild.key": "--tls-key: $D/wild.key is left over, as a key is missing in 1 of 2 certificate files; leave it out, or add its --tls-cert",

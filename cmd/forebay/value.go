@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -85,9 +86,11 @@ const mostTime = duration(87600 * time.Hour)
 func (d *duration) UnmarshalText(text []byte) error {
 	s := string(text)
 	parsed, err := time.ParseDuration(s)
-	switch _, bare := strconv.ParseFloat(s, 64); {
-	case bare == nil && s != "0":
-		return fmt.Errorf("%q has no unit; write %ss or %sm", s, strings.TrimPrefix(s, "-"), strings.TrimPrefix(s, "-"))
+	switch number := strings.TrimPrefix(s, "-"); {
+	case s != "0" && number != "" && strings.Trim(number, "0123456789.") == "":
+		return fmt.Errorf("%q has no unit; write %ss or %sm", s, number, number)
+	case err != nil && isLong(s):
+		return fmt.Errorf("%q is too long; write at most %v, or 0 for none", s, duration(math.MaxInt64).hours())
 	case err != nil:
 		return fmt.Errorf("%q is no duration; write it like 500ms, 5s, 1m30s or 1h", s)
 	case parsed < 0:
@@ -98,6 +101,15 @@ func (d *duration) UnmarshalText(text []byte) error {
 	*d = duration(parsed)
 	return nil
 }
+
+// isLong reports whether s is a duration in all but its size: with one digit for each number it is one.
+func isLong(s string) bool {
+	_, err := time.ParseDuration(regexp.MustCompile(`[0-9]+`).ReplaceAllString(s, "1"))
+	return err == nil
+}
+
+// hours returns the whole hours of d.
+func (d duration) hours() duration { return d - d%duration(time.Hour) }
 
 // String writes 1h and not 1h0m0s.
 func (d duration) String() string {
@@ -230,7 +242,7 @@ type text string
 
 func (t *text) UnmarshalText(from []byte) error {
 	if len(from) == 0 {
-		return errors.New("nothing is written")
+		return errors.New("nothing is written; write a value, or leave it out")
 	}
 	*t = text(from)
 	return nil

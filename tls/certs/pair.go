@@ -44,6 +44,9 @@ func (p Pair) load(now time.Time) (*tls.Certificate, error) {
 		return nil, err
 	}
 	key, err := readPEM(p.keyFile(), "PRIVATE KEY")
+	if err != nil && p.Key == "" {
+		return nil, fmt.Errorf("%w; name the file of its key as well", err)
+	}
 	if err != nil {
 		return nil, err
 	}
