@@ -14,9 +14,9 @@ func complete(e *env, c *commandLine, operands []string) error {
 	}
 	switch operands[0] {
 	case "bash":
-		fmt.Fprintf(e.stdout, bashCompletion, c.vocabulary())
+		fmt.Fprintf(e.stdout, bashCompletion, c.valued("|"), c.flagNames(), strings.Join(commandNames(), " "), shellNames)
 	case "zsh":
-		fmt.Fprintf(e.stdout, zshCompletion, c.vocabulary())
+		fmt.Fprintf(e.stdout, zshCompletion, c.valued("|"), shellNames, strings.Join(commandNames(), " "), c.flagNames())
 	case "fish":
 		fmt.Fprint(e.stdout, c.fishCompletion())
 	default:
@@ -25,26 +25,58 @@ func complete(e *env, c *commandLine, operands []string) error {
 	return f.err()
 }
 
+const shellNames = "bash zsh fish"
+
+// The value of a flag is completed as a file, if at all: a word of forebay's own would never be right there. Commands come first.
 const bashCompletion = `# bash completion for forebay; source <(forebay completion bash)
 _forebay() {
-	COMPREPLY=($(compgen -W '%s' -- "${COMP_WORDS[COMP_CWORD]}"))
+	local words
+	case ${COMP_WORDS[COMP_CWORD-1]} in
+	%s) return ;;
+	esac
+	words='%s'
+	((COMP_CWORD > 1)) || words="%s $words"
+	[[ ${COMP_WORDS[COMP_CWORD-1]} != completion ]] || words='%s'
+	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _forebay forebay
 `
 
 const zshCompletion = `#compdef forebay
 # zsh completion for forebay; source <(forebay completion zsh)
-_forebay() { compadd -- %s || _files }
+_forebay() {
+	case ${words[CURRENT-1]} in
+	%s) _files; return ;;
+	completion) compadd -- %s; return ;;
+	esac
+	((CURRENT > 2)) || compadd -- %s
+	compadd -- %s || _files
+}
 compdef _forebay forebay
 `
 
-// vocabulary returns all commands and flags.
-func (c *commandLine) vocabulary() string {
-	all := commandNames()
+// flagNames returns all flags.
+func (c *commandLine) flagNames() string {
+	var all []string
 	for _, s := range c.settings {
 		all = append(all, "--"+s.name)
 	}
 	return strings.Join(append(all, "--help", "--version"), " ")
+}
+
+// valued returns the flags that a value follows, with sep between.
+func (c *commandLine) valued(sep string) string {
+	var all []string
+	for _, s := range c.settings {
+		if s.arg == "" {
+			continue
+		}
+		if s.short != "" {
+			all = append(all, "-"+s.short)
+		}
+		all = append(all, "--"+s.name)
+	}
+	return strings.Join(all, sep)
 }
 
 // fishCompletion has a line for each command and flag, with its meaning.
@@ -54,6 +86,7 @@ func (c *commandLine) fishCompletion() string {
 	for _, cmd := range commands() {
 		fmt.Fprintf(&b, "complete -c forebay -n __fish_use_subcommand -a %s -d '%s'\n", cmd.name, cmd.usage)
 	}
+	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from completion' -f -a '%s'\n", shellNames)
 	for _, s := range c.settings {
 		fmt.Fprintf(&b, "complete -c forebay -l %s", s.name)
 		if s.short != "" {
