@@ -41,8 +41,9 @@ too, which gives way to the flag: --idle-timeout is FOREBAY_IDLE_TIMEOUT; what
 is repeatable has spaces between its parts there.
 
 Signals: SIGTERM and SIGINT drain, a second one stops at once; SIGHUP opens
---log-file anew. Exit status: 0 stopped as asked, 1 failed at work or sessions
-were cut, 2 wrong usage or configuration, and nothing was started.
+--log-file anew and reads --allow-file and --deny-file again. Exit status: 0
+stopped as asked, 1 failed at work or sessions were cut, 2 wrong usage or
+configuration, and nothing was started.
 `
 
 // help prints what there is, whichever command it is asked about.
