@@ -38,7 +38,7 @@ func demo(e *env, c *commandLine, _ []string) error {
 	for _, s := range samples {
 		c.named("backend").enter(s.at, fromDefault)
 	}
-	return balance(e, c, func(p *process) { fmt.Fprint(e.stderr, p.invitation()) })
+	return balance(e, c, func(p *process) { fmt.Fprint(p.stderr, p.invitation()) })
 }
 
 // invitation says what to try.

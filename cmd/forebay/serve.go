@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"syscall"
@@ -32,7 +33,10 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 	signals := make(chan os.Signal, 4)
 	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
 		syscall.SIGPIPE) // a log's reader that went away must not end the process
-	p := &process{plan: plan, signals: signals, logger: e.logger()}
+	said := newMessages(e.stderr, e.logger())
+	defer said.close()
+	e = e.saying(said)
+	p := &process{plan: plan, signals: signals, stderr: said, logger: e.logger()}
 	if err := p.open(e); err != nil {
 		return err
 	}
@@ -44,6 +48,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 type process struct {
 	*plan
 	signals   <-chan os.Signal
+	stderr    io.Writer // never waits
 	logger    *slog.Logger
 	file      *accesslog.File // nil where the log goes to standard output
 	log       *accesslog.Log
@@ -201,6 +206,13 @@ func (p *process) told(err error) error {
 	}
 	p.logger.Info("stopped")
 	return err
+}
+
+// saying returns e with another standard error.
+func (e *env) saying(stderr io.Writer) *env {
+	other := *e
+	other.stderr = stderr
+	return &other
 }
 
 // logger returns where messages about the process go.
