@@ -89,14 +89,12 @@ func (d *duration) UnmarshalText(text []byte) error {
 	switch number := strings.TrimPrefix(s, "-"); {
 	case s != "0" && number != "" && strings.Trim(number, "0123456789.") == "":
 		return fmt.Errorf("%q has no unit; write %ss or %sm", s, number, number)
-	case err != nil && isLong(s):
-		return fmt.Errorf("%q is too long; write at most %v, or 0 for none", s, duration(math.MaxInt64).hours())
+	case err != nil && isLong(s), duration(parsed) > mostTime:
+		return fmt.Errorf("%q is longer than ten years; write at most %v, or 0 where that is for no limit", s, mostTime)
 	case err != nil:
 		return fmt.Errorf("%q is no duration; write it like 500ms, 5s, 1m30s or 1h", s)
 	case parsed < 0:
 		return fmt.Errorf("%q is negative; write %v, or 0 for none", s, duration(-parsed))
-	case duration(parsed) > mostTime:
-		return fmt.Errorf("%q is longer than ten years; write at most %v, or 0 where that is for no limit", s, mostTime)
 	}
 	*d = duration(parsed)
 	return nil
@@ -107,9 +105,6 @@ func isLong(s string) bool {
 	_, err := time.ParseDuration(regexp.MustCompile(`[0-9]+`).ReplaceAllString(s, "1"))
 	return err == nil
 }
-
-// hours returns the whole hours of d.
-func (d duration) hours() duration { return d - d%duration(time.Hour) }
 
 // String writes 1h and not 1h0m0s.
 func (d duration) String() string {

@@ -350,6 +350,25 @@ func TestListeningReplacesChecks(t *testing.T) {
 	})
 }
 
+// A server that has gone must pass the check that asks for more than its socket, however soon something listens again.
+func TestGoneIsNoPassingFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.checker.Listeners = NewListeners(w.pool)
+		tell := func(found Listening) { w.checker.Listeners.told.Store(w.pool.Backends()[0], found) }
+		tell(Open)
+		w.start()
+		tell(Gone)
+		w.set(0, syscall.ECONNREFUSED)
+		w.until(3 * time.Second)
+		tell(Open)
+		w.wantTold("2s b0 up→down: a check failed: connection refused")
+		w.set(0, nil)
+		w.until(6 * time.Second)
+		w.wantTold("4.5s b0 down→up: 2 checks in a row passed")
+	})
+}
+
 func TestTogether(t *testing.T) {
 	begin := time.Unix(1000, 0)                               // even seconds
 	for after, want := range map[time.Duration]time.Duration{ // of the beginning

@@ -174,6 +174,8 @@ func (c *course) needed(v verdict) int {
 	switch {
 	case c.verdict == unknown && c.Initial == InitialCheck:
 		return 1
+	case v == ill && c.Listeners.Listening(c.backend) == Gone:
+		return 1 // the kernel has said so, too; and what listens there next is to pass before it is trusted
 	case v == ill:
 		return c.Fall
 	}
