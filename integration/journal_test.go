@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -114,4 +115,40 @@ func wantBytes(t testing.TB, e entry, fromClient, fromBackend int64) {
 		t.Errorf("session %d: client %d → backend %d, backend %d → client %d; want %d and %d both ways",
 			e.Session, e.FromClient, e.ToBackend, e.FromBackend, e.ToClient, fromClient, fromBackend)
 	}
+}
+
+// A transition is what the log of the process tells of a backend.
+type transition struct {
+	Time    time.Time
+	Backend string
+	To      string
+	By      string
+	Why     string
+	Hold    string // a time.Duration
+}
+
+// transitions returns what has been logged about a backend.
+func (f *forebay) transitions(t testing.TB, backend string) (all []transition) {
+	t.Helper()
+	for _, line := range f.Stderr.All() {
+		if !strings.Contains(line, `"backend":"`+backend+`"`) {
+			continue
+		}
+		var tr transition
+		if err := json.Unmarshal([]byte(line), &tr); err != nil {
+			t.Fatalf("log: %v in %q", err, line)
+		}
+		all = append(all, tr)
+	}
+	return all
+}
+
+// stateOf returns the state of a backend that was logged last, "" where nothing was: it is what it was at first.
+func (f *forebay) stateOf(t testing.TB, backend string) string {
+	t.Helper()
+	all := f.transitions(t, backend)
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1].To
 }
