@@ -1,0 +1,73 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// A backend that comes and goes under load is used while it is there, and no client notices that it goes: those that find it gone are served by
+// another, and with --replay even those whose connections it resets.
+func TestFlappingBackendsHarmNobody(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		end  func(*crowd, *l4test.Backend)
+	}{
+		{"refuses", nil, func(c *crowd, b *l4test.Backend) { c.Between(b.StopListening) }},
+		{"dies", []string{"--replay", "1KiB"}, func(_ *crowd, b *l4test.Backend) { b.Close() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			flapping := l4test.Serve(t, answers("flapping"))
+			f := start(t, append(test.args, "--check-interval", "200ms", "--eject-hold", "100ms", "--slow-start", "0",
+				l4test.Serve(t, answers("steady")).Addr(), flapping.Addr())...)
+			f.Allow("a backend is (down|ejected)")
+			c := gather(t, 8, f.Addr())
+			for range 4 {
+				c.AwaitMore(20, "flapping")
+				test.end(c, flapping)
+				awaitAway(t, f, flapping.Addr())
+				c.AwaitMore(20, "steady")
+				flapping = l4test.ServeAt(t, flapping.Addr(), answers("flapping"))
+				awaitUp(t, f, flapping.Addr())
+			}
+			c.AwaitMore(20, "flapping")
+			c.Disperse()
+		})
+	}
+}
+
+// Each time that it fails it is held back for twice as long as the time before.
+func TestFlappingBackendIsHeldLonger(t *testing.T) {
+	t.Parallel()
+	const first, times = 50 * time.Millisecond, 5
+	flapping := l4test.Serve(t, answers("flapping"))
+	f := start(t, "--check", "off", "--eject-after", "1", "--eject-waiting", "0", "--eject-hold", first.String(), "--slow-start", "0",
+		l4test.Serve(t, answers("steady")).Addr(), flapping.Addr())
+	f.Allow("a backend is ejected")
+	c := gather(t, 4, f.Addr())
+	for range times {
+		c.AwaitMore(1, "flapping")
+		c.Between(flapping.StopListening)
+		awaitAway(t, f, flapping.Addr())
+		flapping = l4test.ServeAt(t, flapping.Addr(), answers("flapping"))
+		awaitUp(t, f, flapping.Addr())
+	}
+	c.Disperse()
+	holds := 0
+	for _, tr := range f.transitions(t, flapping.Addr()) {
+		if tr.To != "ejected" {
+			continue
+		}
+		least := first << holds
+		holds++
+		if got, err := time.ParseDuration(tr.Hold); err != nil || got < least || got > least*5/4+time.Millisecond {
+			t.Errorf("the hold %d of those that followed each other lasts %q, want %v and up to a quarter more", holds, tr.Hold, least)
+		}
+	}
+	if holds < times {
+		t.Errorf("got %d holds, want %d", holds, times)
+	}
+}
