@@ -139,3 +139,19 @@ func (p *process) AwaitDescriptors(t testing.TB, n int) {
 	t.Helper()
 	l4test.Await(t, patience, "descriptors back to "+strconv.Itoa(n)+", at most", func() bool { return p.Descriptors() <= n })
 }
+
+// waiting returns how many connections wait to be accepted at an IPv4 address at which a socket of this machine listens.
+func waiting(t testing.TB, addr string) int {
+	t.Helper()
+	text, _ := os.ReadFile("/proc/net/tcp")
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line) // sl local remote state tx_queue:rx_queue …
+		if len(f) > 4 && f[3] == "0A" && socketAddress(f[1]) == addr {
+			_, queue, _ := strings.Cut(f[4], ":")
+			n, _ := strconv.ParseUint(queue, 16, 32)
+			return int(n)
+		}
+	}
+	t.Fatalf("nothing listens at %s", addr)
+	return 0
+}
