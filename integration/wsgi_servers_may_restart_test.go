@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -75,7 +74,25 @@ func TestWSGIServersMayRestart(t *testing.T) {
 			wantAtMost(t, text, `Non-2xx or 3xx responses: (\d+)`, 0)
 			awaitUp(t, f, local(first+1))
 			wantServing(t, f, local(first+1))
+			f.wantOnlyHarm(t, local(first+1))
 		})
+	}
+}
+
+// wantOnlyHarm fails if a session found no backend, or if one was reset by another backend than this.
+func (f *forebay) wantOnlyHarm(t *testing.T, backend string) {
+	t.Helper()
+	for _, line := range f.Stdout.All() {
+		e := parse(t, line)
+		switch e.Cause {
+		case "client-closed", "client-reset", "client-left", "backend-closed":
+		case "backend-reset":
+			if e.Backend != backend {
+				t.Errorf("session %d was reset by %s, want none by others than %s: %+v", e.Session, e.Backend, backend, e)
+			}
+		default:
+			t.Errorf("session %d ended with cause %q: %+v", e.Session, e.Cause, e)
+		}
 	}
 }
 
@@ -96,17 +113,9 @@ func wantAtMost(t *testing.T, text, pattern string, most int) {
 }
 
 // awaitUp waits until the last that forebay has logged about a backend is that it is up.
-func awaitUp(t *testing.T, f *forebay, backend string) {
+func awaitUp(t testing.TB, f *forebay, backend string) {
 	t.Helper()
-	l4test.Await(t, patience, backend+" is up again", func() bool {
-		up := false
-		for _, line := range f.Stderr.All() {
-			if strings.Contains(line, `"backend":"`+backend+`"`) {
-				up = strings.Contains(line, `"to":"up"`)
-			}
-		}
-		return up
-	})
+	l4test.Await(t, patience, backend+" is up again", func() bool { return f.stateOf(t, backend) == "up" })
 }
 
 // wantServing fails unless the next two rounds over four backends reach that one twice.
