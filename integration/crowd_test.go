@@ -22,11 +22,16 @@ func answers(name string) func(*l4test.Peer) {
 		if n, _ := conn.Read(make([]byte, 1)); n == 0 {
 			return
 		}
-		conn.SetLinger(-1)
-		io.WriteString(conn, name)
-		conn.CloseWrite()
-		io.Copy(io.Discard, conn)
+		tell(conn, name)
 	}
+}
+
+// tell says name, and ends the connection in good order.
+func tell(conn *net.TCPConn, name string) {
+	conn.SetLinger(-1)
+	io.WriteString(conn, name)
+	conn.CloseWrite()
+	io.Copy(io.Discard, conn)
 }
 
 // A crowd is clients that come again and again, each on a new connection. One that gets no answer fails the test.

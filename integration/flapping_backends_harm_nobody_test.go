@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -11,16 +12,18 @@ import (
 // another, and with --replay even those whose connections it resets.
 func TestFlappingBackendsHarmNobody(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		args []string
-		end  func(*crowd, *l4test.Backend)
+		name   string
+		args   []string
+		script func(*l4test.Peer)
+		end    func(*crowd, *l4test.Backend)
+		tried  string // what is in the log of some session
 	}{
-		{"refuses", nil, func(c *crowd, b *l4test.Backend) { c.Between(b.StopListening) }},
-		{"dies", []string{"--replay", "1KiB"}, func(_ *crowd, b *l4test.Backend) { b.Close() }},
+		{"refuses", nil, answers("flapping"), func(c *crowd, b *l4test.Backend) { c.Between(b.StopListening) }, "refused"},
+		{"dies", []string{"--replay", "1KiB"}, ponders("flapping"), func(_ *crowd, b *l4test.Backend) { b.Close() }, "died"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			flapping := l4test.Serve(t, answers("flapping"))
+			flapping := l4test.Serve(t, test.script)
 			f := start(t, append(test.args, "--check-interval", "200ms", "--eject-hold", "100ms", "--slow-start", "0",
 				l4test.Serve(t, answers("steady")).Addr(), flapping.Addr())...)
 			f.Allow("a backend is (down|ejected)")
@@ -30,12 +33,29 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 				test.end(c, flapping)
 				awaitAway(t, f, flapping.Addr())
 				c.AwaitMore(20, "steady")
-				flapping = l4test.ServeAt(t, flapping.Addr(), answers("flapping"))
+				flapping = l4test.ServeAt(t, flapping.Addr(), test.script)
 				awaitUp(t, f, flapping.Addr())
 			}
 			c.AwaitMore(20, "flapping")
 			c.Disperse()
+			f.Stdout.AwaitMatch(t, `"result":"`+test.tried+`"`)
 		})
+	}
+}
+
+// ponders is answers of a backend that takes its time, so that it has somebody in its hands whenever it ends.
+func ponders(name string) func(*l4test.Peer) {
+	return func(p *l4test.Peer) {
+		conn := p.Conn().(*net.TCPConn)
+		conn.SetLinger(0)
+		if n, _ := conn.Read(make([]byte, 1)); n == 0 {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+			tell(conn, name)
+		case <-p.Ended():
+		}
 	}
 }
 
