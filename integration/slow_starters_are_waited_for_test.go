@@ -18,7 +18,7 @@ func TestSlowStartersAreWaitedFor(t *testing.T) {
 	const steady = "HTTP/1.1 /" // what that server answers
 	port := freePort(t)
 	first := serve(t, local(port), slowGunicorn(t, port, os.DevNull))
-	f := start(t, "--policy", "first", "--check", "http:///", "--check-interval", "200ms", "--check-timeout", "10s",
+	f := start(t, "--policy", "first", "--check", "http:///", "--check-interval", "200ms", "--check-timeout", "1s", "--initial", "up", "--fall", "10", "--rise", "1",
 		"--eject-waiting", "0", "--slow-start", "0", local(port), httpServer(t))
 	f.Allow("a backend is (down|ejected)")
 	get(t, f.Addr())
@@ -29,7 +29,7 @@ func TestSlowStartersAreWaitedFor(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	serve(t, local(port), slowGunicorn(t, port, ready))
 	asked := waiting(t, local(port))
-	l4test.Await(t, patience, "a check asks", func() bool { return waiting(t, local(port)) > asked })
+	l4test.Await(t, patience, "a check asks, and another after it", func() bool { return waiting(t, local(port)) >= asked+2 })
 	for range 20 {
 		if body, _ := get(t, f.Addr()); body != steady {
 			t.Errorf("a client was answered %q, want the other server's answer", body)
