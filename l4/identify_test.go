@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
@@ -198,9 +199,12 @@ func TestWhoMustSendAHeader(t *testing.T) {
 	}
 }
 
+// FuzzProxyHeader compares with go-proxyproto, which reads from a stream: where both accept a header, they must end it at the same byte and find
+// the same addresses.
 func FuzzProxyHeader(f *testing.F) {
 	for _, v := range proxyVectors {
 		f.Add([]byte(v.header))
+		f.Add([]byte(v.header + "GET"))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		size, err := proxyHeaderSize(b)
@@ -213,6 +217,19 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 		if in.source.IsValid() != in.destination.IsValid() {
 			t.Errorf("%q: source %v, destination %v", b[:size], in.source, in.destination)
+		}
+		stream := bufio.NewReaderSize(bytes.NewReader(b), len(b)+1)
+		h, err := proxyproto.Read(stream)
+		if err != nil {
+			return // of what it refuses much is right: large fields, for one
+		}
+		if read := len(b) - stream.Buffered(); read != size {
+			t.Errorf("%q: ends after %d bytes, go-proxyproto after %d", b, size, read)
+		}
+		source, destination, ok := h.TCPAddrs()
+		ok = ok && !h.Command.IsLocal() // which names nobody
+		if ok != in.source.IsValid() || ok && (in.source != plain(source) || in.destination != plain(destination)) {
+			t.Errorf("%q: from %v to %v, go-proxyproto says from %v to %v", b[:size], in.source, in.destination, source, destination)
 		}
 	})
 }
