@@ -112,23 +112,26 @@ func parseRanges(text []byte) (all []netip.Prefix, err error) {
 	return all, errors.Join(faults...)
 }
 
-// Check reads the file again if it has changed. As it may be seen half written, what is bad is told only if it is still the same at the next
-// look.
-func (f *rangeFile) Check() (profile.Event, bool) {
+// Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change, as does a file's mode.
+// As it may be seen half written, what is bad is told only if it is still so at the next look at the same file.
+func (f *rangeFile) Check() (e profile.Event, tell bool) {
 	f.list.mu.Lock()
 	defer f.list.mu.Unlock()
 	stamp := stampOf(f.path)
-	if sameFile(stamp, f.stamp) {
-		tell := f.fault != nil && !f.told
-		f.told = true
-		return profile.Event{File: f.path, Err: f.fault}, tell
+	changed := !sameFile(stamp, f.stamp)
+	if !changed && f.fault == nil {
+		return e, false
 	}
-	f.stamp, f.told = stamp, false
-	if f.fault = f.read(); f.fault != nil {
-		return profile.Event{}, false
+	if changed {
+		f.stamp, f.told = stamp, false
 	}
-	f.list.apply()
-	return profile.Event{File: f.path}, true
+	if f.fault = f.read(); f.fault == nil {
+		f.list.apply()
+		return profile.Event{File: f.path}, true
+	}
+	tell = !changed && !f.told
+	f.told = f.told || tell
+	return profile.Event{File: f.path, Err: f.fault}, tell
 }
 
 // reload reads every file now, changed or not, and reports each.

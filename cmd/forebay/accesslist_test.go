@@ -91,6 +91,21 @@ func TestRangeFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// TestRangeFileIsReadAgainWhileItIsBad has one that could not be read when it had changed, as for want of a descriptor.
+func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
+	_, l, _, deny := listOf(t, "192.0.2.0/24", "")
+	f := l.files[slices.IndexFunc(l.files, func(f *rangeFile) bool { return f.path == deny })]
+	rewrite(t, deny, "192.0.2.0/25\n")
+	f.stamp, f.fault = stampOf(deny), syscall.EMFILE
+	if e, told := f.Check(); !told || e.Err != nil {
+		t.Errorf("told: %v, %v; want that the file is in use", told, e.Err)
+	}
+	wantAccess(t, l, "192.0.2.200", "192.0.2.1")
+	if e, told := f.Check(); told {
+		t.Errorf("told again: %v", e)
+	}
+}
+
 func TestFaultyRangeFilesAreRefused(t *testing.T) {
 	c, _, _, _ := listOf(t, "", "10.0.0.0/8\nten\n10.0.0.1/8\n")
 	err := c.faults.err()

@@ -55,25 +55,29 @@ func (e *entry) begin(now time.Time) (err error) {
 	return err
 }
 
-// check loads e again if its files have changed. It returns what there is to report. A pair is often written as two files, one after the
-// other, so what is bad is reported only if it is still the same at the next look.
+// check loads e again if its files have changed, and as long as they are bad: what is wrong may go away without a change to them, as does a
+// clock that is behind, a file's mode, or a lack of descriptors. It returns what there is to report. A pair is often written as two files,
+// one after the other, so what is bad is reported only if it is still so at the next look at the same files.
 func (e *entry) check(now time.Time) (events []Event) {
 	files := look(e.pair)
-	switch {
-	case !files.same(e.files):
-		events = e.reload(files, now)
-	case e.fault != nil && !e.told:
+	changed := !files.same(e.files)
+	if changed {
+		e.files, e.told = files, false
+	}
+	if changed || e.fault != nil {
+		events = e.reload(now)
+	}
+	if !changed && e.fault != nil && !e.told {
 		e.told = true
 		events = append(events, e.event(Broken))
 	}
 	return append(events, e.warn(now)...)
 }
 
-// reload reads files that have changed.
-func (e *entry) reload(files stamps, now time.Time) []Event {
+// reload reads the files.
+func (e *entry) reload(now time.Time) []Event {
 	c, err := e.pair.load(now)
-	e.files, e.fault, e.told = files, err, false
-	if err != nil {
+	if e.fault = err; err != nil {
 		return nil
 	}
 	e.certificate, e.loaded, e.warned = c, now, time.Time{}

@@ -121,6 +121,26 @@ func TestHalfWrittenPairIsNotReported(t *testing.T) {
 	d.expect(t, "certificate, then key", Renewed)
 }
 
+// TestWhatWasBadIsLookedAtAgain: a certificate of a machine whose clock is ahead becomes good without a change to its file, as does one that
+// root could not let everybody read at once, or for which there was no descriptor left.
+func TestWhatWasBadIsLookedAtAgain(t *testing.T) {
+	f, d := newFolder(t), new(diary)
+	s := f.load(Options{Report: d.add}, f.pair("a", spec{}))
+	old := f.serial(s)
+	f.pair("a", spec{notBefore: now.Add(2 * time.Second)})
+	s.Check(now)
+	d.expect(t, "too early")
+	s.Check(now.Add(time.Second))
+	d.expect(t, "still too early", Broken)
+	s.Check(now.Add(3 * time.Second))
+	d.expect(t, "its time has come", Renewed)
+	if f.serial(s) == old || s.Snapshot()[0].Fault != "" {
+		t.Errorf("the old one is served: %+v", s.Snapshot()[0])
+	}
+	s.Check(now.Add(4 * time.Second))
+	d.expect(t, "as it was")
+}
+
 // TestLinksAreFollowed renews as Kubernetes does: a link to a directory is pointed to another one.
 func TestLinksAreFollowed(t *testing.T) {
 	f, d := newFolder(t), new(diary)

@@ -98,17 +98,24 @@ func (w *watched[T]) read() error {
 	return nil
 }
 
-// check looks at the file once. As it may be seen half written, what is bad is told only if it is still the same at the next look.
+// check looks at the file once, and reads it again if it has changed, and as long as it is bad: what is wrong may go away without a change,
+// as does a file's mode, or a lack of descriptors. As it may be seen half written, what is bad is told only if it is still so at the next
+// look at the same file.
 func (w *watched[T]) check() (e Event, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	stamp := stampOf(w.path)
-	if same(stamp, w.stamp) {
-		ok = w.fault != nil && !w.told
-		w.told = true
-		return Event{w.path, w.fault}, ok
+	changed := !same(stamp, w.stamp)
+	if !changed && w.fault == nil {
+		return e, false
 	}
-	w.stamp, w.told = stamp, false
-	w.fault = w.read()
-	return Event{File: w.path}, w.fault == nil
+	if changed {
+		w.stamp, w.told = stamp, false
+	}
+	if w.fault = w.read(); w.fault == nil {
+		return Event{File: w.path}, true
+	}
+	ok = !changed && !w.told
+	w.told = w.told || ok
+	return Event{w.path, w.fault}, ok
 }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,33 @@ func TestBadFileKeepsTheOldOne(t *testing.T) {
 	k.Check()
 	write(t, dir, "tickets", []byte(line('c')))
 	expect("seen half written", "has changed and is in use")
+}
+
+// TestWhatWasBadIsReadAgain has a file that can't be read for a while, though it does not change: for want of a descriptor, or of a right that
+// it is given later.
+func TestWhatWasBadIsReadAgain(t *testing.T) {
+	var w watched[int]
+	lacking := true
+	path := write(t, t.TempDir(), "file", []byte("1"))
+	must(t, 0, w.open(path, func(text []byte) (int, error) {
+		if lacking && string(text) != "1" {
+			return 0, errors.New("not now")
+		}
+		return len(text), nil
+	}))
+	write(t, filepath.Dir(path), "file", []byte("22"))
+	for _, told := range []bool{false, true, false} {
+		if e, ok := w.check(); ok != told || told && e.Err == nil {
+			t.Errorf("while it is bad: got %v, %v, want %v", e, ok, told)
+		}
+	}
+	lacking = false
+	if e, ok := w.check(); !ok || e.Err != nil || *w.value.Load() != 2 {
+		t.Errorf("now that it is good: got %v, %v, value %d", e, ok, *w.value.Load())
+	}
+	if e, ok := w.check(); ok {
+		t.Errorf("as it was: got %v", e)
+	}
 }
 
 func TestWatchLooksTwiceASecond(t *testing.T) {
