@@ -14,8 +14,8 @@
 //  10. deliver.go  after a reset, what had been read still reaches the other side
 //  11. finish.go  both sockets are closed, the lease ends, the Record is handed over
 //
-// Under the walk: side.go is one socket of a session, layer.go the TLS on top of it, handshake.go how that begins, route.go where sessions
-// go, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps
+// Under the walk: side.go is one socket of a session, layer.go the TLS on top of it, handshake.go how that begins, tidier.go what it
+// leaves behind, route.go where sessions go, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps
 // the clocks; balance.go spreads sessions over loops. server.go is the configuration, serve.go the life of the whole, guard.go what tells
 // dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
 //

@@ -46,6 +46,7 @@ func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 	server.group.Go(func() {
 		err := h.run(l.conn, server)
 		server.shaking.Add(-1)
+		server.tidier.shook()
 		loop.post(func() {
 			if h.gone { // and s may be another session by now
 				return

@@ -32,6 +32,7 @@ type serverState struct {
 
 	places  chan struct{} // one taken by each TLS handshake that computes
 	shaking atomic.Int64  // TLS handshakes under way
+	tidier  *tidier       // of what they leave behind
 
 	sessions atomic.Int64 // those that exist and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
@@ -91,7 +92,7 @@ func (s *Server) prepare() {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = MaxConnsFor(limit)
 		}
-		s.places = make(chan struct{}, s.handshakes())
+		s.places, s.tidier = make(chan struct{}, s.handshakes()), newTidier()
 		s.door = newDoorkeeper(&s.Limits, s.MaxConns)
 		limit := descriptorLimit()
 		s.pipesPerLoop = max(pipesFor(limit)/s.mostLoops, 1)
@@ -120,6 +121,7 @@ func (s *Server) Serve(listeners ...*Listener) error {
 	}
 	s.followDown()
 	s.followSkew()
+	s.aside(func() { s.tidier.run(s.quit) })
 	close(s.started)
 	s.group.Wait()
 	return s.fault
