@@ -196,14 +196,14 @@ func parseAddresses(b []byte) (introduction, error) {
 // isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for the connection and
 // can't say whom it is from. The specification leaves it to the receiver to accept that.
 func isNameless(b []byte) bool {
-	return len(b) >= proxyV2Fixed && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
+	return len(b) >= proxyV2Fixed && b[0] == proxyproto.SIGV2[0] && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
 }
 
 // isUnknownV1 reports whether b is a text header of the protocol UNKNOWN: whatever stands behind that word up to the line's end is to be
 // ignored (section 2.1).
 func isUnknownV1(b []byte) bool {
 	rest, ok := bytes.CutPrefix(b, []byte("PROXY UNKNOWN"))
-	return ok && bytes.HasSuffix(rest, []byte("\r\n")) && (rest[0] == ' ' || rest[0] == '\r')
+	return ok && bytes.HasSuffix(rest, []byte("\r\n")) && (rest[0] == ' ' || len(rest) == len("\r\n"))
 }
 
 // plain returns a as an AddrPort, an IPv4 address as such and not mapped into IPv6.
