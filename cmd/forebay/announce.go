@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"forebay/pool"
 )
@@ -101,9 +100,6 @@ func shorten(names []string) string {
 
 // warn says what should not be left as it is.
 func (p *process) warn() {
-	if p.revocationOverdue(time.Now()) {
-		p.logger.Error("a revocation list is out of date: no client whose authority it is of gets in", "file", p.TLSClientCRL.String())
-	}
 	if p.BackendTLSInsecure {
 		p.logger.Warn("backends are not verified: whoever stands in between can read and change everything", "flag", "--backend-tls-insecure")
 	}

@@ -91,7 +91,7 @@ func (c *commandLine) planBackendTLS(p *plan) {
 		Unverified: bool(cfg.BackendTLSInsecure),
 	}}
 	if len(cfg.BackendCA) > 0 {
-		authorities, err := profile.Certificates(texts(cfg.BackendCA)...)
+		authorities, err := profile.Certificates(time.Now(), texts(cfg.BackendCA)...)
 		c.blame("backend-ca", err)
 		t.backends.profile.Roots = profile.Pool(authorities)
 	}

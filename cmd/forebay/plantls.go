@@ -124,7 +124,7 @@ func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
 	if len(cfg.TLSClientCA) == 0 {
 		return nil
 	}
-	authorities, err := profile.Certificates(texts(cfg.TLSClientCA)...)
+	authorities, err := profile.Certificates(time.Now(), texts(cfg.TLSClientCA)...)
 	c.blame("tls-client-ca", err)
 	clients := &profile.Clients{Authorities: authorities, Optional: cfg.TLSClientCert == certIfGiven}
 	for _, a := range cfg.TLSClientAllow {

@@ -68,8 +68,12 @@ func (p *process) tellCertificate(e certs.Event) {
 
 // tellFile logs what has become of another file.
 func (p *process) tellFile(e profile.Event) {
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		p.logger.Error("a file can't be used, and what it held before stays in use", "file", e.File, "error", e.Err)
+		return
+	case !e.Overdue.IsZero():
+		p.logger.Error("a revocation list is out of date: no client whose authority it is of gets in", "file", e.File, "since", e.Overdue.UTC())
 		return
 	}
 	p.logger.Info("a file has changed and is in use", "file", e.File)

@@ -65,7 +65,10 @@ func issue(t testing.TB, parent *identity, template *x509.Certificate) *identity
 	i := &identity{key: must(t, key, err)}
 	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
 	must(t, 0, err)
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
 	above, signer := template, key
 	if parent != nil {
 		above, signer = parent.leaf, parent.key

@@ -91,9 +91,28 @@ func TestRevokedClients(t *testing.T) {
 	if got := revoked.Next(); got.Unix() != next.Unix() {
 		t.Errorf("next list: got %v, want %v", got, next)
 	}
-	revoked.Now = func() time.Time { return next.Add(time.Minute) }
+	clock := next.Add(time.Minute)
+	revoked.Now = func() time.Time { return clock }
 	if _, serverErr, _ := shake(t, server, h.client(good)); serverErr == nil || !strings.Contains(serverErr.Error(), "was to be renewed by") {
 		t.Errorf("list out of date: got %v", serverErr)
+	}
+	for look := range 3 {
+		e, ok := revoked.Check()
+		if ok != (look == 0) || ok && !strings.Contains(e.String(), "out of date since "+next.UTC().Format("2006-01-02 15:04")) {
+			t.Errorf("list out of date, look %d: told of %v, %v", look, e, ok)
+		}
+	}
+	next = next.Add(time.Hour)
+	write(t, dir, "crl.der", h.authority.revoke(t, next))
+	if e, ok := revoked.Check(); !ok || e.Err != nil || !e.Overdue.IsZero() {
+		t.Errorf("renewed: told of %v, %v", e, ok)
+	}
+	if e, ok := revoked.Check(); ok {
+		t.Errorf("renewed, second look: told of %v", e)
+	}
+	clock = next.Add(time.Minute)
+	if e, ok := revoked.Check(); !ok || e.Overdue.Unix() != next.Unix() {
+		t.Errorf("out of date again: told of %v, %v", e, ok)
 	}
 }
 
@@ -123,7 +142,7 @@ func TestCertificatesRefuses(t *testing.T) {
 	a := newAuthority(t, "a", nil)
 	dir := t.TempDir()
 	good := write(t, dir, "good.pem", encode("CERTIFICATE", a.leaf.Raw, a.leaf.Raw))
-	if list, err := Certificates(good, good); err != nil || len(list) != 4 {
+	if list, err := Certificates(time.Now(), good, good); err != nil || len(list) != 4 {
 		t.Errorf("got %d, %v, want 4", len(list), err)
 	}
 	for want, text := range map[string][]byte{
@@ -131,11 +150,26 @@ func TestCertificatesRefuses(t *testing.T) {
 		"PRIVATE KEY among":      encode("PRIVATE KEY", []byte{1}),
 		"bad.pem: certificate 2": append(encode("CERTIFICATE", a.leaf.Raw), encode("CERTIFICATE", []byte{1})...),
 	} {
-		if _, err := Certificates(good, write(t, dir, "bad.pem", text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Certificates(time.Now(), good, write(t, dir, "bad.pem", text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	if _, err := Certificates(dir + "/absent"); err == nil {
+	if _, err := Certificates(time.Now(), dir+"/absent"); err == nil {
 		t.Error("a file that is not there is no fault")
+	}
+}
+
+// TestAuthoritiesExpire: one that has expired may stand among others, and is refused where it is alone.
+func TestAuthoritiesExpire(t *testing.T) {
+	dir, soon := t.TempDir(), newAuthority(t, "soon", nil)
+	long := issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(4 * time.Hour)})
+	both := write(t, dir, "both.pem", encode("CERTIFICATE", soon.leaf.Raw, long.leaf.Raw))
+	alone := write(t, dir, "alone.pem", encode("CERTIFICATE", soon.leaf.Raw, soon.leaf.Raw))
+	later := time.Now().Add(2 * time.Hour)
+	if list, err := Certificates(later, both); err != nil || len(list) != 2 {
+		t.Errorf("among others: got %d, %v, want 2", len(list), err)
+	}
+	if _, err := Certificates(later, both, alone); err == nil || !strings.Contains(err.Error(), "alone.pem: no certificate in it is valid any more") {
+		t.Errorf("alone: got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,8 @@ import (
 type CRL struct {
 	Now  func() time.Time // nil: time.Now
 	file watched[revocations]
+	mu   sync.Mutex
+	told time.Time // which list's end has been told of
 }
 
 // revocations are lists by authority.
@@ -42,8 +45,27 @@ func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
 	return c, nil
 }
 
-// Check reads the file again if it has changed.
-func (c *CRL) Check() (Event, bool) { return c.file.check() }
+// Check reads the file again if it has changed. That one of its lists has gone out of date is told once.
+func (c *CRL) Check() (Event, bool) {
+	if e, ok := c.file.check(); ok {
+		return e, ok
+	}
+	next := c.Next()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if next.IsZero() || !c.now().After(next) || next.Equal(c.told) {
+		return Event{}, false
+	}
+	c.told = next
+	return Event{File: c.file.path, Overdue: next}, true
+}
+
+func (c *CRL) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
 
 // Next returns when the first of the lists goes out of date; zero where none does.
 func (c *CRL) Next() (first time.Time) {
@@ -114,13 +136,9 @@ func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	if c == nil {
 		return nil
 	}
-	now := time.Now
-	if c.Now != nil {
-		now = c.Now
-	}
 	err = errors.New("the client's certificate has not been verified")
 	for _, chain := range chains {
-		if err = c.file.value.Load().check(chain, now()); err == nil {
+		if err = c.file.value.Load().check(chain, c.now()); err == nil {
 			return nil
 		}
 	}
@@ -136,7 +154,7 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
 			return fmt.Errorf("there is no revocation list of %q, who has issued the client's certificate", c.Issuer)
 		case list == nil:
 		case !list.next.IsZero() && now.After(list.next):
-			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, list.next.UTC().Format("2006-01-02 15:04 MST"))
+			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, date(list.next))
 		case list.serials[string(c.SerialNumber.Bytes())]:
 			return fmt.Errorf("the certificate for %q, serial number %x, has been revoked", c.Subject, c.SerialNumber)
 		}

@@ -5,12 +5,17 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"time"
 )
 
-// Certificates reads all certificates of PEM files: what clients or backends are verified by.
-func Certificates(files ...string) (list []*x509.Certificate, err error) {
+// Certificates reads all certificates of PEM files: what clients or backends are verified by. Some in a file may have expired by now, as is
+// common among those of a system, but not all.
+func Certificates(now time.Time, files ...string) (list []*x509.Certificate, err error) {
 	for _, file := range files {
 		some, err := certificatesOf(file)
+		if err == nil {
+			err = checkTime(file, some, now)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -18,6 +23,22 @@ func Certificates(files ...string) (list []*x509.Certificate, err error) {
 	}
 	return list, nil
 }
+
+// checkTime refuses a file by which nothing can be verified any more.
+func checkTime(file string, list []*x509.Certificate, now time.Time) error {
+	last := time.Time{}
+	for _, c := range list {
+		if c.NotAfter.After(last) {
+			last = c.NotAfter
+		}
+	}
+	if now.After(last) {
+		return fmt.Errorf("%s: no certificate in it is valid any more, the last expired on %s", file, date(last))
+	}
+	return nil
+}
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 func certificatesOf(file string) (list []*x509.Certificate, err error) {
 	text, err := os.ReadFile(file)

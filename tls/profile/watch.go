@@ -16,12 +16,17 @@ const interval = 500 * time.Millisecond
 type Event struct {
 	File string
 	Err  error // what is wrong with it; nil: what it holds is in use
+	// Overdue, if not zero, is when a revocation list in it went out of date: nobody of its authority is let in.
+	Overdue time.Time
 }
 
 // String tells the event in a sentence.
 func (e Event) String() string {
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		return fmt.Sprintf("%s can't be used, what it held before is kept: %v", e.File, e.Err)
+	case !e.Overdue.IsZero():
+		return fmt.Sprintf("a revocation list in %s is out of date since %s", e.File, date(e.Overdue))
 	}
 	return e.File + " has changed and is in use"
 }
@@ -117,5 +122,5 @@ func (w *watched[T]) check() (e Event, ok bool) {
 	}
 	ok = !changed && !w.told
 	w.told = w.told || ok
-	return Event{w.path, w.fault}, ok
+	return Event{File: w.path, Err: w.fault}, ok
 }
