@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +214,48 @@ func TestTrustedSourceMustSendAHeader(t *testing.T) {
 	}
 	if n := backend.Accepted(); n != 0 {
 		t.Errorf("the backend saw %d of them", n)
+	}
+}
+
+// TestTricklingDoesNotExtendTheHeader sends a byte of a long header now and then, and never the last.
+func TestTricklingDoesNotExtendTheHeader(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	s := trusting(t, func(s *Server) { s.ProxyTimeout = limit }, l4test.Echo(t).Addr())
+	c := l4test.Dial(t, s.addr).Conn()
+	header := v2(0x21, 0x11, inet4, tlv(0xe0, strings.Repeat("x", 60<<10)))
+	began := time.Now()
+	for i := range header {
+		if _, err := c.Write([]byte{header[i]}); err != nil {
+			break
+		}
+		if <-time.After(5 * time.Millisecond); time.Since(began) > 20*limit {
+			t.Fatalf("it goes on after %v", time.Since(began))
+		}
+	}
+	if r := s.record(t, ProxyTimeout); r.Total < limit {
+		t.Errorf("it ended after %v, want %v at least", r.Total, limit)
+	}
+}
+
+// TestIntroducedClientIsHashed: the policy goes by the client that a header names, and not by the balancer.
+func TestIntroducedClientIsHashed(t *testing.T) {
+	var backends []pool.Config
+	for range 4 {
+		backends = append(backends, backend(t, l4test.Echo(t).Addr()))
+	}
+	s := servePool(t, func(s *Server) { s.ProxyIn = prefixes("127.0.0.0/8") }, pool.Options{Policy: pool.Source}, backends...)
+	served := map[string]string{} // backends by client
+	for i := range 60 {
+		client := "198.51.100." + strconv.Itoa(i%20)
+		l4test.Dial(t, s.addr).Send("PROXY TCP4 " + client + " 192.0.2.80 40000 80\r\nx").Expect("x").CloseWrite().ExpectEOF()
+		b := s.record(t, ClientClosed).Backend
+		if before := served[client]; before != "" && before != b {
+			t.Errorf("%s was at %s and then at %s", client, before, b)
+		}
+		served[client] = b
+	}
+	if n := len(slices.Compact(slices.Sorted(maps.Values(served)))); n < 2 {
+		t.Errorf("20 clients went to %d backend", n)
 	}
 }
 
