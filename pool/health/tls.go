@@ -1,14 +1,68 @@
 package health
 
-import "context"
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
 
 // TLS asks for a handshake, and so for a certificate that can be verified. It ends with close_notify and FIN, which nginx, HAProxy and
 // crypto/tls log nothing about.
+//
+// A server that asks for a certificate, too, says in TLS 1.3 what it thinks of it only after the handshake: so that is waited for, since
+// no session would get further.
 type TLS struct {
 	Dialer
 }
 
 // Probe shakes hands and leaves.
 func (p TLS) Probe(ctx context.Context, t Target) Result {
-	return p.securely(ctx, t, nil, func(*talk) error { return nil })
+	asked := false
+	p.TLS = whenAsked(p.TLS, func() { asked = true })
+	return p.securely(ctx, t, nil, func(c *talk) error {
+		if !asked {
+			return nil
+		}
+		return c.refusal()
+	})
+}
+
+// whenAsked returns a copy of config that calls f when a server asks for a certificate, and answers as config would.
+func whenAsked(config *tls.Config, f func()) *tls.Config {
+	if config == nil {
+		config = new(tls.Config)
+	}
+	config = config.Clone()
+	shown := config.GetClientCertificate
+	config.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		f()
+		if shown != nil {
+			return shown(request)
+		}
+		fits := func(c tls.Certificate) bool { return request.SupportsCertificate(&c) == nil }
+		if i := slices.IndexFunc(config.Certificates, fits); i >= 0 {
+			return &config.Certificates[i], nil
+		}
+		return new(tls.Certificate), nil
+	}
+	return config
+}
+
+// refusal says goodbye, and returns the alert that a server has ended the connection with. One that says nothing has nothing against it.
+func (c *talk) refusal() error {
+	c.closeWrite()
+	c.raw.SetReadDeadline(time.Now().Add(leaveWithin))
+	if c.ctx.Err() != nil {
+		return nil
+	}
+	var b [1]byte
+	_, err := c.conn.Read(b[:])
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	return nil
 }

@@ -89,6 +89,38 @@ func TestTLSVerifies(t *testing.T) {
 	}
 }
 
+// A server that asks for a certificate tells only after the handshake of TLS 1.3 that there was none, or that it is of somebody else.
+func TestTLSHearsThatItsCertificateIsRefused(t *testing.T) {
+	a, other := l4test.NewAuthority(t), l4test.NewAuthority(t)
+	good, bad := a.Issue("good", l4test.Leaf{}), other.Issue("bad", l4test.Leaf{})
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		server := a.Issue("site", l4test.Leaf{Names: []string{"127.0.0.1"}}).Server()
+		server.ClientAuth, server.ClientCAs, server.MaxVersion = tls.RequireAndVerifyClientCert, a.Client("").RootCAs, version
+		b := l4test.Serve(t, func(p *l4test.Peer) {
+			conn := tls.Server(p.Conn(), server)
+			conn.Read(make([]byte, 1))
+			conn.Close()
+		})
+		for name, c := range map[string]struct {
+			shown *l4test.Identity
+			down  string
+		}{"none": {nil, "TLS handshake: remote error: tls: "}, "stranger's": {bad, "TLS handshake: remote error: tls: "}, "good": {good, ""}} {
+			t.Run(tls.VersionName(version)+", "+name, func(t *testing.T) {
+				config := a.Client("127.0.0.1")
+				if c.shown != nil {
+					config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c.shown.Certificate, nil }
+				}
+				judge(t, ask(t, TLS{Dialer{TLS: config}}, b.Addr()), c.down)
+				config.GetClientCertificate = nil
+				if c.shown == good {
+					config.Certificates = []tls.Certificate{good.Certificate}
+					wantUp(t, ask(t, TLS{Dialer{TLS: config}}, b.Addr()))
+				}
+			})
+		}
+	}
+}
+
 // A path is no name.
 func TestTLSNeedsAName(t *testing.T) {
 	wantUnasked(t, TLS{}.Probe(t.Context(), target("unix:/run/s")), "/run/s has no name", "write name=HOST")
