@@ -14,8 +14,9 @@ import (
 type tidier struct {
 	ended atomic.Uint64 // handshakes
 	some  chan struct{} // holds one where a handshake has ended since run last looked
-	spare func() bool   // whether it is worth it
+	heap  func() (live, held uint64)
 	free  func()
+	stays uint64 // bytes that were in no use when memory had been returned the last time
 }
 
 // lull is for how long no handshake must end before memory is returned. That takes some 5 ms of a processor for a thousand idle sessions,
@@ -23,7 +24,7 @@ type tidier struct {
 const lull = 2 * time.Second
 
 func newTidier() *tidier {
-	return &tidier{some: make(chan struct{}, 1), spare: muchIsSpare, free: debug.FreeOSMemory}
+	return &tidier{some: make(chan struct{}, 1), heap: heap, free: debug.FreeOSMemory}
 }
 
 // shook tells that a handshake has ended.
@@ -43,8 +44,8 @@ func (t *tidier) run(quit <-chan struct{}) {
 		case <-quit:
 			return
 		}
-		if t.awaitLull(quit) && t.spare() {
-			t.free()
+		if t.awaitLull(quit) {
+			t.tidy()
 		}
 	}
 }
@@ -72,20 +73,31 @@ func (t *tidier) awaitLull(quit <-chan struct{}) bool {
 	}
 }
 
-// What must be spare at least to be returned: for less it is not worth a collection, which looks at all that is in use.
+// What must be in no use to be returned: for less it is not worth a collection, which looks at all that is in use.
 const (
 	leastSpare = 2 << 20
 	leastShare = 8 // one in so many of the bytes in use
 )
 
-// muchIsSpare reports whether a collection is worth it: what was allocated since the last one and what that one left free is much.
-func muchIsSpare() bool {
+// tidy returns memory if it is worth it. Some of what is free stays, as each processor keeps a few pages for itself.
+func (t *tidier) tidy() {
+	live, held := t.heap()
+	if held < live+t.stays+max(leastSpare, live/leastShare) {
+		return
+	}
+	t.free()
+	live, held = t.heap()
+	t.stays = held - min(live, held)
+}
+
+// heap tells how many bytes the last collection found in use, and how many are taken now: by what has come since, garbage included, and
+// by what is free and was not returned.
+func heap() (live, held uint64) {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
-	live, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
-	return objects+free >= live+max(leastSpare, live/leastShare)
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64() + samples[2].Value.Uint64()
 }

@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"runtime/debug"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -14,11 +15,16 @@ type burst struct {
 }
 
 // tidied lets bursts of handshakes go by, with a minute behind each, and returns when memory was returned.
-func tidied(t *testing.T, spare bool, bursts ...burst) (at []time.Duration) {
+func tidied(t *testing.T, bursts ...burst) (at []time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		y, quit, ended := newTidier(), make(chan struct{}), make(chan struct{})
-		y.spare = func() bool { return spare }
+		y.heap = func() (live, held uint64) {
+			if n := len(at); n > 0 && at[n-1] == time.Since(began) {
+				return 0, 0 // it has just been returned
+			}
+			return 0, leastSpare
+		}
 		y.free = func() { at = append(at, time.Since(began)) }
 		go func() { y.run(quit); close(ended) }()
 		for _, b := range bursts {
@@ -38,20 +44,18 @@ func TestMemoryIsReturnedAfterABurst(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
 		name   string
-		spare  bool
 		bursts []burst
 		want   []time.Duration
 	}{
-		{"nothing", true, []burst{{0, 0}}, nil},
-		{"one handshake", true, []burst{{1, 0}}, []time.Duration{lull}},
-		{"one of a tenth of a second", true, []burst{{100, ms}}, []time.Duration{2 * lull}},
-		{"one of five seconds", true, []burst{{50, 100 * ms}}, []time.Duration{8 * time.Second}},
-		{"one a second", true, []burst{{60, time.Second}}, []time.Duration{62 * time.Second}},
-		{"two", true, []burst{{1, 0}, {1, 0}}, []time.Duration{lull, time.Minute + lull}},
-		{"little", false, []burst{{1000, ms}}, nil},
+		{"nothing", []burst{{0, 0}}, nil},
+		{"one handshake", []burst{{1, 0}}, []time.Duration{lull}},
+		{"one of a tenth of a second", []burst{{100, ms}}, []time.Duration{2 * lull}},
+		{"one of five seconds", []burst{{50, 100 * ms}}, []time.Duration{8 * time.Second}},
+		{"one a second", []burst{{60, time.Second}}, []time.Duration{62 * time.Second}},
+		{"two", []burst{{1, 0}, {1, 0}}, []time.Duration{lull, time.Minute + lull}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := tidied(t, c.spare, c.bursts...); !slices.Equal(got, c.want) {
+			if got := tidied(t, c.bursts...); !slices.Equal(got, c.want) {
 				t.Errorf("returned after %v, want %v", got, c.want)
 			}
 		})
@@ -74,19 +78,44 @@ func TestTidierEndsInALull(t *testing.T) {
 	})
 }
 
-// TestGarbageIsSpare: what nobody uses any more counts, and no longer once it was returned.
-func TestGarbageIsSpare(t *testing.T) {
-	y := newTidier()
-	y.free()
+// TestMemoryIsReturnedWhereItIsMuch asks once more after it has been returned, when what stays is not to be taken for spare.
+func TestMemoryIsReturnedWhereItIsMuch(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		live, held, stays uint64 // stays: what is left beside live
+		want              int
+	}{
+		{0, 0, 0, 0},
+		{mib, 3*mib - 1, 0, 0},
+		{mib, 3 * mib, 0, 1},
+		{mib, 3 * mib, mib, 1},
+		{mib, 9 * mib, 5 * mib, 1},
+		{mib, mib / 2, 0, 0}, // of what was in use some has been swept
+		{160 * mib, 180*mib - 1, 0, 0},
+		{160 * mib, 180 * mib, 0, 1},
+	} {
+		returned, held := 0, c.held
+		y := newTidier()
+		y.heap = func() (uint64, uint64) { return c.live, held }
+		y.free = func() { returned++; held = c.live + c.stays }
+		for range 3 {
+			y.tidy()
+		}
+		if returned != c.want {
+			t.Errorf("%d bytes in use of %d: returned %d times, want %d", c.live, c.held, returned, c.want)
+		}
+	}
+}
+
+// TestGarbageIsHeld: what nobody uses any more counts.
+func TestGarbageIsHeld(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // so that nobody collects it
 	var kept []byte
 	for range 64 {
 		kept = make([]byte, 1<<20)
 	}
-	if kept[0]++; !y.spare() {
-		t.Error("64 MiB of garbage are not worth returning")
-	}
-	y.free()
-	if y.spare() {
-		t.Error("what was returned is spare still")
+	kept[0]++
+	if live, held := heap(); held < live+60<<20 {
+		t.Errorf("%d bytes are held, and %d in use; want 64 MiB more", held, live)
 	}
 }
