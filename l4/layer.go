@@ -21,6 +21,7 @@ type layer struct {
 	side  *side      // that the loop calls for at the moment
 	first []byte     // what had been read from the peer before the handshake
 	held  []byte     // records that the socket has not taken
+	in    records    // that conn was given
 	flags int        // for send(2)
 	ended bool       // the peer's FIN has been found
 	said  bool       // close_notify has been sent: nothing may follow it
@@ -70,8 +71,13 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		m, err := l.conn.Read(p[n:])
 		n += m
 		switch {
+		case err == nil && l.in.whole == 1 && n < len(p):
+			if l.in.whole = 0; !e.readable && !l.ended {
+				return n, 0 // it was the only one, and asking for another costs as much as this one did
+			}
 		case err == nil:
 		case err == errDry:
+			l.in.whole = 0
 			return orAgain(n)
 		case err == io.EOF:
 			e.readable, e.ended = false, true
@@ -195,11 +201,14 @@ func (l *layer) Read(p []byte) (int, error) {
 	if len(l.first) > 0 {
 		n := copy(p, l.first)
 		l.first = l.first[n:]
+		l.in.pass(p[:n])
 		return n, nil
 	}
 	l.first = nil
 	if l.shake != nil {
-		return l.shake.read(p)
+		n, err := l.shake.read(p)
+		l.in.pass(p[:max(n, 0)])
+		return n, err
 	}
 	e := l.side
 	switch {
@@ -220,6 +229,7 @@ func (l *layer) Read(p []byte) (int, error) {
 	case n == 0:
 		return 0, errTruncated
 	}
+	l.in.pass(p[:n])
 	return n, nil
 }
 

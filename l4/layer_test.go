@@ -548,3 +548,22 @@ func TestHelloTimeout(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func BenchmarkTLSExchange(b *testing.B) {
+	id := newIdentity(b, "one.example")
+	s := serve(b, id.ending, l4test.Serve(b, rawEcho).Addr())
+	c := tls.Client(l4test.Dial(b, s.addr).Conn(), id.client())
+	if err := c.Handshake(); err != nil {
+		b.Fatal(err)
+	}
+	buf := []byte(strings.Repeat("x", 64))
+	b.ReportAllocs()
+	for b.Loop() { // the client's own end is counted, too
+		if _, err := c.Write(buf); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
