@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 
@@ -18,7 +19,7 @@ const (
 	bulkWrite        = 256 << 10
 )
 
-// backendMain is the process behind every proxy: four listeners on ports of the kernel's choice, which it writes to stdout as
+// backendMain is the process behind every proxy: four listeners on ports that are free, which it writes to stdout as
 // a JSON list of addresses. It ends when stdin does.
 func backendMain(stdin io.Reader, stdout io.Writer) error {
 	b, err := newBackend()
@@ -74,19 +75,35 @@ func (b *backend) listen() error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	port, err := bindServer(fd)
+	if err != nil {
 		return err
 	}
 	if err := unix.Listen(fd, backendBacklog); err != nil {
 		return err
 	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		return err
-	}
 	b.listeners = append(b.listeners, fd)
-	b.addrs = append(b.addrs, fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port))
+	b.addrs = append(b.addrs, fmt.Sprintf("127.0.0.1:%d", port))
 	return b.poller.add(fd, fd)
+}
+
+// Where servers stand: below the ports that the kernel gives to connections (ip(7), ip_local_port_range). At one of those a program may look
+// twice.
+const (
+	firstServerPort = 20000
+	lastServerPort  = 32000
+)
+
+// bindServer binds fd to a free port of 127.0.0.1 and returns it.
+func bindServer(fd int) (port int, err error) {
+	const tries = 100
+	for range tries {
+		port = firstServerPort + rand.IntN(lastServerPort-firstServerPort)
+		if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}); err != unix.EADDRINUSE {
+			return port, err
+		}
+	}
+	return 0, err
 }
 
 // run serves until stop is called, which is no error, and closes everything but the connections that are in bulk.
