@@ -333,14 +333,14 @@ func TestListeningReplacesChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Enough, w.checker.Listeners = 3, NewListeners(w.pool)
-		tell := func(found Listening) { w.checker.Listeners.told.Store(w.pool.Backends()[0], found) }
+		tell := func(found Listening) { w.checker.Listeners.note(w.pool.Backends()[0], found) }
 		tell(Open)
 		w.start()
 		w.until(9 * time.Second)
 		w.wantChecks("0s :1000")
 		tell(Full)
 		w.until(11 * time.Second)
-		w.wantChecks("10s :1000")
+		w.wantChecks("9s :1000", "11s :1000")
 		tell(Gone)
 		w.until(15 * time.Second)
 		w.wantChecks()
@@ -355,7 +355,7 @@ func TestGoneIsNoPassingFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Listeners = NewListeners(w.pool)
-		tell := func(found Listening) { w.checker.Listeners.told.Store(w.pool.Backends()[0], found) }
+		tell := func(found Listening) { w.checker.Listeners.note(w.pool.Backends()[0], found) }
 		tell(Open)
 		w.start()
 		tell(Gone)

@@ -60,7 +60,7 @@ func newCourse(c *Checker, b *pool.Backend) *course {
 func (c *course) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	doubted := c.backend.Doubted()
+	doubted, changed := c.backend.Doubted(), (<-chan struct{})(nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,15 +69,19 @@ func (c *course) run(ctx context.Context) {
 			doubted = nil // more of it says no more, until the check
 			timer.Reset(c.hurried())
 			continue
+		case <-changed:
 		case <-timer.C:
 		}
-		if c.known() {
+		if changed = c.Listeners.Changed(); c.known() {
 			c.last = time.Now()
 		} else {
 			c.check(ctx)
+			changed = nil
 		}
 		doubted = c.backend.Doubted()
-		timer.Reset(onBeat(time.Until(c.last.Add(c.next()))))
+		if changed == nil || !c.told() {
+			timer.Reset(onBeat(time.Until(c.last.Add(c.next()))))
+		}
 	}
 }
 
@@ -86,12 +90,6 @@ func (c *course) run(ctx context.Context) {
 func onBeat(wait time.Duration) time.Duration {
 	now := time.Now()
 	return now.Add(wait + beat - 1).Truncate(beat).Sub(now.Round(0))
-}
-
-// together returns how long after t to go on where something is to be done about every interval and nothing is sent: all that keep the same interval then
-// wake the process up at once, and no more often than one of them would.
-func together(t time.Time, interval time.Duration) time.Duration {
-	return t.Add(interval).Round(interval).Sub(t.Round(0))
 }
 
 // hurried returns how long to wait for a check that is wanted at once: not at all, unless the last one was just now.
@@ -106,8 +104,6 @@ func (c *course) next() time.Duration {
 		wait := c.wait
 		c.wait = min(2*wait, leisure*c.Interval)
 		return c.jitter(wait)
-	case c.Enough > 0 && c.Listeners.Listening(c.backend) != Unseen:
-		return together(c.last, c.Interval)
 	}
 	return c.jitter(c.Interval)
 }
@@ -121,11 +117,16 @@ func (c *course) known() bool {
 	if c.Enough == 0 || c.verdict != well || c.found != well {
 		return false
 	}
-	listening := c.Listeners.Listening(c.backend)
-	if listening == Gone {
+	if c.Listeners.Listening(c.backend) == Gone {
 		return true
 	}
-	return unfailing && c.backend.State() == pool.Up && (enough || listening == Open)
+	return unfailing && c.backend.State() == pool.Up && (enough || c.told())
+}
+
+// told reports whether it is the kernel that knows. Then there is nothing to do until it says something else, or traffic does.
+func (c *course) told() bool {
+	found := c.Listeners.Listening(c.backend)
+	return found == Open || found == Gone
 }
 
 // check asks the backend once and takes in the result.

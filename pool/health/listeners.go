@@ -25,7 +25,9 @@ type Listeners struct {
 
 	look looker // nil: the kernel
 
-	told sync.Map // *pool.Backend → Listening, of those that were seen to listen
+	mu      sync.Mutex
+	told    map[*pool.Backend]Listening // of those that were seen to listen
+	changed chan struct{}               // closed at the next change of told
 }
 
 // A looker returns the queues at places, or where that is nil all there are.
@@ -47,14 +49,39 @@ func (l *Listeners) Listening(b *pool.Backend) Listening {
 	if l == nil {
 		return Unseen
 	}
-	found, _ := l.told.Load(b)
-	listening, _ := found.(Listening)
-	return listening
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told[b]
+}
+
+// Changed returns a channel that is closed as soon as Listening returns something else for any backend. That of nil Listeners never is.
+func (l *Listeners) Changed() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// note notes what the last look found of b.
+func (l *Listeners) note(b *pool.Backend, found Listening) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told[b] == found {
+		return
+	}
+	if l.told[b] = found; found == Unseen {
+		delete(l.told, b)
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
 }
 
 // NewListeners returns Listeners of p's backends.
 func NewListeners(p *pool.Pool) *Listeners {
-	return &Listeners{Pool: p, Interval: 250 * time.Millisecond, Rest: 2 * time.Second, Patience: 3 * time.Second}
+	return &Listeners{Pool: p, Interval: 250 * time.Millisecond, Rest: 2 * time.Second, Patience: 3 * time.Second,
+		told: make(map[*pool.Backend]Listening), changed: make(chan struct{})}
 }
 
 // A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
@@ -138,7 +165,7 @@ func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
 	for b := range known {
 		if !there[b] {
 			delete(known, b)
-			l.told.Delete(b)
+			l.note(b, Unseen)
 		}
 	}
 	return len(known) > 0
@@ -174,6 +201,12 @@ func (l *Listeners) pause(quiet bool) time.Duration {
 	return l.Interval
 }
 
+// together returns how long after t to go on where something is to be done about every interval: all that keep the same interval, one for each
+// route, then wake the process up at once, and no more often than one of them would.
+func together(t time.Time, interval time.Duration) time.Duration {
+	return t.Add(interval).Round(interval).Sub(t.Round(0))
+}
+
 // onLoopback reports whether every address of b is on loopback.
 func onLoopback(b *pool.Backend) bool {
 	for _, a := range b.Addrs() {
@@ -190,7 +223,7 @@ func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 	var idle *pool.Backend // one that keeps up
 	for b, k := range known {
 		if k.see(found, now); k.seen {
-			l.told.Store(b, k.listening())
+			l.note(b, k.listening())
 		}
 		if k.seen && !k.gone && k.waiting == 0 && b.State() == pool.Up {
 			idle = b
@@ -203,9 +236,9 @@ func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 
 // acquitAll takes back what was said, as nobody will watch any more.
 func (l *Listeners) acquitAll(known map[*pool.Backend]*listener) {
-	l.told.Clear()
 	e := pool.Evidence{Witness: pool.Listener, Reason: "its listening socket is not watched any more"}
 	for b, k := range known {
+		l.note(b, Unseen)
 		if k.gone {
 			b.Judge(pool.Up, e)
 		}
