@@ -84,10 +84,10 @@ func (s *session) closeBackend() {
 	e.close()
 }
 
-// reusable reports whether e's socket has been given nothing of its own. What may have grown (buffers) or be set (congestion control, timers)
-// stays with it.
+// reusable reports whether the backend has closed its end, without which a disconnect would be a reset, and e's socket has been given nothing of
+// its own. What has grown (buffers) or was set (congestion control, timers) stays with a socket.
 func (s *session) reusable(e *side) bool {
-	return e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
+	return s.down.finished && e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
 }
 
 // family returns the address family of a TCP socket.
