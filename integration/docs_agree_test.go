@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// TestDocumentedFlags compares the table in docs/reference.md with what --help says: every flag, its argument, its letter, its default.
+// TestDocumentedFlags compares the table in docs/reference.md with what help all says: every flag, its argument, its letter, its default.
 func TestDocumentedFlags(t *testing.T) {
-	help, err := exec.Command(program, "--help").Output()
+	help, err := exec.Command(program, "help", "all").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestDocumentedFlags(t *testing.T) {
 	compareTables(t, "docs/reference.md", shown, helpFlags(string(help)))
 }
 
-// helpEntry is one flag of --help; its explanation may go on in lines that are indented further.
+// helpEntry is one flag of help all; its explanation may go on in lines that are indented further.
 var helpEntry = regexp.MustCompile(`(?m)^  (?:-(\w), |    )(--[a-z-]+(?: [A-Z]+)?)(?:  |$)(.*(?:\n {32}.*)*)`)
 
 // helpFlags returns the default of each flag, by what the reference calls it: "--listen ADDR, -l".

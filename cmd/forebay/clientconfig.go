@@ -46,10 +46,11 @@ func (c *clientConfig) lists() bool {
 	return len(c.Allow)+len(c.Deny)+len(c.AllowFile)+len(c.DenyFile) > 0
 }
 
-// clientSettings lists what can be said about clients, in the order of --help.
+// clientSettings lists what can be said about clients, in the order of help.
 func clientSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupClients, name: "allow", arg: "CIDR", value: many(&c.Allow), shown: "all",
+			brief:   "let in only these clients",
 			meaning: "let in only clients of these ranges; the longest range that holds a client decides; repeatable"},
 		{group: groupClients, name: "deny", arg: "CIDR", value: many(&c.Deny), shown: "none",
 			meaning: "keep out clients of these ranges; repeatable"},
@@ -58,6 +59,7 @@ func clientSettings(c *config) []*setting {
 		{group: groupClients, name: "deny-file", arg: "FILE", value: many(&c.DenyFile), shown: "none",
 			meaning: "more ranges to deny; the same"},
 		{group: groupClients, name: "client-conns", arg: "N", value: one(&c.ClientConns), shown: "no limit",
+			brief:   "sessions at once of one",
 			meaning: "sessions at once of one IPv4 address or IPv6 /64"},
 		{group: groupClients, name: "client-rate", arg: "RATE", value: one(&c.ClientRate), shown: "no limit",
 			meaning: "new sessions of one, such as 20/s or 300/m"},

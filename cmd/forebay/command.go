@@ -16,6 +16,7 @@ import (
 const (
 	programName = "forebay"
 	serveName   = "serve"
+	helpName    = "help"
 )
 
 // The exit statuses.
@@ -49,12 +50,12 @@ func printing(run func(e *env, c *commandLine, operands []string) error) func(e 
 func commands() []command {
 	return []command{
 		{serveName, "balance; forebay [flags] BACKEND ... means the same", true, serve},
-		{"check", "say all that is wrong, or show the effective settings; touches no traffic", true, printing(check)},
-		{"demo", "four sample backends and a balancer before them, nothing to install", true, demo},
-		{"ech-key", "make a key for Encrypted Client Hello, for the public NAME, in FILE", false, printing(makeECHKey)},
+		{"check", "say all that is wrong, or show the settings; touches no traffic", true, printing(check)},
+		{"demo", "four sample backends, a balancer before them, nothing to install", true, demo},
+		{"ech-key", "ech-key NAME FILE makes a key for Encrypted Client Hello in FILE", false, printing(makeECHKey)},
 		{"completion", "print a script for the shell: bash, zsh or fish", false, printing(complete)},
 		{"version", "what was built from what, and where it runs", false, printing(version)},
-		{"help", "this text", false, printing(help)},
+		{helpName, "this; help GROUP and help all tell more", false, printing(help)},
 	}
 }
 
@@ -79,7 +80,7 @@ func run(e *env) int {
 	c := newCommandLine()
 	args := c.sort(e.args)
 	if c.asked != "" {
-		args = []string{programName, c.asked}
+		args = slices.Concat([]string{programName, c.asked}, c.topic)
 	}
 	return e.exit(e.app(c).Run(args))
 }

@@ -15,8 +15,9 @@ type commandLine struct {
 	config   *config
 	settings []*setting
 	faults   faults
-	asked    string // the command that --help or --version stand for; "" without them
-	implied  bool   // no command was written
+	asked    string   // the command that --help or --version stand for; "" without them
+	topic    []string // what help is asked about behind --help, or nothing
+	implied  bool     // no command was written
 }
 
 func newCommandLine() *commandLine {
@@ -43,6 +44,7 @@ func (c *commandLine) sort(args []string) []string {
 			args = nil
 		case asks(arg) != "":
 			c.asked = asks(arg)
+			c.topic, args = sortTopic(arg, args)
 		case strings.HasPrefix(arg, "-") && arg != "-":
 			var flag string
 			flag, args = c.sortFlag(arg, args)
@@ -67,11 +69,19 @@ func (c *commandLine) sort(args []string) []string {
 func asks(arg string) string {
 	switch arg {
 	case "-h", "-help", "--help":
-		return "help"
+		return helpName
 	case "-v", "-version", "--version":
 		return "version"
 	}
 	return ""
+}
+
+// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls", and what is left of the arguments after it.
+func sortTopic(arg string, after []string) (topic, rest []string) {
+	if asks(arg) != helpName || len(after) == 0 || !slices.Contains(topics(), after[0]) {
+		return nil, after
+	}
+	return after[:1], after[1:]
 }
 
 // sortFlag returns the flag arg as --name=value and what is left of the arguments after it; "" for a faulty one.
@@ -139,7 +149,7 @@ func (c *commandLine) nearest(arg, name string) string {
 	if near := pool.Nearest(name, known); near != "" {
 		return "did you mean --" + near + "?"
 	}
-	return "forebay --help lists all"
+	return "forebay help all lists those there are"
 }
 
 func (c *commandLine) flags() []cli.Flag {

@@ -67,15 +67,47 @@ func TestOriginOfSettings(t *testing.T) {
 }
 
 func TestHelpFitsATerminal(t *testing.T) {
-	help, _, _ := invoke(nil, "--help")
-	for line := range strings.Lines(help) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpWidth {
-			t.Errorf("%d columns: %s", n, line)
+	for _, args := range [][]string{{"--help"}, {"help", "all"}} {
+		help, _, _ := invoke(nil, args...)
+		for line := range strings.Lines(help) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpWidth {
+				t.Errorf("%v: %d columns: %s", args, n, line)
+			}
+		}
+	}
+	for _, args := range []string{"--help", "-h", "help", "serve --help", "check --help 127.0.0.1:8000", "--help --policy first", "help check"} {
+		help, stderr, status := invoke(nil, strings.Fields(args)...)
+		if n := strings.Count(help, "\n"); n == 0 || n > 50 || status != exitDone {
+			t.Errorf("%s: %d lines, status %d, %q; want at most 50 lines", args, n, status, stderr)
+		}
+	}
+}
+
+// Each flag is told of in help all and in the help of one group, with its default, and each group in --help.
+func TestHelpTellsOfEachFlag(t *testing.T) {
+	all, _, _ := invoke(nil, "help", "all")
+	brief, _, _ := invoke(nil, "--help")
+	groupsOf := map[string]int{}
+	for _, g := range groups() {
+		help, _, _ := invoke(nil, "help", g.topic)
+		if behind, _, _ := invoke(nil, "--help", g.topic); behind != help {
+			t.Errorf("--help %s: got\n%s\nwant, as of help %s,\n%s", g.topic, behind, g.topic, help)
+		}
+		if !strings.Contains(all, help) {
+			t.Errorf("%s is missing in help all", g.topic)
+		}
+		if !strings.Contains(brief, "\n  "+g.topic+" ") {
+			t.Errorf("%s is missing in --help", g.topic)
+		}
+		for _, s := range newCommandLine().settings {
+			if strings.Contains(help, " "+s.synopsis()) && strings.Contains(strings.Join(strings.Fields(help), " "), "["+s.fallback()+"]") {
+				groupsOf[s.name]++
+			}
 		}
 	}
 	for _, s := range newCommandLine().settings {
-		if !strings.Contains(help, "--"+s.name) {
-			t.Errorf("--%s is missing", s.name)
+		if groupsOf[s.name] != 1 {
+			t.Errorf("--%s is in the help of %d groups, want 1", s.name, groupsOf[s.name])
 		}
 	}
 }
@@ -83,7 +115,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 // What an operator reads as an example must work.
 func TestExamplesInHelp(t *testing.T) {
 	examples := 0
-	for line := range strings.Lines(helpHead) {
+	for line := range strings.Lines(helpHead + helpMoreExamples) {
 		words, found := strings.CutPrefix(line, "  forebay ")
 		if !found || strings.Contains(line, "[flags]") {
 			continue

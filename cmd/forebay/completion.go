@@ -14,9 +14,9 @@ func complete(e *env, c *commandLine, operands []string) error {
 	}
 	switch operands[0] {
 	case "bash":
-		fmt.Fprintf(e.stdout, bashCompletion, c.valued("|"), c.flagNames(), strings.Join(commandNames(), " "), shellNames)
+		fmt.Fprintf(e.stdout, bashCompletion, c.valued("|"), c.flagNames(), strings.Join(commandNames(), " "), shellNames, strings.Join(topics(), " "))
 	case "zsh":
-		fmt.Fprintf(e.stdout, zshCompletion, c.valued("|"), shellNames, strings.Join(commandNames(), " "), c.flagNames())
+		fmt.Fprintf(e.stdout, zshCompletion, c.valued("|"), shellNames, strings.Join(topics(), " "), strings.Join(commandNames(), " "), c.flagNames())
 	case "fish":
 		fmt.Fprint(e.stdout, c.fishCompletion())
 	default:
@@ -36,7 +36,10 @@ _forebay() {
 	esac
 	words='%s'
 	((COMP_CWORD > 1)) || words="%s $words"
-	[[ ${COMP_WORDS[COMP_CWORD-1]} != completion ]] || words='%s'
+	case ${COMP_WORDS[COMP_CWORD-1]} in
+	completion) words='%s' ;;
+	help|--help) words='%s' ;;
+	esac
 	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _forebay forebay
@@ -48,6 +51,7 @@ _forebay() {
 	case ${words[CURRENT-1]} in
 	%s) _files; return ;;
 	completion) compadd -- %s; return ;;
+	help|--help) compadd -- %s; return ;;
 	esac
 	((CURRENT > 2)) || compadd -- %s
 	compadd -- %s || _files
@@ -87,6 +91,7 @@ func (c *commandLine) fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c forebay -n __fish_use_subcommand -a %s -d '%s'\n", cmd.name, cmd.usage)
 	}
 	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from completion' -f -a '%s'\n", shellNames)
+	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from help' -f -a '%s'\n", strings.Join(topics(), " "))
 	for _, s := range c.settings {
 		fmt.Fprintf(&b, "complete -c forebay -l %s", s.name)
 		if s.short != "" {

@@ -26,6 +26,9 @@ func TestBashCompletion(t *testing.T) {
 		{"forebay -l c", ""},
 		{"forebay --log-empty --log-f", "--log-file"},
 		{"forebay completion z", "zsh"},
+		{"forebay help rou", "routes"},
+		{"forebay --help al", "all"},
+		{"forebay help --pol", ""},
 	} {
 		cmd := exec.Command(bash, append([]string{"--norc", "-c", script + offer, "bash"}, strings.Fields(c.words)...)...)
 		got, err := cmd.Output()

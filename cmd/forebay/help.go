@@ -2,14 +2,22 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"forebay/pool"
 )
 
-// The layout of --help, which fits a terminal of 80 columns.
+// The layout of help, which fits a terminal of 80 columns. Meanings begin in these columns.
 const (
-	helpWidth  = 80
-	helpColumn = 32 // where meanings begin
+	helpWidth     = 80
+	flagColumn    = 32
+	briefColumn   = 39
+	commandColumn = 14
 )
+
+// allTopics asks for everything that help knows.
+const allTopics = "all"
 
 const helpHead = `Forebay balances TCP connections over backends.
 
@@ -20,18 +28,26 @@ BACKEND is HOST:PORT, HOST:FIRST-LAST or unix:PATH, with options after commas:
 10.0.0.7:5432,weight=3,max-conns=100,backup. A :PORT before the first BACKEND
 is where to listen.
 
-ROUTE is NAME[,NAME...]=BACKEND[,BACKEND...], or =refuse. NAME is what a client
-asks for in its TLS: db.example.com, *.example.com, alpn:h2, or * for all the
-rest, as BACKEND arguments are. Those TLS ends here with --tls-cert; that of
-names passes as it is; a last word, terminate or pass, says otherwise.
-
 Examples:
   forebay 127.0.0.1:8000-8003               four servers behind port 8080
   forebay :5432 db1:5432 db2:5432,backup    db2 serves when db1 is down
-  forebay :25 10.0.0.1:25 --proxy-out v2    the backend learns who the client is
   forebay :443 127.0.0.1:8000 --tls-cert site.pem --tls-key site.key
-  forebay :443 --route db.example.com=db1:5432 --route www.example.com=web1:443
   forebay check --policy source 10.0.0.1:80 10.0.0.2:80    is that right?
+`
+
+const helpMoreExamples = `  forebay :25 10.0.0.1:25 --proxy-out v2    the backend learns who the client is
+  forebay :443 --route db.example.com=db1:5432 --route www.example.com=web1:443
+`
+
+const helpRoutes = `ROUTE is NAME[,NAME...]=BACKEND[,BACKEND...], or =refuse. NAME is what a client
+asks for in its TLS: db.example.com, *.example.com, alpn:h2, or * for all the
+rest, as BACKEND arguments are. Those TLS ends here with --tls-cert; that of
+names passes as it is; a last word, terminate or pass, says otherwise.
+`
+
+const helpMore = `
+  forebay help GROUP    all flags of a group, such as tls
+  forebay help all      all there is: flags, variables, signals, exit status
 `
 
 const helpTail = `
@@ -46,33 +62,122 @@ stopped as asked, 1 failed at work or sessions were cut, 2 wrong usage or
 configuration, and nothing was started.
 `
 
-// help prints what there is, whichever command it is asked about.
+// help prints what most need to know, whichever command it is asked about, or all there is to say of some groups.
 func help(e *env, c *commandLine, operands []string) error {
-	if len(operands) > 1 || len(operands) == 1 && !isCommand(operands[0]) {
-		return noOperands("help", operands)
+	switch {
+	case len(operands) == 0 || len(operands) == 1 && isCommand(operands[0]):
+		fmt.Fprint(e.stdout, c.helpBrief())
+		return nil
+	case len(operands) == 1 && operands[0] == allTopics:
+		fmt.Fprint(e.stdout, c.helpAll())
+		return nil
 	}
-	fmt.Fprint(e.stdout, helpHead)
-	fmt.Fprint(e.stdout, "\nCommands:\n")
-	for _, cmd := range commands() {
-		fmt.Fprint(e.stdout, helpEntry("  "+cmd.name, cmd.usage))
-	}
-	group := ""
-	for _, s := range c.settings {
-		if s.group != group {
-			group = s.group
-			fmt.Fprintf(e.stdout, "\n%s:\n", group)
+	var text []string
+	var f faults
+	for _, o := range operands {
+		i := slices.IndexFunc(groups(), func(g group) bool { return g.topic == o })
+		if i < 0 {
+			f.addf("", "help knows no group %q; %s", o, c.nearestTopic(o))
+			continue
 		}
-		fmt.Fprint(e.stdout, helpEntry(s.synopsis(), s.explanation()))
+		text = append(text, c.helpGroup(groups()[i]))
 	}
-	fmt.Fprint(e.stdout, helpTail)
+	if err := f.err(); err != nil {
+		return err
+	}
+	fmt.Fprint(e.stdout, strings.Join(text, "\n"))
 	return nil
+}
+
+// topics returns what may stand after help, and after --help.
+func topics() []string {
+	var all []string
+	for _, g := range groups() {
+		all = append(all, g.topic)
+	}
+	return append(all, allTopics)
+}
+
+// nearestTopic says what was most likely meant by word.
+func (c *commandLine) nearestTopic(word string) string {
+	if s := c.named(word); s != nil {
+		i := slices.IndexFunc(groups(), func(g group) bool { return g.title == s.group })
+		return fmt.Sprintf("--%s is in forebay help %s", s.name, groups()[i].topic)
+	}
+	if near := pool.Nearest(word, slices.Concat(topics(), commandNames())); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "there are " + strings.Join(topics(), ", ")
+}
+
+// helpBrief is what fits a screen.
+func (c *commandLine) helpBrief() string {
+	var b strings.Builder
+	b.WriteString(helpHead)
+	b.WriteString(helpCommands())
+	b.WriteString("\nGroups of flags, and those of them that most need, with their [defaults]:\n")
+	for _, g := range groups() {
+		topic := g.topic
+		for _, s := range c.settingsIn(g) {
+			if s.brief != "" {
+				b.WriteString(helpEntry(fmt.Sprintf("  %-11s  %s", topic, s.synopsis()), s.brief+s.bracketed(), briefColumn))
+				topic = ""
+			}
+		}
+	}
+	b.WriteString(helpMore)
+	return b.String()
+}
+
+// helpAll is everything.
+func (c *commandLine) helpAll() string {
+	var b strings.Builder
+	b.WriteString(helpHead)
+	b.WriteString(helpMoreExamples)
+	b.WriteString(helpCommands())
+	for _, g := range groups() {
+		b.WriteByte('\n')
+		b.WriteString(c.helpGroup(g))
+	}
+	b.WriteString(helpTail)
+	return b.String()
+}
+
+func helpCommands() string {
+	var b strings.Builder
+	b.WriteString("\nCommands:\n")
+	for _, cmd := range commands() {
+		b.WriteString(helpEntry("  "+cmd.name, cmd.usage, commandColumn))
+	}
+	return b.String()
+}
+
+// helpGroup has a line or more for each flag of a group, with its default.
+func (c *commandLine) helpGroup(g group) string {
+	var b strings.Builder
+	b.WriteString(g.title + ":\n")
+	for _, s := range c.settingsIn(g) {
+		indent := "      "
+		if s.short != "" {
+			indent = "  "
+		}
+		b.WriteString(helpEntry(indent+s.synopsis(), s.meaning+s.bracketed(), flagColumn))
+	}
+	if g.title == groupRoutes {
+		b.WriteString("\n" + helpRoutes)
+	}
+	return b.String()
+}
+
+func (c *commandLine) settingsIn(g group) []*setting {
+	return slices.DeleteFunc(slices.Clone(c.settings), func(s *setting) bool { return s.group != g.title })
 }
 
 // synopsis is the flag and what its value is called.
 func (s *setting) synopsis() string {
-	text := "      --" + s.name
+	text := "--" + s.name
 	if s.short != "" {
-		text = "  -" + s.short + ", --" + s.name
+		text = "-" + s.short + ", " + text
 	}
 	if s.arg != "" {
 		text += " " + s.arg
@@ -80,23 +185,23 @@ func (s *setting) synopsis() string {
 	return text
 }
 
-// explanation is the meaning and the default.
-func (s *setting) explanation() string { return s.meaning + " [" + s.fallback() + "]" }
+// bracketed is the default.
+func (s *setting) bracketed() string { return " [" + s.fallback() + "]" }
 
-// helpEntry sets explanation beside term, or below it where term is too long.
-func helpEntry(term, explanation string) string {
+// helpEntry sets explanation beside term, in lines that begin at column, or below it where term is too long.
+func helpEntry(term, explanation string, column int) string {
 	var b strings.Builder
 	b.WriteString(term)
-	column := len(term)
-	if column > helpColumn-2 {
+	at := len(term)
+	if at > column-2 {
 		b.WriteByte('\n')
-		column = 0
+		at = 0
 	}
-	for i, line := range wrap(explanation, helpWidth-helpColumn) {
+	for i, line := range wrap(explanation, helpWidth-column) {
 		if i > 0 {
-			column = 0
+			at = 0
 		}
-		fmt.Fprintf(&b, "%*s%s\n", helpColumn-column, "", line)
+		fmt.Fprintf(&b, "%*s%s\n", column-at, "", line)
 	}
 	return b.String()
 }

@@ -143,7 +143,7 @@ func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // What prints and can't has failed.
 func TestLostOutputIsAnError(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"version"}, {"completion", "bash"}, {"check", "127.0.0.1:8000"}} {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "all"}, {"version"}, {"completion", "bash"}, {"check", "127.0.0.1:8000"}} {
 		var stderr bytes.Buffer
 		e := testEnv(nil, &stderr, args...)
 		e.stdout = full{}

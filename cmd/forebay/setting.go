@@ -21,10 +21,11 @@ func (o origin) String() string { return [...]string{"default", "environment", "
 
 // A setting is one flag and its environment variable.
 type setting struct {
-	group   string // under which --help shows it
+	group   string // under which help shows it
 	name    string
 	short   string // a letter, or ""
-	arg     string // what --help calls the value; "" for a flag that needs none
+	arg     string // what help calls the value; "" for a flag that needs none
+	brief   string // what --help says, which shows few flags; "": it shows this one not
 	meaning string
 	shown   string // the default in words; "": as it would be written
 	value   value
@@ -35,15 +36,15 @@ type setting struct {
 	initial  []string // the default as it would be written
 }
 
-// The groups, in the order of --help.
+// The groups of settings.
 const (
 	groupListening  = "Listening"
 	groupBackends   = "Backends"
 	groupConnecting = "Connecting"
 	groupLimits     = "Limits"
+	groupProxying   = "PROXY protocol"
 	groupClients    = "Clients"
 	groupHealth     = "Health"
-	groupProxying   = "PROXY protocol"
 	groupTLS        = "TLS with clients"
 	groupRoutes     = "Routes"
 	groupBackendTLS = "TLS with backends"
@@ -51,7 +52,28 @@ const (
 	groupProcess    = "Process"
 )
 
-// settingsOf lists everything that can be said about c, in the order of --help.
+// A group is a group of settings and the word that help knows it by.
+type group struct{ topic, title string }
+
+// groups lists all groups, in the order of help.
+func groups() []group {
+	return []group{
+		{"listening", groupListening},
+		{"backends", groupBackends},
+		{"connecting", groupConnecting},
+		{"limits", groupLimits},
+		{"proxy", groupProxying},
+		{"clients", groupClients},
+		{"health", groupHealth},
+		{"tls", groupTLS},
+		{"routes", groupRoutes},
+		{"backend-tls", groupBackendTLS},
+		{"logging", groupLogging},
+		{"process", groupProcess},
+	}
+}
+
+// settingsOf lists everything that can be said about c, in the order of help.
 func settingsOf(c *config) []*setting {
 	return slices.Concat(trafficSettings(c), clientSettings(c), healthSettings(c), tlsSettings(c), processSettings(c))
 }
@@ -60,6 +82,7 @@ func settingsOf(c *config) []*setting {
 func trafficSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupListening, name: "listen", short: "l", arg: "ADDR", value: many(&c.Listen),
+			brief:   "where to accept; repeatable",
 			meaning: "where to accept: :PORT, HOST:PORT or unix:PATH; repeatable"},
 		{group: groupListening, name: "backlog", arg: "N", value: one(&c.Backlog),
 			meaning: "connections that may wait to be accepted; auto: as many as net.core.somaxconn allows"},
@@ -67,11 +90,13 @@ func trafficSettings(c *config) []*setting {
 		{group: groupBackends, name: "backend", short: "b", arg: "BACKEND", value: many(&c.Backends), shown: "none",
 			meaning: "same as a BACKEND argument; repeatable"},
 		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy),
+			brief:   "least-conn, source, …",
 			meaning: "round-robin, least-conn, random, source, first or least-time"},
 		{group: groupBackends, name: "hash-load-factor", arg: "N", value: one(&c.LoadFactor),
 			meaning: "with policy source, how many times its fair share a backend may carry; 0: any"},
 
 		{group: groupConnecting, name: "connect-timeout", arg: "TIME", value: one(&c.ConnectTimeout),
+			brief:   "how long one try may take",
 			meaning: "how long one try may take"},
 		{group: groupConnecting, name: "tries", arg: "N", value: one(&c.Tries),
 			meaning: "different backends tried for one client"},
@@ -85,12 +110,14 @@ func trafficSettings(c *config) []*setting {
 			meaning: "connect from this address; repeatable, used in turn"},
 
 		{group: groupLimits, name: "max-conns", arg: "N", value: one(&c.MaxConns), shown: "from the file limit",
+			brief:   "sessions at once",
 			meaning: "sessions at once; more wait in the kernel's queue"},
 		{group: groupLimits, name: "queue", arg: "N", value: one(&c.Queue),
 			meaning: "clients that may wait while all backends are full"},
 		{group: groupLimits, name: "queue-timeout", arg: "TIME", value: one(&c.QueueTimeout),
 			meaning: "how long one of them waits"},
 		{group: groupLimits, name: "idle-timeout", arg: "TIME", value: one(&c.IdleTimeout),
+			brief:   "end a session that stands still",
 			meaning: "end a session that stood still for this time; 0: never"},
 		{group: groupLimits, name: "half-close-timeout", arg: "TIME", value: one(&c.HalfCloseTimeout),
 			meaning: "the same, once one side has finished; 0: never"},
@@ -108,6 +135,7 @@ func trafficSettings(c *config) []*setting {
 		{group: groupProxying, name: "proxy-timeout", arg: "TIME", value: one(&c.ProxyTimeout),
 			meaning: "how long that header may take to arrive"},
 		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),
+			brief:   "v1 or v2 tells who the client is",
 			meaning: "tell backends who the client is, by a header: v1, v2 or off"},
 		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV), shown: "none",
 			meaning: "fields to add to a v2 header: alpn, authority, crc32c, unique-id, ssl, client-cert and netns, with commas between; or one of your own, 0xE0=TEXT; repeatable"},
@@ -120,8 +148,10 @@ func trafficSettings(c *config) []*setting {
 func processSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log),
+			brief:   "access log: text, json, off",
 			meaning: "access log as text or json, or off; auto: text on a terminal, else json"},
 		{group: groupLogging, name: "log-file", arg: "PATH", value: one(&c.LogFile), shown: "standard output",
+			brief:   "where to",
 			meaning: "append the access log here; SIGHUP opens it anew"},
 		{group: groupLogging, name: "log-empty", value: one(&c.LogEmpty),
 			meaning: "log also sessions that the client ended without a byte"},
@@ -129,6 +159,7 @@ func processSettings(c *config) []*setting {
 		{group: groupProcess, name: "loops", arg: "N", value: one(&c.Loops),
 			meaning: "event loops; auto: one, and more under load"},
 		{group: groupProcess, name: "drain-timeout", arg: "TIME", value: one(&c.DrainTimeout),
+			brief:   "how long SIGTERM waits for sessions",
 			meaning: "how long SIGTERM waits for sessions"},
 	}
 }
@@ -170,7 +201,7 @@ func (s *setting) variable() string {
 // given reports whether the operator said something about it.
 func (s *setting) given() bool { return s.origin != fromDefault }
 
-// fallback is the default as --help shows it.
+// fallback is the default as help shows it.
 func (s *setting) fallback() string {
 	if s.shown != "" {
 		return s.shown

@@ -1,11 +1,13 @@
 package main
 
-// tlsSettings lists what can be said about TLS and about names, in the order of --help.
+// tlsSettings lists what can be said about TLS and about names, in the order of help.
 func tlsSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupTLS, name: "tls-cert", arg: "FILE", value: many(&c.TLSCerts), shown: "none",
+			brief:   "end the clients' TLS with it",
 			meaning: "end the clients' TLS with this certificate (PEM, chain included); repeatable, chosen by name, the first is for all others"},
 		{group: groupTLS, name: "tls-key", arg: "FILE", value: many(&c.TLSKeys), shown: "in the tls-cert file",
+			brief:   "its key",
 			meaning: "its key; repeatable, in the order of those tls-cert files that have no key in them"},
 		{group: groupTLS, name: "tls-strict-sni", value: one(&c.TLSStrictSNI),
 			meaning: "refuse clients that ask for a name without a certificate, or for none"},
@@ -33,9 +35,11 @@ func tlsSettings(c *config) []*setting {
 			meaning: "keys for Encrypted Client Hello, as ech-key makes them"},
 
 		{group: groupRoutes, name: "route", arg: "ROUTE", value: many(&c.Routes), shown: "none",
-			meaning: "where TLS clients of a name go, NAME=BACKEND: see above; repeatable"},
+			brief:   "where clients of a name go",
+			meaning: "where TLS clients of a name go, NAME=BACKEND: see below; repeatable"},
 
 		{group: groupBackendTLS, name: "backend-tls", value: one(&c.BackendTLS),
+			brief:   "speak TLS to them",
 			meaning: "speak TLS to backends, and verify them"},
 		{group: groupBackendTLS, name: "backend-ca", arg: "FILE", value: many(&c.BackendCA), shown: "the system's",
 			meaning: "verify them by these authorities; repeatable"},

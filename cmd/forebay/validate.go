@@ -56,7 +56,7 @@ func (c *commandLine) given(name string) bool { return c.named(name).given() }
 
 func (c *commandLine) validateBackends() {
 	if len(c.config.Backends)+len(c.config.Routes) == 0 && !c.named("backend").rejected && !c.named("route").rejected {
-		c.faults.addf("", "no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help lists all")
+		c.faults.addf("", "no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help tells more")
 	}
 	if c.given("hash-load-factor") && c.config.Policy != pool.Source && !c.named("policy").rejected {
 		c.refuse("hash-load-factor", "it only speaks of --policy source, and the policy is %s", c.config.Policy)

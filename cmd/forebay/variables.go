@@ -72,7 +72,7 @@ func nearestVariable(name string, known []string) string {
 	if near := pool.Nearest(strings.TrimPrefix(name, variablePrefix), bare); near != "" {
 		return "did you mean " + variablePrefix + near + "?"
 	}
-	return "each flag that forebay --help lists is one"
+	return "each flag that forebay help all lists is one"
 }
 
 // tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name begins with
