@@ -78,7 +78,7 @@ func (a *accessList) apply() {
 
 // read takes the ranges out of the file. It keeps those it had where the file does not hold.
 func (f *rangeFile) read() error {
-	text, err := os.ReadFile(f.path)
+	text, err := profile.ReadFile(f.path)
 	if err != nil {
 		return err
 	}
@@ -103,13 +103,28 @@ func parseRanges(text []byte) (all []netip.Prefix, err error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		r, err := parseRange(string(line), rangeExamples)
+		var r netip.Prefix
+		err := tooLong(line)
+		if err == nil {
+			r, err = parseRange(string(line), rangeExamples)
+		}
 		if err != nil && len(faults) < 10 {
 			faults = append(faults, fmt.Errorf("line %d: %w", n, err))
 		}
 		all = append(all, r)
 	}
 	return all, errors.Join(faults...)
+}
+
+// longestLine is far more than anything takes that a line may hold.
+const longestLine = 1024
+
+// tooLong refuses a line that would be quoted at length.
+func tooLong(line []byte) error {
+	if len(line) > longestLine {
+		return fmt.Errorf("it has %d bytes; write at most %d", len(line), longestLine)
+	}
+	return nil
 }
 
 // Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change, as does a file's mode.

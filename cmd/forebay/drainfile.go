@@ -109,7 +109,7 @@ func (f *drainFile) read() error {
 		f.orders = nil
 		return nil
 	}
-	text, err := os.ReadFile(f.path)
+	text, err := profile.ReadFile(f.path)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,10 @@ func (f *drainFile) parse(text []byte) (drainOrders, error) {
 			continue
 		}
 		var o drainOrder
-		err := o.UnmarshalText(line)
+		err := tooLong(line)
+		if err == nil {
+			err = o.UnmarshalText(line)
+		}
 		if err == nil {
 			err = f.enter(o, n, orders, lines)
 		}

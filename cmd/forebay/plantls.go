@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -42,8 +41,8 @@ func (c *commandLine) planTLS(p *plan) {
 func (c *commandLine) planClients(p *plan) {
 	cfg, t := c.config, &p.tls
 	var err error
-	t.store, err = certs.Load(c.pairs(), certs.Options{Strict: bool(cfg.TLSStrictSNI), Report: t.tell}, time.Now())
-	c.blamePairs(err)
+	t.store, err = certs.Load(c.pairs(), certs.Options{Strict: bool(cfg.TLSStrictSNI), Report: t.tell, Read: profile.ReadFile}, time.Now())
+	c.blamePairs(err, "tls-cert", "tls-key")
 	if cfg.TLSTicketKeys != "" {
 		t.tickets, err = profile.LoadTickets(string(cfg.TLSTicketKeys))
 		c.blame("tls-ticket-keys", err)
@@ -77,13 +76,13 @@ func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 }
 
 // blamePairs adds what is wrong with certificates and their keys, each by the flag that named the file.
-func (c *commandLine) blamePairs(err error) {
-	certificates, keys := texts(c.config.TLSCerts), texts(c.config.TLSKeys)
+func (c *commandLine) blamePairs(err error, certificate, key string) {
+	certificates, keys := c.named(certificate).value.texts(), c.named(key).value.texts()
 	for _, part := range partsOf(err) {
-		flag := "tls-cert"
+		flag := certificate
 		unread, ok := errors.AsType[*fs.PathError](part)
 		if ok && slices.Contains(keys, unread.Path) && !slices.Contains(certificates, unread.Path) {
-			flag = "tls-key"
+			flag = key
 		}
 		c.blame(flag, part)
 	}
@@ -114,7 +113,7 @@ func (c *commandLine) pairs() (pairs []certs.Pair) {
 
 // holdsKey reports whether there is a private key in a PEM file. One that can't be read is taken for a certificate alone.
 func holdsKey(file string) bool {
-	text, err := os.ReadFile(file)
+	text, err := profile.ReadFile(file)
 	return err == nil && bytes.Contains(text, []byte("PRIVATE KEY-----"))
 }
 

@@ -9,6 +9,7 @@ import (
 // An entry is a pair, and what became of it.
 type entry struct {
 	pair        Pair
+	read        reader
 	certificate *tls.Certificate // the last good one
 	loaded      time.Time
 	files       stamps // when it was last tried to load
@@ -50,7 +51,7 @@ func sameFile(a, b os.FileInfo) bool {
 // begin loads e for the first time.
 func (e *entry) begin(now time.Time) (err error) {
 	e.files = look(e.pair)
-	e.certificate, err = e.pair.load(now)
+	e.certificate, err = e.pair.load(e.read, now)
 	e.loaded = now
 	return err
 }
@@ -76,7 +77,7 @@ func (e *entry) check(now time.Time) (events []Event) {
 
 // reload reads the files.
 func (e *entry) reload(now time.Time) []Event {
-	c, err := e.pair.load(now)
+	c, err := e.pair.load(e.read, now)
 	if e.fault = err; err != nil {
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -38,12 +37,12 @@ func (p Pair) keyFile() string {
 }
 
 // load reads both files and says what is wrong with them, if it is fit to be served at the time now.
-func (p Pair) load(now time.Time) (*tls.Certificate, error) {
-	chain, err := readPEM(p.Certificate, "CERTIFICATE")
+func (p Pair) load(read reader, now time.Time) (*tls.Certificate, error) {
+	chain, err := read.blocks(p.Certificate, "CERTIFICATE")
 	if err != nil {
 		return nil, err
 	}
-	key, err := readPEM(p.keyFile(), "PRIVATE KEY")
+	key, err := read.blocks(p.keyFile(), "PRIVATE KEY")
 	if err != nil && p.Key == "" {
 		return nil, fmt.Errorf("%w; name the file of its key as well", err)
 	}
@@ -60,9 +59,12 @@ func (p Pair) load(now time.Time) (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// readPEM reads a file that must have a block of a type that ends in kind, and returns all such blocks.
-func readPEM(file, kind string) ([]byte, error) {
-	text, err := os.ReadFile(file)
+// A reader reads a whole file.
+type reader func(path string) ([]byte, error)
+
+// blocks reads a PEM file that must have a block of a type that ends in kind, and returns all such blocks.
+func (read reader) blocks(file, kind string) ([]byte, error) {
+	text, err := read(file)
 	if err != nil {
 		return nil, err
 	}

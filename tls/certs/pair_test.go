@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -106,7 +107,7 @@ func FuzzPair(f *testing.F) {
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := Pair{Certificate: newFolder(t).write("fuzz.pem", text)}
-		if c, err := p.load(now); (c == nil) != (err != nil) {
+		if c, err := p.load(os.ReadFile, now); (c == nil) != (err != nil) {
 			t.Errorf("got %v, %v", c, err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,16 @@ type Options struct {
 	Strict bool
 	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks held.
 	Report func(Event)
+	// Read, if not nil, reads files in the place of os.ReadFile, which waits for whatever a path leads to and takes in all of it.
+	Read func(path string) ([]byte, error)
+}
+
+// reader returns what reads files.
+func (o Options) reader() reader {
+	if o.Read == nil {
+		return os.ReadFile
+	}
+	return o.Read
 }
 
 // A Store holds certificates by name. Load makes one. Its methods may be called from several goroutines.
@@ -40,7 +51,7 @@ func Load(pairs []Pair, o Options, now time.Time) (*Store, error) {
 			faults = append(faults, fmt.Errorf("certificate %s is given twice", p))
 			continue
 		}
-		e := &entry{pair: p}
+		e := &entry{pair: p, read: o.reader()}
 		if err := e.begin(now); err != nil {
 			faults = append(faults, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -41,7 +40,7 @@ func checkTime(file string, list []*x509.Certificate, now time.Time) error {
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 func certificatesOf(file string) (list []*x509.Certificate, err error) {
-	text, err := os.ReadFile(file)
+	text, err := ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

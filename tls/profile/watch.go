@@ -91,7 +91,7 @@ func same(a, b os.FileInfo) bool {
 }
 
 func (w *watched[T]) read() error {
-	text, err := os.ReadFile(w.path)
+	text, err := ReadFile(w.path)
 	if err != nil {
 		return err
 	}
