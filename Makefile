@@ -6,7 +6,7 @@
 FRESH := $(if $(CI),-count=1)
 FUZZTIME := 10s
 # Most scenarios wait for something: so many go on at once, more than there are processors.
-ATONCE := -parallel 6
+ATONCE := -parallel 8
 # What forebay version says. Outside a repository write make VERSION=1.2.3.
 VERSION = $(shell git describe --always --dirty 2>/dev/null)
 STAMP = -ldflags '-X main.stamped=$(VERSION)'

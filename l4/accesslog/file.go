@@ -2,8 +2,10 @@ package accesslog
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync/atomic"
+	"syscall"
 )
 
 // A File is a log file that can be rotated: after it was renamed, Reopen goes on in a new one of the old name. Write and Reopen may
@@ -24,8 +26,13 @@ func OpenFile(path string) (*File, error) {
 	return f, nil
 }
 
+// open waits for nobody: a named pipe is refused until it is read (fifo(7)).
 func (f *File) open() (*os.File, error) {
-	return os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	opened, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("open %s: nobody reads this pipe: start its reader first", f.path)
+	}
+	return opened, err
 }
 
 // Reopen opens the path anew and closes what was open before. If that fails, the old file stays in use.

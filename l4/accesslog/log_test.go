@@ -334,3 +334,43 @@ func BenchmarkFinished(b *testing.B) {
 		})
 	}
 }
+
+// A named pipe is no reason to wait: not for who reads it, nor, while that does not, with the end.
+func TestFileMayBeAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(path); err == nil || !strings.Contains(err.Error(), "nobody reads this pipe") {
+		t.Fatalf("without a reader: got %v", err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 8)
+	if n, err := reader.Read(got); err != nil || string(got[:n]) != "hello" {
+		t.Errorf("read %q (%v)", got[:n], err)
+	}
+	full := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := f.Write(make([]byte, 64<<10)); err != nil {
+				full <- err
+				return
+			}
+		}
+	}()
+	f.Close()
+	if err := <-full; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a write into a full pipe ended with %v, want that it was closed", err)
+	}
+}
