@@ -19,7 +19,7 @@ func TestRunOfTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := plan{
-		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Idles: 1,
+		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Briefs: 1, Idles: 1,
 		Exchanges: 400, Connections: 100, Blocks: 4,
 		Paced: 50 * time.Millisecond, Beside: 50 * time.Millisecond, IdleFor: 10 * time.Millisecond,
 		TLS: tlsPlan{Handshakes: 100, Exchanges: 400, Blocks: 4, Sessions: 100},
@@ -77,7 +77,7 @@ func TestCancelledRunStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := plan{Programs: []string{referenceName}, Threads: []threads{1}, Only: []string{"exchange"}, Rounds: 1, Exchanges: 1 << 30}
+	p := plan{Programs: []string{referenceName}, Threads: []threads{1}, Only: []string{"exchange"}, Briefs: 1, Exchanges: 1 << 30}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	b, err := startBench(p, programs, 4096, newProgress(onWrite(func() { time.AfterFunc(300*time.Millisecond, cancel) }), 1))

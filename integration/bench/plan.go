@@ -13,6 +13,7 @@ type plan struct {
 	Threads  []threads // one table each
 	Only     []string  // names of steps; none: all
 	Rounds   int       // of the steps that measure work
+	Briefs   int       // of those of them that are brief
 	Idles    int       // rounds of the steps that count sessions
 
 	Exchanges   int           // a round, on kept connections
@@ -49,7 +50,7 @@ func fullPlan() plan {
 	return plan{
 		Programs: []string{forebayName, haproxyName, nginxName, referenceName},
 		Threads:  []threads{1, 0},
-		Rounds:   5, Idles: 2,
+		Rounds:   5, Briefs: 15, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
 		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 2 * time.Second,
 		TLS: tlsPlan{Handshakes: 1_500, Exchanges: 20_000, Blocks: 24, Sessions: 3_000},
@@ -59,7 +60,7 @@ func fullPlan() plan {
 // quickPlan says in which direction things go.
 func quickPlan() plan {
 	p := fullPlan()
-	p.Rounds, p.Idles = 1, 1
+	p.Rounds, p.Briefs, p.Idles = 1, 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
 	p.Paced, p.Beside, p.IdleFor = 500*time.Millisecond, time.Second, 500*time.Millisecond
 	p.TLS = tlsPlan{Handshakes: 1_000, Exchanges: 10_000, Blocks: 16, Sessions: 1_000}
@@ -78,8 +79,11 @@ func (p plan) speaksTLS() bool {
 
 // rounds returns how often the plan does s.
 func (p plan) rounds(s step) int {
-	if s.alone {
+	switch {
+	case s.alone:
 		return min(p.Idles, p.Rounds)
+	case s.brief:
+		return p.Briefs
 	}
 	return p.Rounds
 }

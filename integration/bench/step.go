@@ -10,6 +10,7 @@ import (
 type step struct {
 	name    string
 	alone   bool // in a process started for it, and fewer rounds
+	brief   bool // it lasts a second and differs most between rounds, so there are more
 	files   int  // descriptor limit of that process
 	streams bool // against what stands in for the program when it is to carry streams
 	tls     bool // against the program as it ends TLS
@@ -22,17 +23,17 @@ type values map[metricID]float64
 // allSteps returns the steps in the order they are done in.
 func allSteps() []step {
 	return []step{
-		{name: "exchange", measure: measureExchange},
-		{name: "conn", measure: measureConn},
+		{name: "exchange", brief: true, measure: measureExchange},
+		{name: "conn", brief: true, measure: measureConn},
 		{name: "bulk", streams: true, measure: measureBulk},
 		{name: "paced-exchange", measure: measurePacedExchange},
 		{name: "paced-conn", measure: measurePacedConn},
-		{name: "beside-bulk", measure: measureBesideBulk},
+		{name: "beside-bulk", brief: true, measure: measureBesideBulk},
 		{name: "idle", alone: true, files: mostFiles, measure: measureIdle},
 		{name: "limit", alone: true, files: limitedFiles, measure: measureLimit},
 		{name: "tls-handshake", tls: true, measure: measureTLSHandshake},
 		{name: "tls-resumed", tls: true, measure: measureTLSResumed},
-		{name: "tls-exchange", tls: true, measure: measureTLSExchange},
+		{name: "tls-exchange", brief: true, tls: true, measure: measureTLSExchange},
 		{name: "tls-bulk", tls: true, measure: measureTLSBulk},
 		{name: "tls-idle", tls: true, alone: true, files: mostFiles, measure: measureTLSIdle},
 	}
