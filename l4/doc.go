@@ -10,14 +10,16 @@
 //  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
 //  7. dial.go     it is connected to, or the next one is; a slow try may be hedged
 //  8. greet.go    the PROXY header goes out with the client's first bytes
-//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings that about where a session must go
-//  10. deliver.go  after a reset, what had been read still reaches the other side
+//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings that about where a
+//     session must go
+//  10. deliver.go after a reset, what had been read still reaches the other side
 //  11. finish.go  both sockets are closed, the lease ends, the Record is handed over
 //
-// Under the walk: side.go is one socket of a session, layer.go the TLS on top of it, handshake.go how that begins, tidier.go what it
-// leaves behind, route.go where sessions go, flow.go one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps
-// the clocks; balance.go spreads sessions over loops. server.go is the configuration, serve.go the life of the whole, guard.go what tells
-// dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
+// Under the walk: side.go is one socket of a session, socket.go what becomes of a backend's, ports.go how one may meet itself, layer.go the TLS
+// on top of it, records.go how that is cut, handshake.go how it begins, tidier.go what that leaves behind, route.go where sessions go, flow.go
+// one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks;
+// balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, serve.go the
+// life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
 //
 // Of what Limits say, access.go knows who may connect, sources.go counts sessions by where they come from, rate.go has the arithmetic,
 // throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
