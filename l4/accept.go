@@ -112,6 +112,7 @@ func (l *loop) acceptBurst(q *acceptQueue) {
 			return
 		}
 		l.acceptOne(q)
+		l.makeRoom()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // gives the slot back. Nothing else ends a session.
 func (s *session) finish(cause Cause) {
 	l := s.loop
+	s.settle()
 	report := l.server.Finished != nil
 	if report {
 		s.record(&l.record, cause)

@@ -43,7 +43,9 @@ func (s *session) passFirst() {
 	if f := &s.up; f.holding == lent {
 		first := f.held
 		f.held, f.holding = nil, copied
-		s.pass(f, &s.backend, first)
+		if !s.post(f, &s.client, &s.backend, first) {
+			s.pass(f, &s.backend, first)
+		}
 	}
 }
 

@@ -16,18 +16,19 @@ import (
 // takes for temporary: it goes on in the middle of a record when it is called again. A write always takes everything, as crypto/tls would
 // not forgive one that does not: what the socket refuses is held here, and the loop reads nothing more for this side until it is gone.
 type layer struct {
-	conn  *tls.Conn
-	shake *handshake // nil once it is done
-	side  *side      // that the loop calls for at the moment
-	first []byte     // what had been read from the peer before the handshake
-	held  []byte     // records that the socket has not taken
-	in    records    // that conn was given
-	flags int        // for send(2)
-	ended bool       // the peer's FIN has been found
-	said  bool       // close_notify has been sent: nothing may follow it
-	shown shown      // how this end proved who it is
-	took  int64      // ns that the handshake lasted
-	why   error      // the fault that ended it
+	conn   *tls.Conn
+	shake  *handshake // nil once it is done
+	side   *side      // that the loop calls for at the moment
+	first  []byte     // what had been read from the peer before the handshake
+	held   []byte     // records that the socket has not taken
+	in     records    // that conn was given
+	flags  int        // for send(2)
+	poster *session   // whose records may be put down; nil: they are sent
+	ended  bool       // the peer's FIN has been found
+	said   bool       // close_notify has been sent: nothing may follow it
+	shown  shown      // how this end proved who it is
+	took   int64      // ns that the handshake lasted
+	why    error      // the fault that ended it
 }
 
 const (
@@ -243,7 +244,10 @@ func (l *layer) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n := 0
-	if len(l.held) == 0 {
+	if len(l.held) == 0 && !l.side.posted {
+		if l.poster != nil && l.flags == 0 && l.poster.loop.outbox.put(l.poster, l.side, p) {
+			return len(p), nil
+		}
 		var errno syscall.Errno
 		if n, errno = l.side.transmit(p, l.flags); errno != 0 {
 			return n, errno

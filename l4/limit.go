@@ -34,7 +34,7 @@ func descriptorLimit() uint64 {
 // What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
 const (
 	spareDescriptors = 24
-	loopDescriptors  = 4 // its epoll instance, gate, timer and event
+	loopDescriptors  = 5 // its epoll instance, gate, timer, event and ring
 	mostPipes        = 128
 	mostSockets      = 32
 	mostSessions     = 1 << 20 // where no limit is set

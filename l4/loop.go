@@ -15,11 +15,12 @@ import (
 //
 //  1. sleep until something happens, or only look where work is left over
 //  2. take every event in, and step its session
-//  3. run what other goroutines posted
-//  4. accept
-//  5. give one bulk session its next share
-//  6. fire timers
-//  7. give sessions away if the loop has been too busy
+//  3. accept
+//  4. send what came of both
+//  5. run what other goroutines posted
+//  6. give one bulk session its next share
+//  7. fire timers
+//  8. give sessions away if the loop has been too busy
 //
 // so that small messages go before bulk, and neither waits for long.
 type loop struct {
@@ -46,6 +47,7 @@ type loop struct {
 	info    unix.TCPInfo
 	stats   loopStats
 	load    load
+	outbox  outbox
 
 	mu     sync.Mutex
 	posted []func()
@@ -82,6 +84,7 @@ func newLoop(server *Server, number int) (*loop, error) {
 	l := &loop{server: server, number: number, poller: p, buf: make([]byte, max(headerRoom+readSize, bulkSize)), now: server.clock()}
 	l.pipes.most, l.sockets.most = server.pipesPerLoop, server.socketsPerLoop
 	l.wheel.tick = l.now / wheelTick
+	l.outbox = newOutbox(server.IOUring)
 	return l, nil
 }
 
@@ -94,11 +97,14 @@ func (l *loop) run() error {
 			return err
 		}
 		l.now = l.server.clock()
+		l.outbox.open = true
 		for i := range events {
 			l.dispatch(&events[i])
+			l.makeRoom()
 		}
-		l.runPosted()
 		l.acceptSome()
+		l.sendOut()
+		l.runPosted()
 		l.runBulk()
 		l.wheel.run(l.now, l.fire)
 		l.balance()
@@ -114,6 +120,7 @@ func (l *loop) close() {
 	}
 	l.pipes.close()
 	l.sockets.close()
+	l.outbox.close()
 	l.poller.close()
 }
 
@@ -177,6 +184,7 @@ func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >
 // loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the
 // process.
 func (l *loop) step(s *session) {
+	s.settle()
 	defer func() {
 		if bug := recover(); bug != nil {
 			stack := debug.Stack()

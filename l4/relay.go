@@ -172,7 +172,13 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	if src.urgent && s.moveUrgent(f, src, dst) {
 		return 1
 	}
-	buf := s.loop.buf[:min(size, most)]
+	buf := s.loop.buf
+	if size == readSize && dst.layer == nil {
+		if room := s.loop.outbox.room(); room != nil {
+			buf = room
+		}
+	}
+	buf = buf[:min(size, most)]
 	n, errno := src.recv(buf)
 	switch {
 	case errno == unix.EAGAIN:
@@ -192,8 +198,30 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	if !s.answered && f == &s.up {
 		s.remember(buf[:n])
 	}
-	s.pass(f, dst, buf[:n])
+	if !s.post(f, src, dst, buf[:n]) {
+		s.pass(f, dst, buf[:n])
+	}
 	return src.cost(n)
+}
+
+// post puts down for dst what was read from src, and reports whether it has. It is the last that f moves in a step: nothing can be read behind
+// it now.
+func (s *session) post(f *flow, src, dst *side, p []byte) bool {
+	box := &s.loop.outbox
+	if !box.open || f.ended || src.readable {
+		return false
+	}
+	if l := dst.layer; l != nil {
+		l.poster = s
+		s.pass(f, dst, p)
+		l.poster = nil
+		return true
+	}
+	if !box.put(s, dst, p) {
+		return false
+	}
+	f.took(len(p))
+	return true
 }
 
 // pass hands p to dst and keeps what dst does not take.

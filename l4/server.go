@@ -16,6 +16,8 @@ type Server struct {
 
 	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
+	// IOUring has the messages of a turn sent by one system call (io_uring(7)), where the kernel lets this process.
+	IOUring bool
 	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor limit allows.
 	MaxConns int
 
@@ -88,6 +90,7 @@ const (
 func DefaultServer(p *pool.Pool) *Server {
 	return &Server{
 		Route:            Route{Pool: p},
+		IOUring:          true,
 		ConnectTimeout:   5 * time.Second,
 		Tries:            3,
 		QueueTimeout:     5 * time.Second,

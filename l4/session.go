@@ -108,6 +108,9 @@ func (s *session) step() {
 	for {
 		next, cause := s.run()
 		if cause == CauseNone && next != s.stage {
+			if s.stage == relaying {
+				s.settle()
+			}
 			s.stage = next
 			continue
 		}

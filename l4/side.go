@@ -25,6 +25,7 @@ type side struct {
 	shut      bool // our FIN has been sent
 	local     bool // a UNIX socket, or TCP over loopback: connects at once
 	tcp       bool
+	posted    bool   // the last bytes for it stand in the loop's outbox
 	unpaced   bool   // sends without pacing: see unpace
 	number    uint8  // which of its session's sockets it is, in events
 	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
@@ -130,17 +131,13 @@ func (e *side) write(p []byte, flags int) (int, syscall.Errno) {
 // transmit is write for the socket itself.
 func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	n, errno := send(e.fd, p, flags)
-	switch {
-	case errno == unix.EAGAIN:
-		e.writable = false
-		return 0, 0
-	case errno != 0:
-		e.breakDown(errno)
-		return 0, errno
-	case n < len(p):
-		e.writable = false
+	if errno != 0 {
+		n = -int(errno)
 	}
-	return n, 0
+	if n = e.sent(n, len(p)); errno == unix.EAGAIN {
+		errno = 0
+	}
+	return n, errno
 }
 
 // breakDown records that the connection is lost. A call that finds the reset takes the error away from those after it (socket(7), SO_ERROR),

@@ -93,6 +93,7 @@ type config struct {
 	LogEmpty toggle
 
 	Loops        autoCount
+	IOUring      kernelOption
 	DrainTimeout duration
 }
 
@@ -171,6 +172,7 @@ func (c *config) poolOptions() pool.Options {
 func (c *config) server() *l4.Server {
 	s := l4.DefaultServer(nil)
 	s.Loops = int(c.Loops)
+	s.IOUring = c.IOUring == ""
 	s.ConnectTimeout = time.Duration(c.ConnectTimeout)
 	s.ConnectBudget = time.Duration(c.ConnectBudget)
 	s.Tries = int(c.Tries)

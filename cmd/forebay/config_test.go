@@ -14,7 +14,7 @@ import (
 func TestEveryFlagReachesTheServer(t *testing.T) {
 	c := read(nil, strings.Fields("--connect-timeout 1s --tries 4 --connect-budget 2s --hedge-after 150ms --source 127.0.0.1 --source ::1 "+
 		"--queue-timeout 3s --idle-timeout 4s --half-close-timeout 5s --max-lifetime 6s --lifetime-jitter 7% --user-timeout 8s --keep-alive 9s "+
-		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-tlv ssl,alpn,authority,netns --proxy-tlv 0xE0=a,b=c --proxy-tlv 0xf7=d --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-in unix -l unix:/s --proxy-timeout 2s --proxy-pass-tlv --loops 2 "+
+		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-tlv ssl,alpn,authority,netns --proxy-tlv 0xE0=a,b=c --proxy-tlv 0xf7=d --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-in unix -l unix:/s --proxy-timeout 2s --proxy-pass-tlv --loops 2 --io-uring off "+
 		"--client-conns 1 --client-rate 2/m --accept-rate 3/s --session-upload 4B/s --session-download 5B/s --client-upload 6B/s --client-download 7B/s "+
 		"--min-progress 8B/s --min-progress-over 10s --on-limit delay --limit-delay 2s "+
 		"--tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 13s --hello-timeout 12s a:1")...)

@@ -55,6 +55,11 @@ func (p *plan) settled(e *env, name string) string {
 		return fmt.Sprintf("auto: %d", p.somaxconn)
 	case name == "loops" && p.Loops == 0:
 		return fmt.Sprintf("auto: up to %d", runtime.GOMAXPROCS(0))
+	case name == "io-uring" && p.IOUring == "":
+		if err := l4.IOUring(); err != nil {
+			return fmt.Sprintf("auto: no (%v)", err)
+		}
+		return "auto: yes"
 	case name == "handshakes" && p.Handshakes == 0:
 		return fmt.Sprintf("auto: %d", runtime.GOMAXPROCS(0))
 	case name == "check" && !p.asked:

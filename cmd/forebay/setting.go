@@ -158,6 +158,8 @@ func processSettings(c *config) []*setting {
 
 		{group: groupProcess, name: "loops", arg: "N", value: one(&c.Loops),
 			meaning: "event loops; auto: one, and more under load"},
+		{group: groupProcess, name: "io-uring", arg: "USE", value: one(&c.IOUring),
+			meaning: "send by io_uring where the kernel has it (auto), or not (off)"},
 		{group: groupProcess, name: "drain-timeout", arg: "TIME", value: one(&c.DrainTimeout),
 			brief:   "how long SIGTERM waits for sessions",
 			meaning: "how long SIGTERM waits for sessions"},

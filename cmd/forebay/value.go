@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -258,6 +259,23 @@ func (t *toggle) UnmarshalText(text []byte) error {
 }
 
 func (t toggle) String() string { return strconv.FormatBool(bool(t)) }
+
+// A kernelOption is something of the kernel's that is made use of where it is there, unless the operator says off.
+type kernelOption string
+
+func (o *kernelOption) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "auto":
+		*o = ""
+	case "off":
+		*o = "off"
+	default:
+		return fmt.Errorf("%q is neither auto nor off", text)
+	}
+	return nil
+}
+
+func (o kernelOption) String() string { return cmp.Or(string(o), "auto") }
 
 // A logFormat is an accesslog.Format, or that which suits the output.
 type logFormat struct {

@@ -1,0 +1,188 @@
+package l4
+
+import (
+	"bytes"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Small messages leave together: what the sessions of one turn have to send is put down until the turn's events have been taken in, and then
+// goes out by one system call. What a balancer sends wakes the process that it is for, and where no processor is idle that one runs at once,
+// on the balancer's, which it leaves after one message. A call for each message is an opportunity each time; within one call there is none,
+// and whoever is woken finds all that is there for it. Measured with 64 busy connections on two processors this takes a third of the
+// processor time off an exchange, of which the system calls themselves are a small part.
+//
+// The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a session that is stepped again,
+// leaves the relay or ends sends them itself first, and in the step that put them down nothing comes behind them.
+
+// outboxMost is how many messages are put down before they are sent, and outboxSize how many bytes. A message that is put down waits until
+// the others have been read, about a microsecond each.
+const (
+	outboxMost = 128
+	outboxSize = 128 << 10
+)
+
+// An outbox is what a loop has put down.
+type outbox struct {
+	open  bool  // messages may be put down; they are sent at once otherwise
+	ring  *ring // nil: they are sent one after the other
+	list  []outgoing
+	bytes []byte // what they say
+	used  int
+}
+
+// An outgoing is a message that was put down.
+type outgoing struct {
+	session *session // nil: it has been sent
+	age     int32    // of the session
+	to      *side
+	bytes   []byte
+	result  int32 // what send(2) returned, an errno below zero
+}
+
+func newOutbox(useRing bool) outbox {
+	b := outbox{list: make([]outgoing, 0, outboxMost), bytes: make([]byte, outboxSize)}
+	if useRing {
+		b.ring, _ = newRing(outboxMost)
+	}
+	return b
+}
+
+// close gives up what sends.
+func (b *outbox) close() {
+	if b.ring != nil {
+		b.ring.close()
+		b.ring = nil
+	}
+}
+
+// full reports whether the next step might find no room.
+func (b *outbox) full() bool { return len(b.list) > outboxMost-2 || outboxSize-b.used < 2*readSize }
+
+// room returns where the bytes of a message can be read to, nil where they can't be put down now.
+func (b *outbox) room() []byte {
+	if !b.open || b.full() {
+		return nil
+	}
+	return b.bytes[b.used:]
+}
+
+// put puts p down for a side of s, unless there is no room. What stands in room already stays there, anything else is copied.
+func (b *outbox) put(s *session, to *side, p []byte) bool {
+	if !b.open || len(b.list) == outboxMost || outboxSize-b.used < len(p) {
+		return false
+	}
+	place := b.bytes[b.used:][:len(p):len(p)]
+	if &place[0] != &p[0] {
+		copy(place, p)
+	}
+	b.used = min(b.used+(len(p)+63)&^63, outboxSize)
+	b.list = append(b.list, outgoing{session: s, age: s.age, to: to, bytes: place})
+	to.posted = true
+	return true
+}
+
+// makeRoom sees to it that the next step finds some.
+func (l *loop) makeRoom() {
+	if l.outbox.open && l.outbox.full() {
+		l.sendOut()
+		l.outbox.open = true
+	}
+}
+
+// sendOut sends what was put down, and steps the sessions that are not through with it. None is put down meanwhile.
+func (l *loop) sendOut() {
+	b := &l.outbox
+	b.open = false
+	if len(b.list) == 0 {
+		return
+	}
+	b.send()
+	for i := range b.list {
+		if o := &b.list[i]; o.session != nil && o.session.sent(o) {
+			o.session = nil
+		}
+	}
+	for i := range b.list {
+		if o := &b.list[i]; o.session != nil && o.session.age == o.age {
+			l.step(o.session)
+		}
+	}
+	clear(b.list)
+	b.list, b.used = b.list[:0], 0
+}
+
+// send sends what was put down and notes what came of it.
+func (b *outbox) send() {
+	b.list = slices.DeleteFunc(b.list, func(o outgoing) bool { return o.session == nil })
+	done := 0
+	if b.ring != nil && len(b.list) > 1 {
+		if done = b.ring.send(b.list); done < len(b.list) {
+			b.close()
+		}
+	}
+	for i := range b.list {
+		if o := &b.list[i]; i >= done || o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED) {
+			o.send()
+		}
+	}
+}
+
+func (o *outgoing) send() {
+	n, errno := send(o.to.fd, o.bytes, 0)
+	if o.result = int32(n); errno != 0 {
+		o.result = -int32(errno)
+	}
+}
+
+// settle sends what was put down for s, in front of whatever else happens to it.
+func (s *session) settle() {
+	if !s.client.posted && !s.backend.posted {
+		return
+	}
+	b := &s.loop.outbox
+	for i := range b.list {
+		if o := &b.list[i]; o.session == s {
+			o.send()
+			s.sent(o)
+			o.session = nil
+		}
+	}
+}
+
+// sent takes in what came of a message, and keeps what was not taken. It reports whether s need not be stepped for it.
+func (s *session) sent(o *outgoing) bool {
+	e := o.to
+	f, src := &s.up, &s.client
+	if e == &s.client {
+		f, src = &s.down, &s.backend
+	}
+	e.posted = false
+	n := e.sent(int(o.result), len(o.bytes))
+	if rest := o.bytes[n:]; len(rest) > 0 {
+		if e.layer != nil {
+			e.layer.held = append(bytes.Clone(rest), e.layer.held...)
+		} else {
+			f.written -= uint64(len(rest))
+			f.held = append(bytes.Clone(rest), f.held...)
+		}
+	}
+	return !f.waiting() && !e.waiting() && !f.ended && !e.broken() && !src.readable
+}
+
+// sent takes in what send(2) returned, an errno below zero, and returns how many of most bytes were taken.
+func (e *side) sent(result, most int) int {
+	switch {
+	case result == -int(unix.EAGAIN):
+		e.writable = false
+		return 0
+	case result < 0:
+		e.breakDown(syscall.Errno(-result))
+		return 0
+	case result < most:
+		e.writable = false
+	}
+	return result
+}

@@ -1,0 +1,194 @@
+package l4
+
+import (
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A ring is an io_uring(7) instance: several sends are written into memory that the kernel shares, and carried out by one system call. All are
+// finished when it returns, as none may wait for its socket (MSG_DONTWAIT); there is no kernel thread at work, and nothing is ever under way
+// between two calls.
+type ring struct {
+	fd       int32
+	entries  []ringEntry  // the submission queue
+	results  []ringResult // the completion queue
+	tail     *uint32      // of the first, ours to move
+	head     *uint32      // of the second, ours
+	finished *uint32      // its tail, the kernel's
+	memory   [2][]byte
+}
+
+// A ringEntry is struct io_uring_sqe of linux/io_uring.h, as IORING_OP_SEND takes it.
+type ringEntry struct {
+	opcode  uint8
+	flags   uint8
+	ioprio  uint16
+	fd      int32
+	offset  uint64
+	address uint64
+	length  uint32
+	msg     uint32 // flags of send(2)
+	data    uint64 // comes back with the result
+	_       [3]uint64
+}
+
+// A ringResult is struct io_uring_cqe.
+type ringResult struct {
+	data  uint64
+	value int32 // what the system call would have returned, or an errno below zero
+	flags uint32
+}
+
+// ringParams is struct io_uring_params.
+type ringParams struct {
+	submissions, completions uint32
+	flags                    uint32
+	threadCPU, threadIdle    uint32
+	features                 uint32
+	workers                  uint32
+	_                        [3]uint32
+	submission               struct {
+		head, tail, mask, entries, flags, dropped, array, _ uint32
+		_                                                   uint64
+	}
+	completion struct {
+		head, tail, mask, entries, overflow, results, flags, _ uint32
+		_                                                      uint64
+	}
+}
+
+// The constants of linux/io_uring.h that are used here.
+const (
+	ringOffSubmission = 0
+	ringOffEntries    = 0x10000000
+	ringSend          = 26     // IORING_OP_SEND, Linux 5.6
+	ringWait          = 1      // IORING_ENTER_GETEVENTS
+	ringOneMapping    = 1 << 0 // IORING_FEAT_SINGLE_MMAP
+	ringOwnWorkers    = 1 << 9 // IORING_FEAT_NATIVE_WORKERS, Linux 5.12: memory is no longer counted against RLIMIT_MEMLOCK
+)
+
+// IOUring reports why this process can't use io_uring, nil where it can.
+func IOUring() error {
+	r, err := newRing(1)
+	if err == nil {
+		r.close()
+	}
+	return err
+}
+
+// newRing makes a ring for that many sends, a power of two. An error says that this kernel, its administrator (kernel.io_uring_disabled) or
+// a container's filter of system calls does not have it.
+func newRing(size uint32) (*ring, error) {
+	var p ringParams
+	fd, _, e := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(size), uintptr(unsafe.Pointer(&p)), 0)
+	if e != 0 {
+		return nil, e
+	}
+	r := &ring{fd: int32(fd)}
+	if p.features&ringOneMapping == 0 || p.features&ringOwnWorkers == 0 {
+		r.close()
+		return nil, unix.ENOSYS
+	}
+	if err := r.share(&p); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// share maps the memory that the kernel reads the sends from and writes their results to.
+func (r *ring) share(p *ringParams) error {
+	const access, kind = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
+	size := max(p.submission.array+p.submissions*4, p.completion.results+p.completions*uint32(unsafe.Sizeof(ringResult{})))
+	queues, err := unix.Mmap(int(r.fd), ringOffSubmission, int(size), access, kind)
+	if err != nil {
+		return err
+	}
+	r.memory[0] = queues
+	entries, err := unix.Mmap(int(r.fd), ringOffEntries, int(p.submissions)*int(unsafe.Sizeof(ringEntry{})), access, kind)
+	if err != nil {
+		return err
+	}
+	r.memory[1] = entries
+	word := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&queues[offset])) }
+	r.tail = word(p.submission.tail)
+	r.head, r.finished = word(p.completion.head), word(p.completion.tail)
+	r.entries = unsafe.Slice((*ringEntry)(unsafe.Pointer(&entries[0])), p.submissions)
+	r.results = unsafe.Slice((*ringResult)(unsafe.Pointer(&queues[p.completion.results])), p.completions)
+	order := unsafe.Slice(word(p.submission.array), p.submissions)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	return nil
+}
+
+// close gives the instance and its memory back.
+func (r *ring) close() {
+	for _, m := range r.memory {
+		if m != nil {
+			unix.Munmap(m)
+		}
+	}
+	closeFD(r.fd)
+}
+
+// send carries out the sends, no more of them than the ring was made for, in their order, and sets what each returned. It reports how many;
+// fewer than all if the kernel takes no more.
+func (r *ring) send(out []outgoing) int {
+	for i := range out {
+		r.put(uint64(i), out[i].to.fd, out[i].bytes)
+	}
+	submitted := r.submit(len(out))
+	for done := 0; done < submitted; {
+		n := r.reap(out)
+		if done += n; n == 0 && !r.wait(submitted-done) {
+			break
+		}
+	}
+	return submitted
+}
+
+// put writes one send into the queue.
+func (r *ring) put(data uint64, fd int32, p []byte) {
+	tail := *r.tail
+	r.entries[tail&uint32(len(r.entries)-1)] = ringEntry{
+		opcode: ringSend, fd: fd, address: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), length: uint32(len(p)),
+		msg: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, data: data,
+	}
+	atomic.StoreUint32(r.tail, tail+1)
+}
+
+// submit has the kernel carry out the n in the queue and returns how many it took. Where those are fewer the ring is of no more use.
+func (r *ring) submit(n int) int {
+	for left := n; left > 0; {
+		done, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(left), 0, 0, 0, 0)
+		switch {
+		case e == unix.EINTR:
+		case e != 0 || done == 0:
+			return n - left
+		default:
+			left -= int(done)
+		}
+	}
+	return n
+}
+
+// reap takes results in and returns how many there were.
+func (r *ring) reap(out []outgoing) int {
+	head, tail := *r.head, atomic.LoadUint32(r.finished)
+	for at := head; at != tail; at++ {
+		result := &r.results[at&uint32(len(r.results)-1)]
+		out[result.data].result = result.value
+	}
+	atomic.StoreUint32(r.head, tail)
+	return int(tail - head)
+}
+
+// wait sleeps until n more are finished. There is no reason known why a send that must not wait would not be finished at once.
+func (r *ring) wait(n int) bool {
+	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, uintptr(n), ringWait, 0, 0)
+	return e == 0 || e == unix.EINTR
+}
