@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 )
 
 // A bench is one run: the backends, the loads and what has been measured. One measurement is done at a time; the programs
@@ -27,8 +28,8 @@ type bench struct {
 	report   *report
 }
 
-// rates are how many exchanges and connections per second the paced steps ask for.
-type rates struct{ exchange, conn float64 }
+// rates are how many exchanges, connections and bytes of bulk per second the paced steps ask for.
+type rates struct{ exchange, conn, bulk float64 }
 
 // A sample is one measured number.
 type sample struct {
@@ -173,13 +174,14 @@ func (b *bench) tlsSetup(t threads, files int) setup {
 
 // calibrate finds the rates of the paced steps: half of what the slowest program can do, the same for all.
 func (b *bench) calibrate(ctx context.Context, t threads, proxies []*proxy) error {
-	paced := func(s step) bool { return s.name == "paced-exchange" || s.name == "paced-conn" }
+	paced := func(s step) bool { return strings.Contains(s.name, "paced") }
 	if !slices.ContainsFunc(b.plan.steps(), paced) {
 		return nil
 	}
 	quarter := *b
 	quarter.plan.Exchanges /= 4
 	quarter.plan.Connections /= 4
+	quarter.plan.Blocks /= 4
 	b.rates = rates{}
 	for _, p := range proxies {
 		b.progress.say("threads %s: finding half load: %s", t, p.program.name)
@@ -191,7 +193,11 @@ func (b *bench) calibrate(ctx context.Context, t threads, proxies []*proxy) erro
 		if err != nil {
 			return fmt.Errorf("%s: conn: %w", p.program.name, err)
 		}
-		b.rates.lower(rates{exchange[exchangeSpeed] / 2, conn[connSpeed] / 2})
+		bulk, err := measureBulk(ctx, &quarter, p)
+		if err != nil {
+			return fmt.Errorf("%s: bulk: %w", p.program.name, err)
+		}
+		b.rates.lower(rates{exchange[exchangeSpeed] / 2, conn[connSpeed] / 2, bulk[bulkSpeed] / 2})
 	}
 	b.report.rates[t] = b.rates
 	return nil
@@ -203,7 +209,7 @@ func (r *rates) lower(s rates) {
 		*r = s
 		return
 	}
-	r.exchange, r.conn = min(r.exchange, s.exchange), min(r.conn, s.conn)
+	r.exchange, r.conn, r.bulk = min(r.exchange, s.exchange), min(r.conn, s.conn), min(r.bulk, s.bulk)
 }
 
 // turn does s with every program. Each round begins with another program.

@@ -111,9 +111,9 @@ func TestProgramThatDoesNotStart(t *testing.T) {
 
 func TestRatesAreTheLeast(t *testing.T) {
 	var r rates
-	r.lower(rates{10, 5})
-	r.lower(rates{7, 9})
-	if want := (rates{7, 5}); r != want {
+	r.lower(rates{10, 5, 2})
+	r.lower(rates{7, 9, 3})
+	if want := (rates{7, 5, 2}); r != want {
 		t.Errorf("got %v, want %v", r, want)
 	}
 }

@@ -19,12 +19,14 @@ const (
 // A bulkLoad fetches blocks of Size bytes over several connections at once.
 type bulkLoad struct {
 	size  int64
+	rate  float64 // bytes per second on each connection; 0: as fast as they come
 	conns []net.Conn
 	left  atomic.Int64
 }
 
-// newBulkLoad calls dial streams times and fetches one block on each connection. The caller closes it.
-func newBulkLoad(dial func() (net.Conn, error), streams int, size int64) (*bulkLoad, error) {
+// newBulkLoad calls dial streams times and fetches one block on each connection. From then on all together read rate bytes per second, without
+// limit where that is 0. The caller closes it.
+func newBulkLoad(dial func() (net.Conn, error), streams int, size int64, rate float64) (*bulkLoad, error) {
 	b := &bulkLoad{size: size}
 	for range streams {
 		conn, err := dial()
@@ -38,6 +40,7 @@ func newBulkLoad(dial func() (net.Conn, error), streams int, size int64) (*bulkL
 		b.close()
 		return nil, fmt.Errorf("fetch the first blocks: %s", r.LastError)
 	}
+	b.rate = rate / float64(streams)
 	return b, nil
 }
 
@@ -93,7 +96,11 @@ func (b *bulkLoad) fetch(conn net.Conn, buffer []byte) error {
 	if _, err := conn.Write(request[:]); err != nil {
 		return err
 	}
+	began := time.Now()
 	for left := b.size; left > 0; {
+		if b.rate > 0 {
+			time.Sleep(time.Until(began.Add(time.Duration(float64(b.size-left) / b.rate * float64(time.Second)))))
+		}
 		n, err := conn.Read(buffer[:min(left, int64(len(buffer)))])
 		left -= int64(n)
 		if err == io.EOF {

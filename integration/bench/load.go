@@ -32,7 +32,7 @@ type job struct {
 	Certificate []byte
 	Conns       int           // connections at once
 	Count       int           // exchanges, or blocks
-	Rate        float64       // exchanges per second; 0: closed loop
+	Rate        float64       // exchanges per second, or bytes of blocks on all connections together; 0: closed loop
 	Fresh       bool          // a new connection for each exchange
 	Resume      bool          // over TLS, all connections of a place but its first resume a session
 	Size        int64         // bytes of a block
@@ -228,7 +228,7 @@ func prepareBulk(j job) (task, result, error) {
 		c := newTLSClient(j.Addr, j.Certificate)
 		dial = func() (net.Conn, error) { return c.dial(tlsPatience) }
 	}
-	b, err := newBulkLoad(dial, j.Conns, j.Size)
+	b, err := newBulkLoad(dial, j.Conns, j.Size, j.Rate)
 	if err != nil {
 		return nil, result{}, err
 	}

@@ -197,7 +197,7 @@ func TestHoldCountsWhatIsAnswered(t *testing.T) {
 }
 
 func TestBulk(t *testing.T) {
-	b, err := newBulkLoad(dialer(startTestBackend(t)), 2, 1<<20)
+	b, err := newBulkLoad(dialer(startTestBackend(t)), 2, 1<<20, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,13 +213,25 @@ func TestBulk(t *testing.T) {
 	}
 }
 
+func TestBulkKeepsToItsRate(t *testing.T) {
+	b, err := newBulkLoad(dialer(startTestBackend(t)), 2, 4<<20, 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	// 4 MiB at 32 MiB/s, less what the last read of up to 256 KiB brings in advance.
+	if r := b.run(2, nil); r.Done != 2 || r.Took < 110*time.Millisecond {
+		t.Errorf("got %+v, want two blocks in 125 ms or so", r)
+	}
+}
+
 func TestBulkThatEndsEarlyFails(t *testing.T) {
 	addr := startScript(t, func(_ int, conn net.Conn) {
 		conn.Read(make([]byte, requestSize))
 		conn.Write(make([]byte, 1000))
 		conn.Close()
 	})
-	_, err := newBulkLoad(dialer(addr), 1, 1500)
+	_, err := newBulkLoad(dialer(addr), 1, 1500, 0)
 	if want := "the stream ended 500 bytes short of 1500"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -24,6 +24,9 @@ const (
 	pacedConnCPU     metricID = "paced-conn-cpu"
 	pacedConnP50     metricID = "paced-conn-p50"
 	pacedConnP99     metricID = "paced-conn-p99"
+	besidePacedP50   metricID = "beside-paced-bulk-p50"
+	besidePacedP99   metricID = "beside-paced-bulk-p99"
+	besidePacedSpeed metricID = "beside-paced-bulk-speed"
 	besideP50        metricID = "beside-bulk-p50"
 	besideP99        metricID = "beside-bulk-p99"
 	besideSpeed      metricID = "beside-bulk-speed"
@@ -128,7 +131,11 @@ func plainMetrics() []metric {
 		{id: pacedConnCPU, title: "CPU per connection at half load", unit: micros, rivals: peerNames},
 		{id: pacedConnP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
 		{id: pacedConnP99, title: "– its latency, p99", unit: micros, rivals: peerNames},
-		{id: besideP50, title: "Small exchange beside 4 bulk streams, p50", unit: micros, rivals: peerNames},
+		{id: besidePacedP50, title: "Small exchange beside 4 bulk streams at half load, p50", unit: micros, rivals: peerNames},
+		{id: besidePacedP99, title: "– p99", unit: micros, rivals: peerNames,
+			equal: tailEqual, defaults: tailDefault},
+		{id: besidePacedSpeed, title: "– throughput of the streams", unit: gibs, more: true, rivals: peerNames},
+		{id: besideP50, title: "Small exchange beside 4 unlimited bulk streams, p50", unit: micros, rivals: peerNames},
 		{id: besideP99, title: "– p99", unit: micros, rivals: peerNames,
 			equal: tailEqual, defaults: tailDefault},
 		{id: besideSpeed, title: "– throughput of the streams", unit: gibs, more: true, rivals: peerNames},

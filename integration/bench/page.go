@@ -21,7 +21,9 @@ backends and are asked by the same load. They take turns at each step of each ro
 - **Bulk**: four connections fetch blocks of 32 MiB as fast as they come.
 - **Half load**: exchanges, or connections, start at a fixed rate whatever the answers do: half of what the slowest of the programs can do,
   the same for all. Latency counts from when the exchange was to start. This is the p99 that is judged.
-- **Beside bulk**: 300 small exchanges a second on 64 connections while four streams run unlimited, asked by another process.
+- **Beside bulk**: 300 small exchanges a second on 64 connections while four streams run, asked by another process: each read at an even pace, at
+  half load as above, and then without a limit. Without one the programs do not do the same work, and whoever carries three times as much leaves the
+  servers and clients, on the same processors, that much less time for the small ones: both are judged.
 - **Idle**: in a fresh process, 2,000 sessions that have had one exchange; growth of resident memory (smaps_rollup) and of open
   descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing happens, and how many still answer.
 - **Limit**: in a fresh process under ` + "`ulimit -n 2048`" + `, how many sessions of 2,048 asked for are answered, and again once all are held.

@@ -101,7 +101,8 @@ func (r *report) writeTables(w io.Writer) {
 	for _, t := range r.plan.Threads {
 		note := ""
 		if rates, ok := r.rates[t]; ok {
-			note = fmt.Sprintf("Half load was %s exchanges or %s connections a second.", digits(rates.exchange), digits(rates.conn))
+			note = fmt.Sprintf("Half load was %s exchanges, %s connections or %s MiB of bulk a second.",
+				digits(rates.exchange), digits(rates.conn), digits(rates.bulk/(1<<20)))
 		}
 		writeTable(w, tableTitle(t), tableOf(r, t, plainMetrics()), note)
 	}

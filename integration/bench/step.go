@@ -26,8 +26,9 @@ func allSteps() []step {
 		{name: "exchange", brief: true, measure: measureExchange},
 		{name: "conn", brief: true, measure: measureConn},
 		{name: "bulk", streams: true, measure: measureBulk},
-		{name: "paced-exchange", measure: measurePacedExchange},
+		{name: "paced-exchange", brief: true, measure: measurePacedExchange},
 		{name: "paced-conn", measure: measurePacedConn},
+		{name: "beside-paced-bulk", brief: true, measure: measureBesidePacedBulk},
 		{name: "beside-bulk", brief: true, measure: measureBesideBulk},
 		{name: "idle", alone: true, files: mostFiles, measure: measureIdle},
 		{name: "limit", alone: true, files: limitedFiles, measure: measureLimit},
@@ -95,28 +96,39 @@ func measurePacedConn(ctx context.Context, b *bench, p *proxy) (values, error) {
 	}, err
 }
 
+// measureBesidePacedBulk paces few small exchanges while four streams take half of what the slowest program can carry.
+func measureBesidePacedBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
+	r, speed, err := b.beside(ctx, p, b.rates.bulk)
+	return values{besidePacedP50: r.P50.Seconds(), besidePacedP99: r.P99.Seconds(), besidePacedSpeed: speed}, err
+}
+
 // measureBesideBulk paces few small exchanges while four streams take all the bandwidth they get.
 func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
-	if _, err := b.bulk.must(ctx, p.job(bulkJob(0))); err != nil {
-		return nil, err
+	r, speed, err := b.beside(ctx, p, 0)
+	return values{besideP50: r.P50.Seconds(), besideP99: r.P99.Seconds(), besideSpeed: speed}, err
+}
+
+// beside paces few small exchanges while four streams take rate bytes per second, or all they get if that is 0. It returns how the exchanges
+// went and how much the streams got, in bytes per second.
+func (b *bench) beside(ctx context.Context, p *proxy, rate float64) (r result, speed float64, err error) {
+	stream := bulkJob(0)
+	stream.Rate = rate
+	if _, err := b.bulk.must(ctx, p.job(stream)); err != nil {
+		return r, 0, err
 	}
 	defer b.bulk.do(ctx, job{Verb: "close"})
 	if _, err := b.bulk.must(ctx, job{Verb: "start"}); err != nil {
-		return nil, err
+		return r, 0, err
 	}
-	r, _, err := b.work(ctx, b.load, p, paced(exchangeJob(0), besideRate, b.plan.Beside))
+	r, _, err = b.work(ctx, b.load, p, paced(exchangeJob(0), besideRate, b.plan.Beside))
 	if _, err := b.bulk.must(ctx, job{Verb: "stop"}); err != nil {
-		return nil, err
+		return r, 0, err
 	}
 	bulk, failed := b.bulk.must(ctx, job{Verb: "wait"})
 	if err == nil {
 		err = failed
 	}
-	return values{
-		besideP50:   r.P50.Seconds(),
-		besideP99:   r.P99.Seconds(),
-		besideSpeed: float64(bulk.Bytes) / bulk.Took.Seconds(),
-	}, err
+	return r, float64(bulk.Bytes) / bulk.Took.Seconds(), err
 }
 
 // measureIdle holds sessions that have been answered once: what each costs in memory and files, and what many cost in time.
