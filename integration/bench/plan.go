@@ -52,7 +52,7 @@ func fullPlan() plan {
 		Threads:  []threads{1, 0},
 		Rounds:   5, Briefs: 15, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
-		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 2 * time.Second,
+		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 10 * time.Second,
 		TLS: tlsPlan{Handshakes: 1_500, Exchanges: 20_000, Blocks: 24, Sessions: 3_000},
 	}
 }
