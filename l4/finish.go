@@ -50,7 +50,7 @@ func (s *session) close(cause Cause) {
 		s.setup = nil
 	}
 	if cause.Clean() {
-		s.client.closeWhole(s.loop.buf)
+		s.client.closeWhole(s.loop)
 		s.closeBackend()
 		return
 	}

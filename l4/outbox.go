@@ -17,7 +17,7 @@ import (
 // The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a session that is stepped again,
 // leaves the relay or ends sends them itself first, and in the step that put them down nothing comes behind them.
 
-// outboxMost is how many messages are put down before they are sent, and outboxSize how many bytes. A message that is put down waits until
+// outboxMost is how many messages, and sockets to be closed, are put down before they are sent, and outboxSize how many bytes. A message that is put down waits until
 // the others have been read, about a microsecond each.
 const (
 	outboxMost = 128
@@ -33,13 +33,15 @@ type outbox struct {
 	used  int
 }
 
-// An outgoing is a message that was put down.
+// An outgoing is a message that was put down, or a socket that is to be closed.
 type outgoing struct {
-	session *session // nil: it has been sent
+	fd      int32
+	closes  bool
+	session *session // nil: it has been sent, or closes
 	age     int32    // of the session
 	to      *side
 	bytes   []byte
-	result  int32 // what send(2) returned, an errno below zero
+	result  int32 // what send(2) or close(2) returned, an errno below zero
 }
 
 func newOutbox(useRing bool) outbox {
@@ -79,10 +81,20 @@ func (b *outbox) put(s *session, to *side, p []byte) bool {
 		copy(place, p)
 	}
 	b.used = min(b.used+(len(p)+63)&^63, outboxSize)
-	b.list = append(b.list, outgoing{session: s, age: s.age, to: to, bytes: place})
+	b.list = append(b.list, outgoing{fd: to.fd, session: s, age: s.age, to: to, bytes: place})
 	to.posted = true
 	return true
 }
+
+// mayCloseLater reports whether a socket may be closed at the end of the turn, with others and what is sent: FIN wakes whom it is for as a message
+// does. It may not be where the descriptors are nearly used up, and where that would be a call for each anyhow.
+func (l *loop) mayCloseLater() bool {
+	b := &l.outbox
+	return b.open && b.ring != nil && len(b.list) < outboxMost && l.server.sessions.Load() <= int64(l.server.MaxConns/2)
+}
+
+// putClose puts a socket down that is to be closed.
+func (b *outbox) putClose(fd int32) { b.list = append(b.list, outgoing{fd: fd, closes: true}) }
 
 // makeRoom sees to it that the next step finds some.
 func (l *loop) makeRoom() {
@@ -116,22 +128,27 @@ func (l *loop) sendOut() {
 
 // send sends what was put down and notes what came of it.
 func (b *outbox) send() {
-	b.list = slices.DeleteFunc(b.list, func(o outgoing) bool { return o.session == nil })
+	b.list = slices.DeleteFunc(b.list, func(o outgoing) bool { return o.session == nil && !o.closes })
 	done := 0
 	if b.ring != nil && len(b.list) > 1 {
-		if done = b.ring.send(b.list); done < len(b.list) {
+		if done = b.ring.carryOut(b.list); done < len(b.list) {
 			b.close()
 		}
 	}
 	for i := range b.list {
 		if o := &b.list[i]; i >= done || o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED) {
-			o.send()
+			o.carryOut()
 		}
 	}
 }
 
-func (o *outgoing) send() {
-	n, errno := send(o.to.fd, o.bytes, 0)
+// carryOut does by itself what the ring does with others.
+func (o *outgoing) carryOut() {
+	if o.closes {
+		closeFD(o.fd)
+		return
+	}
+	n, errno := send(o.fd, o.bytes, 0)
 	if o.result = int32(n); errno != 0 {
 		o.result = -int32(errno)
 	}
@@ -145,7 +162,7 @@ func (s *session) settle() {
 	b := &s.loop.outbox
 	for i := range b.list {
 		if o := &b.list[i]; o.session == s {
-			o.send()
+			o.carryOut()
 			s.sent(o)
 			o.session = nil
 		}

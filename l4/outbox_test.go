@@ -3,6 +3,7 @@ package l4
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,27 @@ func socketPair(tb testing.TB) (from, to int) {
 	return fds[0], fds[1]
 }
 
+// A ring closes sockets, among what it sends.
+func TestRingCloses(t *testing.T) {
+	r := needRing(t)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	out := []outgoing{{fd: int32(fds[0]), bytes: []byte("bye")}, {fd: int32(fds[0]), closes: true}}
+	if n := r.carryOut(out); n != 2 || out[1].result != 0 {
+		t.Fatalf("%d taken, close returned %d", n, out[1].result)
+	}
+	b := make([]byte, 10)
+	if n, _ := unix.Read(fds[1], b); string(b[:max(n, 0)]) != "bye" {
+		t.Errorf("read %q first", b[:max(n, 0)])
+	}
+	if n, err := unix.Read(fds[1], b); n != 0 || err != nil {
+		t.Errorf("read %d bytes and %v, want the end", n, err)
+	}
+}
+
 // A ring's sends return what send(2) returns, in any number of rounds.
 func TestRingSendsAsSendDoes(t *testing.T) {
 	r := needRing(t)
@@ -52,9 +74,9 @@ func TestRingSendsAsSendDoes(t *testing.T) {
 	for round := range 20 { // more than there are places
 		var out []outgoing
 		for _, fd := range []int{open, full, left, -1, open} {
-			out = append(out, outgoing{to: &side{fd: int32(fd)}, bytes: []byte(fmt.Sprint(fd, " in round ", round))})
+			out = append(out, outgoing{fd: int32(fd), bytes: []byte(fmt.Sprint(fd, " in round ", round))})
 		}
-		if n := r.send(out); n != len(out) {
+		if n := r.carryOut(out); n != len(out) {
 			t.Fatalf("round %d: it took %d sends of %d", round, n, len(out))
 		}
 		text := string(out[0].bytes)
@@ -342,6 +364,71 @@ func TestRingThatFails(t *testing.T) {
 			t.Error("the ring is still in use")
 		}
 	})
+}
+
+// Nor does it leave a socket open.
+func TestRingThatFailsToClose(t *testing.T) {
+	needRing(t)
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	one, two := l4test.Dial(t, s.addr).Send("a").Expect("a"), l4test.Dial(t, s.addr).Send("b").Expect("b")
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(null)
+	s.onLoops(func(l *loop) {
+		unix.Dup3(null, int(l.outbox.ring.fd), unix.O_CLOEXEC)
+		l.outbox.open = true
+		for _, at := range l.slots {
+			if at.session != nil {
+				at.session.finish(ClientClosed)
+			}
+		}
+		if len(l.outbox.list) != 4 {
+			t.Errorf("%d sockets to be closed, want 4", len(l.outbox.list))
+		}
+		l.sendOut()
+	})
+	one.ExpectEOF().Close()
+	two.ExpectEOF().Close()
+}
+
+// A session that is ended by a posted function is ended then, not when the loop has something to do again.
+func TestSocketsAreClosedBeforeTheLoopSleeps(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("a").Expect("a")
+	s.onLoops(func(l *loop) {
+		for _, at := range l.slots {
+			if at.session != nil {
+				at.session.finish(ClientClosed)
+			}
+		}
+		if len(l.outbox.list) > 0 {
+			t.Error("something is put down outside of a turn")
+		}
+	})
+	p.ExpectEOF().Close()
+}
+
+// Where descriptors are nearly used up a socket is closed at once.
+func TestSocketsAreClosedAtOnceNearTheLimit(t *testing.T) {
+	needRing(t)
+	s := serve(t, func(s *Server) { s.MaxConns = 2 }, l4test.Echo(t).Addr())
+	p, other := l4test.Dial(t, s.addr).Send("a").Expect("a"), l4test.Dial(t, s.addr).Send("b").Expect("b")
+	s.onLoops(func(l *loop) {
+		l.outbox.open = true
+		for _, later := range []int{0, 2} {
+			if i := slices.IndexFunc(l.slots, func(at slot) bool { return at.session != nil }); i >= 0 {
+				l.slots[i].session.finish(ClientClosed)
+			}
+			if len(l.outbox.list) != later {
+				t.Errorf("%d sockets to be closed later, want %d", len(l.outbox.list), later)
+			}
+		}
+		l.sendOut()
+	})
+	p.ExpectEOF().Close()
+	other.ExpectEOF().Close()
 }
 
 // Nothing is allocated for a message that is put down.

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A ring is an io_uring(7) instance: several sends are written into memory that the kernel shares, and carried out by one system call. All are
-// finished when it returns, as none may wait for its socket (MSG_DONTWAIT); there is no kernel thread at work, and nothing is ever under way
-// between two calls.
+// A ring is an io_uring(7) instance: what is to be sent and closed is written into memory that the kernel shares, and carried out by one system
+// call. All is finished when it returns, as no send may wait for its socket (MSG_DONTWAIT); there is no kernel thread at work, and nothing is ever
+// under way between two calls.
 type ring struct {
 	fd       int32
 	entries  []ringEntry  // the submission queue
@@ -64,6 +64,7 @@ type ringParams struct {
 const (
 	ringOffSubmission = 0
 	ringOffEntries    = 0x10000000
+	ringClose         = 19     // IORING_OP_CLOSE, Linux 5.6
 	ringSend          = 26     // IORING_OP_SEND, Linux 5.6
 	ringWait          = 1      // IORING_ENTER_GETEVENTS
 	ringOneMapping    = 1 << 0 // IORING_FEAT_SINGLE_MMAP
@@ -135,11 +136,11 @@ func (r *ring) close() {
 	closeFD(r.fd)
 }
 
-// send carries out the sends, no more of them than the ring was made for, in their order, and sets what each returned. It reports how many;
+// carryOut sends and closes, no more than the ring was made for, in their order, and sets what each returned. It reports how many were;
 // fewer than all if the kernel takes no more.
-func (r *ring) send(out []outgoing) int {
+func (r *ring) carryOut(out []outgoing) int {
 	for i := range out {
-		r.put(uint64(i), out[i].to.fd, out[i].bytes)
+		r.put(uint64(i), &out[i])
 	}
 	submitted := r.submit(len(out))
 	for done := 0; done < submitted; {
@@ -151,12 +152,13 @@ func (r *ring) send(out []outgoing) int {
 	return submitted
 }
 
-// put writes one send into the queue.
-func (r *ring) put(data uint64, fd int32, p []byte) {
+// put writes one into the queue.
+func (r *ring) put(data uint64, o *outgoing) {
 	tail := *r.tail
-	r.entries[tail&uint32(len(r.entries)-1)] = ringEntry{
-		opcode: ringSend, fd: fd, address: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), length: uint32(len(p)),
-		msg: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, data: data,
+	e := &r.entries[tail&uint32(len(r.entries)-1)]
+	if *e = (ringEntry{opcode: ringClose, fd: o.fd, data: data}); !o.closes {
+		e.opcode, e.msg = ringSend, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT
+		e.address, e.length = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes)))), uint32(len(o.bytes))
 	}
 	atomic.StoreUint32(r.tail, tail+1)
 }

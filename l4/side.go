@@ -203,12 +203,17 @@ func (e *side) abort(scratch []byte) {
 	e.close()
 }
 
-// closeWhole closes the socket of a peer that has said all it had to say, as close does.
-func (e *side) closeWhole(scratch []byte) {
+// closeWhole closes the socket of a peer that has said all it had to say, as close does, at the end of the loop's turn at the latest.
+func (e *side) closeWhole(l *loop) {
 	if e.layer != nil && e.readable { // something came behind close_notify
-		e.discard(scratch)
+		e.discard(l.buf)
 	}
-	e.close()
+	if !e.open() || e.layer != nil || !l.mayCloseLater() {
+		e.close()
+		return
+	}
+	l.outbox.putClose(e.fd)
+	e.fd = -1
 }
 
 // discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and drop what is queued.

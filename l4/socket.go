@@ -71,7 +71,7 @@ func disconnect(fd int32) syscall.Errno {
 func (s *session) closeBackend() {
 	l, e := s.loop, &s.backend
 	if !e.open() || !l.poller.busy || !s.reusable(e) {
-		e.closeWhole(l.buf)
+		e.closeWhole(l)
 		return
 	}
 	if !e.shut {
