@@ -29,7 +29,7 @@ const (
 )
 
 // runLimit bounds a whole run, whatever happens.
-const runLimit = 20 * time.Minute
+const runLimit = 30 * time.Minute
 
 func main() {
 	err := run(os.Args[1:])

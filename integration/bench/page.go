@@ -25,7 +25,8 @@ backends and are asked by the same load. They take turns at each step of each ro
   half load as above, and then without a limit. Without one the programs do not do the same work, and whoever carries three times as much leaves the
   servers and clients, on the same processors, that much less time for the small ones: both are judged.
 - **Idle**: in a fresh process, 2,000 sessions that have had one exchange; growth of resident memory (smaps_rollup) and of open
-  descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing happens, and how many still answer.
+  descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing
+  happens, from six seconds on, and how many still answer.
 - **Limit**: in a fresh process under ` + "`ulimit -n 2048`" + `, how many sessions of 2,048 asked for are answered, and again once all are held.
   The limit is per process: nginx's workers have one each.
 - **TLS**: the programs end the clients' TLS, with the same key and certificate, and speak plain TCP with the backends. A full handshake and

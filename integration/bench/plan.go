@@ -21,6 +21,7 @@ type plan struct {
 	Blocks      int           // of blockSize, a round
 	Paced       time.Duration // of work at half load
 	Beside      time.Duration // of small exchanges beside bulk
+	IdleAge     time.Duration // of idle sessions before: by then a program has set whatever it sets on those that last
 	IdleFor     time.Duration // that idle CPU is measured over
 
 	TLS tlsPlan
@@ -50,9 +51,9 @@ func fullPlan() plan {
 	return plan{
 		Programs: []string{forebayName, haproxyName, nginxName, referenceName},
 		Threads:  []threads{1, 0},
-		Rounds:   5, Briefs: 15, Idles: 2,
+		Rounds:   5, Briefs: 11, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
-		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleFor: 10 * time.Second,
+		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleAge: 6 * time.Second, IdleFor: 2 * time.Second,
 		TLS: tlsPlan{Handshakes: 1_500, Exchanges: 20_000, Blocks: 24, Sessions: 3_000},
 	}
 }
@@ -62,7 +63,7 @@ func quickPlan() plan {
 	p := fullPlan()
 	p.Rounds, p.Briefs, p.Idles = 1, 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
-	p.Paced, p.Beside, p.IdleFor = 500*time.Millisecond, time.Second, 500*time.Millisecond
+	p.Paced, p.Beside, p.IdleAge, p.IdleFor = 500*time.Millisecond, time.Second, 0, 500*time.Millisecond
 	p.TLS = tlsPlan{Handshakes: 1_000, Exchanges: 10_000, Blocks: 16, Sessions: 1_000}
 	return p
 }

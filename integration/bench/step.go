@@ -156,6 +156,11 @@ func measureIdle(ctx context.Context, b *bench, p *proxy) (values, error) {
 	if _, err := b.hold(ctx, p, idleSessions); err != nil {
 		return v, err
 	}
+	select {
+	case <-time.After(b.plan.IdleAge):
+	case <-ctx.Done():
+		return v, ctx.Err()
+	}
 	if v[idleCPU], err = p.idleShare(ctx, b.plan.IdleFor); err != nil {
 		return v, err
 	}
