@@ -17,8 +17,8 @@ import (
 // The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a session that is stepped again,
 // leaves the relay or ends sends them itself first, and in the step that put them down nothing comes behind them.
 
-// outboxMost is how many messages, and sockets to be closed, are put down before they are sent, and outboxSize how many bytes. A message that is put down waits until
-// the others have been read, about a microsecond each.
+// outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out, and outboxSize how many bytes. A
+// message that is put down waits until the others have been read, about a microsecond each.
 const (
 	outboxMost = 128
 	outboxSize = 128 << 10
@@ -148,10 +148,15 @@ func (o *outgoing) carryOut() {
 		closeFD(o.fd)
 		return
 	}
-	n, errno := send(o.fd, o.bytes, 0)
-	if o.result = int32(n); errno != 0 {
-		o.result = -int32(errno)
+	o.result = int32(asResult(send(o.fd, o.bytes, 0)))
+}
+
+// asResult is what a system call returned as a ring reports it: an errno below zero.
+func asResult(n int, errno syscall.Errno) int {
+	if errno != 0 {
+		return -int(errno)
 	}
+	return n
 }
 
 // settle sends what was put down for s, in front of whatever else happens to it.
@@ -172,9 +177,9 @@ func (s *session) settle() {
 // sent takes in what came of a message, and keeps what was not taken. It reports whether s need not be stepped for it.
 func (s *session) sent(o *outgoing) bool {
 	e := o.to
-	f, src := &s.up, &s.client
+	f := &s.up
 	if e == &s.client {
-		f, src = &s.down, &s.backend
+		f = &s.down
 	}
 	e.posted = false
 	n := e.sent(int(o.result), len(o.bytes))
@@ -186,7 +191,7 @@ func (s *session) sent(o *outgoing) bool {
 			f.held = append(bytes.Clone(rest), f.held...)
 		}
 	}
-	return !f.waiting() && !e.waiting() && !f.ended && !e.broken() && !src.readable
+	return !f.waiting() && !e.waiting()
 }
 
 // sent takes in what send(2) returned, an errno below zero, and returns how many of most bytes were taken.

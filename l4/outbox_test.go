@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -335,6 +336,17 @@ func TestWhatIsPutDownForNobody(t *testing.T) {
 	})
 }
 
+// breakRing makes every later call of r fail.
+func breakRing(tb testing.TB, r *ring) {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(unix.Dup3(null, int(r.fd), unix.O_CLOEXEC), unix.Close(null))
+	}
+	if err != nil {
+		tb.Error(err)
+	}
+}
+
 // A server whose ring fails goes on without it.
 func TestRingThatFails(t *testing.T) {
 	needRing(t)
@@ -343,12 +355,7 @@ func TestRingThatFails(t *testing.T) {
 	for i := range peers {
 		peers[i] = l4test.Dial(t, s.addr).Send("begin").Expect("begin")
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.onLoops(func(l *loop) { unix.Dup3(null, int(l.outbox.ring.fd), unix.O_CLOEXEC) })
-	unix.Close(null)
+	s.onLoops(func(l *loop) { breakRing(t, l.outbox.ring) })
 	for range 2 {
 		s.atOnce(func() {
 			for i, p := range peers {
@@ -371,13 +378,8 @@ func TestRingThatFailsToClose(t *testing.T) {
 	needRing(t)
 	s := serve(t, nil, l4test.Echo(t).Addr())
 	one, two := l4test.Dial(t, s.addr).Send("a").Expect("a"), l4test.Dial(t, s.addr).Send("b").Expect("b")
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(null)
 	s.onLoops(func(l *loop) {
-		unix.Dup3(null, int(l.outbox.ring.fd), unix.O_CLOEXEC)
+		breakRing(t, l.outbox.ring)
 		l.outbox.open = true
 		for _, at := range l.slots {
 			if at.session != nil {

@@ -16,7 +16,8 @@ type Server struct {
 
 	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
-	// IOUring has the messages of a turn sent by one system call (io_uring(7)), where the kernel lets this process.
+	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel lets this process (io_uring(7),
+	// Linux 5.12). false, and where it does not: by send(2) and close(2), one after the other.
 	IOUring bool
 	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor limit allows.
 	MaxConns int

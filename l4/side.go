@@ -131,10 +131,8 @@ func (e *side) write(p []byte, flags int) (int, syscall.Errno) {
 // transmit is write for the socket itself.
 func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	n, errno := send(e.fd, p, flags)
-	if errno != 0 {
-		n = -int(errno)
-	}
-	if n = e.sent(n, len(p)); errno == unix.EAGAIN {
+	n = e.sent(asResult(n, errno), len(p))
+	if errno == unix.EAGAIN {
 		errno = 0
 	}
 	return n, errno

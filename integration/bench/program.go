@@ -150,10 +150,10 @@ func versionOf(path, arg string) string {
 	return findVersion(string(out))
 }
 
-// findVersion returns what looks like a version in the first line of text: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (development).
+// findVersion returns what looks like a version in the first line of text: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (development), or the name of a commit.
 func findVersion(text string) string {
 	first, _, _ := strings.Cut(text, "\n")
-	version := regexp.MustCompile(`\(devel\w*\)|v?\d+\.\d+[\w.+~-]*`).FindString(first)
+	version := regexp.MustCompile(`\(devel\w*\)|v?\d+\.\d+[\w.+~-]*|\b[0-9a-f]{7,40}\b(-dirty)?`).FindString(first)
 	if version == "" {
 		return "unknown"
 	}

@@ -62,6 +62,8 @@ func checkConfiguration(t *testing.T, p *program, check string) {
 
 func TestFindVersion(t *testing.T) {
 	for text, want := range map[string]string{
+		"forebay 5ab1cce\ncommit  unknown":                                   "5ab1cce",
+		"forebay 5ab1cce-dirty":                                              "5ab1cce-dirty",
 		"nginx version: nginx/1.22.1\n":                                      "1.22.1",
 		"HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/": "2.6.12-1+deb12u4",
 		"forebay v0.1.0-dev go1.26":                                          "v0.1.0-dev",
