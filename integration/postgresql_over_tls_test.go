@@ -30,7 +30,8 @@ func (pg *postgreSQL) passesThrough(t *testing.T) {
 	}
 }
 
-// A client without TLS reaches a PostgreSQL behind a server that ends TLS, as nginx does here.
+// A client reaches a PostgreSQL behind a server that ends TLS, as nginx does here, without TLS of its own, and with one that verifies PostgreSQL
+// itself, sslmode=verify-full, within that.
 func (pg *postgreSQL) behindTLS(t *testing.T) {
 	site := pg.authority.Issue("ender", l4test.Leaf{Names: []string{"127.0.0.1"}})
 	ender := freePort(t)
@@ -39,11 +40,16 @@ stream {
 	server { listen %s ssl; ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3; proxy_pass %s; }
 }`, local(ender), site.CertFile, site.KeyFile, pg.addr)), local(ender))
 	f := start(t, "--backend-tls", "--backend-ca", pg.authority.File, local(ender))
-	if text := pg.psql(t, f, "sslmode=disable"); !strings.Contains(text, "|none|") {
-		t.Errorf("psql does not tell of a connection in clear:\n%s", text)
-	}
-	if e := f.Session(); e.BackendTLS.Version != "1.3" {
-		t.Errorf("the log tells of %+v with the backend", e.BackendTLS)
+	for mode, tells := range map[string]string{
+		"sslmode=disable": "|none|",
+		"sslmode=verify-full sslrootcert=" + pg.authority.File: "|TLSv1.3|",
+	} {
+		if text := pg.psql(t, f, mode); !strings.Contains(text, tells) {
+			t.Errorf("%s: psql does not tell of %s:\n%s", mode, tells, text)
+		}
+		if e := f.Session(); e.BackendTLS.Version != "1.3" || e.ClientTLS != (spoken{}) {
+			t.Errorf("%s: the log tells of %+v with the backend and %+v with the client", mode, e.BackendTLS, e.ClientTLS)
+		}
 	}
 }
 
