@@ -23,6 +23,8 @@ func (s *session) deliver() (stage, Cause) {
 	switch {
 	case slow != CauseNone:
 		return delivering, slow
+	case s.up.finished && s.down.finished && !dst.waiting():
+		return s.part()
 	case dst.broken():
 		return delivering, s.lostBy()
 	case more:
@@ -35,8 +37,8 @@ func (s *session) deliver() (stage, Cause) {
 	return delivering, CauseNone
 }
 
-// deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client that has asked for nothing
-// does that when it closes: the tickets it was sent lie unread in its socket.
+// deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client does that when it closes with
+// something unread: tickets, where it has asked for nothing, or our close_notify. With the latter both sides have finished.
 func (s *session) deliverEnd(f *flow, src, dst *side) {
 	if src.layer == nil || !src.ended {
 		return

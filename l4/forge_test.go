@@ -232,6 +232,24 @@ func TestResetBehindCloseNotify(t *testing.T) {
 	b.AwaitDone(1)
 }
 
+// The same behind the backend's end is how clients close that have not read our close_notify by then. Both sides have finished.
+func TestResetBehindBothCloseNotifies(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("ask").Send("answer").CloseWrite().ExpectEOF() })
+	s := serve(t, id.ending, b.Addr())
+	f := forge(t, s, id)
+	f.peer.Send(f.record(applicationRecord, "ask"))
+	if got, err := io.ReadAll(f.conn); err != nil || string(got) != "answer" {
+		t.Errorf("got %q and %v", got, err)
+	}
+	s.held(func() {
+		f.peer.Send(f.record(alertRecord, closeNotify)).AwaitAcked()
+		f.peer.Reset()
+	})
+	s.record(t, BackendClosed)
+	b.AwaitDone(1)
+}
+
 // A peer that cuts its bytes into the smallest records gets no more of a turn than others.
 func TestSmallRecordsAreATurnsWork(t *testing.T) {
 	id := newIdentity(t, "one.example")
