@@ -198,13 +198,21 @@ func (p *process) drain(sig os.Signal) error {
 	}
 }
 
-// told logs how a drain ended.
+// told logs how a drain ended, and what there was in all.
 func (p *process) told(err error) error {
+	all := p.server.Snapshot()
+	var causes []any
+	for _, c := range l4.Causes() {
+		if n := all.Causes[c]; n > 0 {
+			causes = append(causes, slog.Uint64(c.String(), n))
+		}
+	}
+	logger := p.logger.With("sessions", all.Accepted, "empty", all.Empty, slog.Group("causes", causes...))
 	if cut, ok := errors.AsType[*l4.CutError](err); ok {
-		p.logger.Warn("stopped before every session had ended", "cut", cut.Sessions)
+		logger.Warn("stopped before every session had ended", "cut", cut.Sessions)
 		return err
 	}
-	p.logger.Info("stopped")
+	logger.Info("stopped")
 	return err
 }
 

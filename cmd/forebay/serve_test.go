@@ -139,8 +139,11 @@ func TestServesAndDrains(t *testing.T) {
 	}
 	exchange(t, c, "while it drains")
 	c.Close()
-	r.wait("stopped")
+	m := r.wait("stopped")
 	r.ends(exitDone)
+	if causes, _ := m["causes"].(map[string]any); m["sessions"] != 1.0 || m["empty"] != 0.0 || causes["client-closed"] != 1.0 || len(causes) != 1 {
+		t.Errorf("got %v, want one session, not empty, that its client closed", m)
+	}
 	var line struct {
 		Cause      string
 		FromClient int `json:"from_client"`
@@ -174,7 +177,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	r.signals <- syscall.SIGHUP // no stop
 	r.wait("SIGHUP")
 	r.signals <- syscall.SIGTERM
-	if m := r.wait("stopping at once"); m["sessions"] != 1.0 {
+	if m := r.wait("stopping at once"); m["sessions"] != 1.0 && m["sessions"] != 2.0 { // a place may be held at the moment for one that is to be accepted
 		t.Errorf("got %v, want 1 session", m)
 	}
 	r.wait("stopped before")

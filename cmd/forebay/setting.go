@@ -154,7 +154,7 @@ func processSettings(c *config) []*setting {
 			brief:   "where to",
 			meaning: "append the access log here; SIGHUP opens it anew"},
 		{group: groupLogging, name: "log-empty", value: one(&c.LogEmpty),
-			meaning: "log also sessions that the client ended without a byte"},
+			meaning: "log also sessions without a byte either way"},
 
 		{group: groupProcess, name: "loops", arg: "N", value: one(&c.Loops),
 			meaning: "event loops; auto: one, and more under load"},

@@ -38,6 +38,6 @@
 // Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be written has but
 // two keys: time, and lost, which is how many are missing.
 //
-// A session without a byte either way that the client ended, as a port scan's or an upstream's health check's, is logged only on
-// request. One that failed on the backends' side or on ours is logged even if it carried nothing.
+// A session without a byte either way, as a port scan's or an upstream's health check's, is logged only on request. A client that got no
+// backend is logged even if it said nothing, unless it left by itself, and so is a session that a fault of TLS ended.
 package accesslog

@@ -29,7 +29,7 @@ const (
 // Options is how a Log writes. The zero value writes nothing; Format alone is enough.
 type Options struct {
 	Format   Format
-	LogEmpty bool // also sessions without a byte that their client ended
+	LogEmpty bool // also sessions without a byte either way
 	// Buffer is how many bytes of lines may wait, beside a batch no larger that is being written. 0: 4 MiB.
 	Buffer int
 	// Failed is called when writing fails after it had worked, on the Log's goroutine. The lines are lost and counted. nil: not called.
@@ -84,13 +84,14 @@ func (l *Log) Finished(r *l4.Record) {
 	l.enter(appendRecord(scratch[:0], l.o.Format, r))
 }
 
-// untouched reports whether a session carried nothing and the client was the one to end it.
+// untouched reports whether a session carried nothing. A client that got no backend is another thing, unless it left by itself, and so are
+// sides that spoke TLS in vain.
 func untouched(r *l4.Record) bool {
 	switch r.Cause {
-	case l4.ClientClosed, l4.ClientReset, l4.ClientLeft:
-		return r.Empty()
+	case l4.ClientTLSFault, l4.BackendTLSFault:
+		return false
 	}
-	return false
+	return r.Empty() && (r.Backend != "" || r.Cause == l4.ClientLeft)
 }
 
 // enter copies text to the lines that wait, and sees to it that somebody writes them.

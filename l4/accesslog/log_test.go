@@ -95,7 +95,10 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 }
 
 func TestWhichSessionsAreLogged(t *testing.T) {
-	scan := func(cause l4.Cause, bytes uint64) *l4.Record { return &l4.Record{Cause: cause, FromBackend: bytes} }
+	scan := func(cause l4.Cause, bytes uint64) *l4.Record {
+		return &l4.Record{Cause: cause, FromBackend: bytes, Backend: "127.0.0.1:8000"}
+	}
+	alone := func(cause l4.Cause) *l4.Record { return &l4.Record{Cause: cause} }
 	for _, c := range []struct {
 		name   string
 		o      Options
@@ -105,11 +108,14 @@ func TestWhichSessionsAreLogged(t *testing.T) {
 		{"off", Options{Format: Off}, served(), 0},
 		{"scan", Options{Format: Text}, scan(l4.ClientClosed, 0), 0},
 		{"reset scan", Options{Format: Text}, scan(l4.ClientReset, 0), 0},
-		{"client left", Options{Format: Text}, scan(l4.ClientLeft, 0), 0},
+		{"client left", Options{Format: Text}, alone(l4.ClientLeft), 0},
 		{"scan on request", Options{Format: Text, LogEmpty: true}, scan(l4.ClientClosed, 0), 1},
 		{"greeted", Options{Format: Text}, scan(l4.ClientClosed, 1), 1},
-		{"no backend answered", Options{Format: Text}, scan(l4.ConnectFailed, 0), 1},
-		{"backend closed at once", Options{Format: Text}, scan(l4.BackendClosed, 0), 1},
+		{"backend closed at once", Options{Format: Text}, scan(l4.BackendClosed, 0), 0},
+		{"idle", Options{Format: Text}, scan(l4.Idle, 0), 0},
+		{"no backend answered", Options{Format: Text}, alone(l4.ConnectFailed), 1},
+		{"refused by TLS", Options{Format: Text}, scan(l4.BackendTLSFault, 0), 1},
+		{"turned away", Options{Format: Text}, alone(l4.Denied), 1},
 	} {
 		var out sink
 		l := New(&out, c.o)
