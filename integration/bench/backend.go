@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -36,13 +34,13 @@ func backendMain(stdin io.Reader, stdout io.Writer) error {
 	return b.run()
 }
 
-// A backend answers requests on one loop. A connection that asks for bulk leaves the loop for a goroutine, so that small
-// answers need not wait for large ones.
+// A backend answers requests on one loop. A connection that asks for bulk leaves it for another process.
 type backend struct {
 	poller    *poller
 	listeners []int
 	addrs     []string
 	conns     map[int]*backendConn
+	streams   *streamer
 	answer    [answerSize]byte
 }
 
@@ -58,6 +56,9 @@ func newBackend() (*backend, error) {
 		return nil, err
 	}
 	b := &backend{poller: p, conns: make(map[int]*backendConn)}
+	if b.streams, err = startStreamer(); err != nil {
+		return nil, err
+	}
 	for range backendListeners {
 		if err := b.listen(); err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
@@ -106,7 +107,7 @@ func bindServer(fd int) (port int, err error) {
 	return 0, err
 }
 
-// run serves until stop is called, which is no error, and closes everything but the connections that are in bulk.
+// run serves until stop is called, which is no error, and closes everything.
 func (b *backend) run() error {
 	defer b.close()
 	for {
@@ -134,6 +135,7 @@ func (b *backend) close() {
 	for _, fd := range b.listeners {
 		unix.Close(fd)
 	}
+	b.streams.stop()
 }
 
 func (b *backend) handle(fd int) {
@@ -195,44 +197,9 @@ func (b *backend) drop(fd int) {
 	unix.Close(fd)
 }
 
-// handOver gives fd, whose first request is for bulk, to a goroutine for the rest of its life.
+// handOver gives fd, whose first request is for bulk, to the process for streams.
 func (b *backend) handOver(fd int, request [requestSize]byte) {
-	delete(b.conns, fd)
-	if err := b.poller.remove(fd); err != nil {
-		unix.Close(fd)
-		return
-	}
-	go serveBulk(fd, request)
-}
-
-// serveBulk answers request and those that follow it on fd, and closes fd.
-func serveBulk(fd int, request [requestSize]byte) {
-	file := os.NewFile(uintptr(fd), "bulk")
-	defer file.Close()
-	conn, err := net.FileConn(file)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	block := bytes.Repeat([]byte("forebay."), bulkWrite/8)
-	for {
-		k, size := parseRequest(request[:])
-		if k != bulkKind || writeBulk(conn, block, int64(size)) != nil {
-			return
-		}
-		if _, err := io.ReadFull(conn, request[:]); err != nil {
-			return
-		}
-	}
-}
-
-func writeBulk(w io.Writer, block []byte, size int64) error {
-	for size > 0 {
-		n, err := w.Write(block[:min(size, int64(len(block)))])
-		if err != nil {
-			return err
-		}
-		size -= int64(n)
-	}
-	return nil
+	b.poller.remove(fd)
+	b.streams.take(fd, request)
+	b.drop(fd)
 }

@@ -24,6 +24,7 @@ import (
 // The subcommands, each a process of its own.
 const (
 	backendCommand   = "backend"
+	streamsCommand   = "streams"
 	loadCommand      = "load"
 	referenceCommand = "reference"
 )
@@ -60,6 +61,8 @@ func run(args []string) error {
 		switch args[0] {
 		case backendCommand:
 			return backendMain(os.Stdin, os.Stdout)
+		case streamsCommand:
+			return streamsMain(os.Stdin)
 		case loadCommand:
 			return loadMain(os.Stdin, os.Stdout)
 		case referenceCommand:

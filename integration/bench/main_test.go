@@ -13,7 +13,7 @@ import (
 
 // TestMain lets the tests start this binary as the benchmark starts itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{backendCommand, loadCommand, referenceCommand}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{backendCommand, streamsCommand, loadCommand, referenceCommand}, os.Args[1]) {
 		main()
 		return
 	}
