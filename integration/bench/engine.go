@@ -32,11 +32,13 @@ type workload struct {
 	Stall  time.Duration // longest time without a finished exchange
 }
 
-// An engine does exchanges with addr on one goroutine. Latency is counted from when an exchange was to start, so that a program
-// that keeps the load waiting does not look better for it.
+// An engine does exchanges with addr on one goroutine. Latency is counted from when an exchange was to start, so that a program that keeps the
+// load waiting does not look better for it, and to when its answer arrived by the kernel's word (socket(7), SO_TIMESTAMPNS): a load that
+// shares its processors with what it measures gets round to reading it later.
 type engine struct {
 	addr   unix.SockaddrInet4
 	poller *poller
+	stamps int // keepStamps
 	pace   *clock
 	stall  *clock
 	conns  []engineConn
@@ -48,16 +50,18 @@ type engine struct {
 	finished  int
 	failed    int
 	lastError error
-	samples   []time.Duration
+	samples   []time.Duration // until the answer had arrived
+	read      []time.Duration // until it had been read
 }
 
 // engineConn is one connection, or the place of one: fd is -1 where there is none.
 type engineConn struct {
 	fd     int
-	number uint64    // of the exchange under way
-	got    int       // bytes of its answer
-	sent   bool      // its request is out
-	due    time.Time // when it was to start
+	number uint64        // of the exchange under way
+	got    int           // bytes of its answer
+	sent   bool          // its request is out
+	due    time.Time     // when it was to start
+	lay    time.Duration // how long what was read last had been there
 	busy   bool
 	held   bool // its last exchange was answered and the connection is open
 }
@@ -73,10 +77,11 @@ func newEngine(addr netip.AddrPort, conns int) (*engine, error) {
 	for i := range e.conns {
 		e.conns[i].fd = -1
 	}
-	var errPace, errStall error
+	var errPace, errStall, errStamps error
+	e.stamps, errStamps = keepStamps()
 	e.pace, errPace = newClock(p, paceKey)
 	e.stall, errStall = newClock(p, stallKey)
-	return e, errors.Join(errPace, errStall)
+	return e, errors.Join(errPace, errStall, errStamps)
 }
 
 // run does w and returns what it saw. Failed exchanges are counted, not returned as an error; errStalled comes with the result
@@ -97,7 +102,7 @@ func (e *engine) begin(w workload) {
 	}
 	e.work, e.began = w, time.Now()
 	e.started, e.finished, e.failed, e.lastError = 0, 0, 0, nil
-	e.samples = make([]time.Duration, 0, w.Count)
+	e.samples, e.read = make([]time.Duration, 0, w.Count), make([]time.Duration, 0, w.Count)
 	e.idle = e.idle[:0]
 	for i := len(e.conns) - 1; i >= 0; i-- {
 		if !w.Held || e.conns[i].held {
@@ -165,6 +170,9 @@ func (e *engine) connect(i int) error {
 	}
 	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}
+	if err == nil {
 		err = e.poller.add(fd, i)
 	}
 	if err == nil {
@@ -228,7 +236,7 @@ func (e *engine) receive(i int) {
 func (e *engine) receiveSome(i int) bool {
 	c := &e.conns[i]
 	var answer [answerSize + 1]byte
-	n, err := unix.Read(c.fd, answer[:])
+	n, lay, err := receiveStamped(c.fd, answer[:])
 	switch {
 	case err == unix.EAGAIN:
 		return false
@@ -242,6 +250,7 @@ func (e *engine) receiveSome(i int) bool {
 		e.fail(i, fmt.Errorf("read the answer: got %d bytes that do not answer request %d", c.got+n, c.number))
 		return false
 	}
+	c.lay = lay
 	if c.got += n; c.got < answerSize {
 		return true
 	}
@@ -253,7 +262,8 @@ func (e *engine) receiveSome(i int) bool {
 func (e *engine) finish(i int) {
 	c := &e.conns[i]
 	now := time.Now()
-	e.samples = append(e.samples, now.Sub(c.due))
+	took := now.Sub(c.due)
+	e.samples, e.read = append(e.samples, max(0, took-c.lay)), append(e.read, took)
 	e.finished++
 	c.busy, c.held = false, true
 	if e.work.Fresh {
@@ -323,6 +333,7 @@ func (e *engine) result() result {
 		Took:   time.Since(e.began),
 		P50:    quantile(e.samples, 0.50),
 		P99:    quantile(e.samples, 0.99),
+		Read99: quantile(e.read, 0.99),
 	}
 	if e.lastError != nil {
 		r.LastError = e.lastError.Error()
@@ -336,5 +347,6 @@ func (e *engine) close() {
 	}
 	e.pace.close()
 	e.stall.close()
+	unix.Close(e.stamps)
 	e.poller.close()
 }

@@ -48,7 +48,8 @@ type result struct {
 	Held      int    // connections that are open and were answered last
 	Bytes     int64  // of whole blocks
 	Took      time.Duration
-	P50, P99  time.Duration
+	P50, P99  time.Duration // until an answer had arrived, or a block had been read
+	Read99    time.Duration // of exchanges, until the load had read the answer
 }
 
 // A task is a prepared job.

@@ -21,14 +21,17 @@ const (
 	pacedExchangeCPU metricID = "paced-exchange-cpu"
 	pacedExchangeP50 metricID = "paced-exchange-p50"
 	pacedExchangeP99 metricID = "paced-exchange-p99"
+	pacedExchangeR99 metricID = "paced-exchange-read-p99"
 	pacedConnCPU     metricID = "paced-conn-cpu"
 	pacedConnP50     metricID = "paced-conn-p50"
 	pacedConnP99     metricID = "paced-conn-p99"
 	besidePacedP50   metricID = "beside-paced-bulk-p50"
 	besidePacedP99   metricID = "beside-paced-bulk-p99"
+	besidePacedR99   metricID = "beside-paced-bulk-read-p99"
 	besidePacedSpeed metricID = "beside-paced-bulk-speed"
 	besideP50        metricID = "beside-bulk-p50"
 	besideP99        metricID = "beside-bulk-p99"
+	besideR99        metricID = "beside-bulk-read-p99"
 	besideSpeed      metricID = "beside-bulk-speed"
 	startMemory      metricID = "start-memory"
 	idleMemory       metricID = "idle-memory"
@@ -128,16 +131,19 @@ func plainMetrics() []metric {
 		{id: pacedExchangeP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
 		{id: pacedExchangeP99, title: "– its latency, p99", unit: micros, rivals: peerNames,
 			equal: tailEqual, defaults: tailDefault},
+		{id: pacedExchangeR99, title: "– until the load has read it, p99", unit: micros, rivals: peerNames},
 		{id: pacedConnCPU, title: "CPU per connection at half load", unit: micros, rivals: peerNames},
 		{id: pacedConnP50, title: "– its latency, p50", unit: micros, rivals: peerNames},
 		{id: pacedConnP99, title: "– its latency, p99", unit: micros, rivals: peerNames},
 		{id: besidePacedP50, title: "Small exchange beside 4 bulk streams at half load, p50", unit: micros, rivals: peerNames},
 		{id: besidePacedP99, title: "– p99", unit: micros, rivals: peerNames,
 			equal: tailEqual, defaults: tailDefault},
+		{id: besidePacedR99, title: "– until the load has read it, p99", unit: micros, rivals: peerNames},
 		{id: besidePacedSpeed, title: "– throughput of the streams", unit: gibs, more: true, rivals: peerNames},
 		{id: besideP50, title: "Small exchange beside 4 unlimited bulk streams, p50", unit: micros, rivals: peerNames},
 		{id: besideP99, title: "– p99", unit: micros, rivals: peerNames,
 			equal: tailEqual, defaults: tailDefault},
+		{id: besideR99, title: "– until the load has read it, p99", unit: micros, rivals: peerNames},
 		{id: besideSpeed, title: "– throughput of the streams", unit: gibs, more: true, rivals: peerNames},
 		{id: idleMemory, title: "Memory per idle session", unit: kibs, rivals: peerNames, equal: memory, defaults: memory},
 		{id: idleFiles, title: "Descriptors per idle session", unit: count, rivals: peerNames, equal: files, defaults: files},

@@ -17,13 +17,16 @@ backends and are asked by the same load. They take turns at each step of each ro
 - **CPU** is user and system time of the proxy's processes, all threads, from their CPU clocks (clock_getcpuclockid(3)), from when the
   load is connected and warm until the proxy has come to rest after it.
 - **Exchange**: 64 bytes there, 512 back, on 64 kept connections, each asking again as soon as it is answered.
-- **Connection**: connect, one exchange, close; 64 at once. Its latency is from connect to the whole answer.
+- **Connection**: connect, one exchange, close; 64 at once. Its latency begins with the connect.
 - **Bulk**: four connections fetch blocks of 32 MiB as fast as they come.
+- **Latency** of an exchange counts from when it was to start to when the answer has arrived in the client's kernel (socket(7), SO_TIMESTAMPNS). Here
+  client and proxy share the processors, and the client gets round to reading an answer later: at half load that wait is most of the time.
+  The rows that say so have it in them.
 - **Half load**: exchanges, or connections, start at a fixed rate whatever the answers do: half of what the slowest of the programs can do,
-  the same for all. Latency counts from when the exchange was to start. This is the p99 that is judged.
+  the same for all. This is the p99 that is judged.
 - **Beside bulk**: 300 small exchanges a second on 64 connections while four streams run, asked by another process: each read at an even pace, at
-  half load as above, and then without a limit. Without one the programs do not do the same work, and whoever carries three times as much leaves the
-  servers and clients, on the same processors, that much less time for the small ones: both are judged.
+  half load as above, and then without a limit, where the programs do not do the same work. Both are judged. Streams and small answers come from
+  processes of their own.
 - **Idle**: in a fresh process, 2,000 sessions that have had one exchange; growth of resident memory (smaps_rollup) and of open
   descriptors, divided by the sessions. Kernel memory is not in it. Then 9,000 sessions: CPU while nothing
   happens, from six seconds on, and how many still answer.

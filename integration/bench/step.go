@@ -84,6 +84,7 @@ func measurePacedExchange(ctx context.Context, b *bench, p *proxy) (values, erro
 		pacedExchangeCPU: per(cpu, r.Done),
 		pacedExchangeP50: r.P50.Seconds(),
 		pacedExchangeP99: r.P99.Seconds(),
+		pacedExchangeR99: r.Read99.Seconds(),
 	}, err
 }
 
@@ -99,13 +100,23 @@ func measurePacedConn(ctx context.Context, b *bench, p *proxy) (values, error) {
 // measureBesidePacedBulk paces few small exchanges while four streams take half of what the slowest program can carry.
 func measureBesidePacedBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
 	r, speed, err := b.beside(ctx, p, b.rates.bulk)
-	return values{besidePacedP50: r.P50.Seconds(), besidePacedP99: r.P99.Seconds(), besidePacedSpeed: speed}, err
+	return values{
+		besidePacedP50:   r.P50.Seconds(),
+		besidePacedP99:   r.P99.Seconds(),
+		besidePacedR99:   r.Read99.Seconds(),
+		besidePacedSpeed: speed,
+	}, err
 }
 
 // measureBesideBulk paces few small exchanges while four streams take all the bandwidth they get.
 func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) {
 	r, speed, err := b.beside(ctx, p, 0)
-	return values{besideP50: r.P50.Seconds(), besideP99: r.P99.Seconds(), besideSpeed: speed}, err
+	return values{
+		besideP50:   r.P50.Seconds(),
+		besideP99:   r.P99.Seconds(),
+		besideR99:   r.Read99.Seconds(),
+		besideSpeed: speed,
+	}, err
 }
 
 // beside paces few small exchanges while four streams take rate bytes per second, or all they get if that is 0. It returns how the exchanges
