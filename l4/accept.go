@@ -74,7 +74,7 @@ func (a *acceptor) resume() {
 func (l *loop) listen(all []*listener) error {
 	for i, ln := range all {
 		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | unix.EPOLLEXCLUSIVE, Fd: int32(slotListener - i)}
-		if e := epollAdd(l.poller.sessions, ln.fd, &ev); e != 0 {
+		if e := epollAdd(l.poller.all, ln.fd, &ev); e != 0 {
 			return e
 		}
 		l.accept.listeners = append(l.accept.listeners, acceptQueue{listener: ln})
@@ -91,7 +91,7 @@ func (l *loop) deafen(drain bool) {
 		for q.ready = drain; q.ready && !l.accept.paused; {
 			l.acceptBurst(q)
 		}
-		epollRemove(l.poller.sessions, q.fd)
+		epollRemove(l.poller.all, q.fd)
 	}
 	l.accept.listeners, l.accept.paused, l.accept.backoff = nil, false, 0
 	l.wheel.cancel(&l.accept.timer)

@@ -34,11 +34,23 @@ func descriptorLimit() uint64 {
 // What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
 const (
 	spareDescriptors = 24
-	loopDescriptors  = 5 // its epoll instance, gate, timer, event and ring
+	loopDescriptors  = 6 // its three epoll instances, timer, event and ring
 	mostPipes        = 128
 	mostSockets      = 32
 	mostSessions     = 1 << 20 // where no limit is set
 )
+
+// MostLoops is how many event loops a Server can have. The kernel follows what waits for a socket through epoll instances that stand in others,
+// and takes no more than 100 ways that lead through three (path_limits in fs/eventpoll.c): a listening socket has one by each loop.
+const MostLoops = 100
+
+// loopsFor is how many loops there may be of those that are asked for, 0 where load decides.
+func loopsFor(asked int) int {
+	if asked == 0 {
+		asked = runtime.GOMAXPROCS(0)
+	}
+	return min(asked, MostLoops)
+}
 
 // pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
 func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
@@ -50,7 +62,7 @@ func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
 // process itself may need.
 func MaxConnsFor(limit uint64) int {
-	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*runtime.GOMAXPROCS(0) + 2*pipesFor(limit) + socketsFor(limit))
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loopsFor(0) + 2*pipesFor(limit) + socketsFor(limit))
 	if limit <= own {
 		return 1
 	}

@@ -10,19 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A poller is a loop's epoll instance and the two ways to sleep on it.
+// A poller is a loop's epoll instances and the two ways to sleep on them.
 //
 // While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: one system call a wake-up, and
 // neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is not withheld from other
 // goroutines for long; a stop of the world interrupts it with a signal.
 //
+// It does not sleep on the instance that holds the sessions' sockets but on one that holds that. A socket with something to read wakes who
+// sleeps on its own instance as if the waker were about to sleep itself (a synchronous wake-up, Linux 6.13, ep_poll_callback of fs/eventpoll.c), and where no processor is idle
+// the sleeper then has to wait for its waker: at half load half of all messages took twice as long. From an instance within another the
+// wake-up is an ordinary one. The listening sockets stand in the outer one, as only sleepers on their own instance are woken one at a time.
+//
 // Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a socket:
-// then no thread is held and an idle process sleeps entirely. The instance of the sessions is not what the runtime watches, since it would
+// then no thread is held and an idle process sleeps entirely. What the loop sleeps on is not what the runtime watches, since it would
 // then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance whose one member is watched only
 // while the loop is parked.
 type poller struct {
-	sessions int32 // the epoll instance that holds every socket of the loop
-	gate     int32 // holds sessions
+	sessions int32 // the epoll instance that holds the sessions' sockets
+	all      int32 // holds sessions, the listening sockets, and the poller's own two
+	gate     int32 // holds all
 	file     *os.File
 	raw      syscall.RawConn
 	look1    func(uintptr) bool // lookOnce, bound once: a method value made for each sleep would be an allocation
@@ -31,7 +37,8 @@ type poller struct {
 	timerAt  int64              // ns on the loop's clock for which timer is set; never while it is not
 	holds    bool               // it may sleep with its processor in hand
 	busy     bool               // it does: the last sleep was short
-	ready    int                // what the last look at sessions found
+	more     bool               // sessions may have events that all does not tell of again
+	ready    int                // what the last look found
 	events   [256]unix.EpollEvent
 }
 
@@ -42,14 +49,15 @@ const rawSleep = 10 * time.Millisecond
 
 // The poller's own descriptors, where a session's event has the number of its slot.
 const (
-	slotWake  = -1
-	slotTimer = -2
-	// listeners have -3 and down
-	slotListener = -3
+	slotWake     = -1
+	slotTimer    = -2
+	slotSessions = -3
+	// listeners have -4 and down
+	slotListener = -4
 )
 
 func newPoller(holds bool) (*poller, error) {
-	p := &poller{sessions: -1, gate: -1, timer: -1, wake: -1, timerAt: never, holds: holds}
+	p := &poller{sessions: -1, all: -1, gate: -1, timer: -1, wake: -1, timerAt: never, holds: holds}
 	if err := p.open(); err != nil {
 		p.close()
 		return nil, fmt.Errorf("make an event loop: %w", err)
@@ -58,7 +66,7 @@ func newPoller(holds bool) (*poller, error) {
 }
 
 func (p *poller) open() error {
-	for _, ep := range []*int32{&p.sessions, &p.gate} {
+	for _, ep := range []*int32{&p.sessions, &p.all, &p.gate} {
 		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 		if err != nil {
 			return os.NewSyscallError("epoll_create1", err)
@@ -80,14 +88,18 @@ func (p *poller) open() error {
 
 // connect registers the poller's own descriptors and gives the gate to the runtime.
 func (p *poller) connect() error {
-	if e := epollAdd(p.sessions, p.wake, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotWake}); e != 0 {
-		return os.NewSyscallError("epoll_ctl", e)
-	}
-	if e := epollAdd(p.sessions, p.timer, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotTimer}); e != 0 {
-		return os.NewSyscallError("epoll_ctl", e)
-	}
-	if e := epollAdd(p.gate, p.sessions, &unix.EpollEvent{}); e != 0 {
-		return os.NewSyscallError("epoll_ctl", e)
+	for _, m := range [...]struct {
+		in, fd int32
+		event  unix.EpollEvent
+	}{
+		{p.all, p.wake, unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotWake}},
+		{p.all, p.timer, unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotTimer}},
+		{p.all, p.sessions, unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: slotSessions}},
+		{p.gate, p.all, unix.EpollEvent{}},
+	} {
+		if e := epollAdd(m.in, m.fd, &m.event); e != 0 {
+			return os.NewSyscallError("epoll_ctl", e)
+		}
 	}
 	if err := unix.SetNonblock(int(p.gate), true); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -104,7 +116,7 @@ func (p *poller) close() {
 		p.file.Close()
 		p.gate = -1
 	}
-	for _, fd := range []int32{p.sessions, p.gate, p.timer, p.wake} {
+	for _, fd := range []int32{p.sessions, p.all, p.gate, p.timer, p.wake} {
 		if fd >= 0 {
 			closeFD(fd)
 		}
@@ -113,16 +125,37 @@ func (p *poller) close() {
 
 // look returns what has happened, without sleeping.
 func (p *poller) look() []unix.EpollEvent {
-	n, _ := epollWait(p.sessions, p.events[:], 0)
-	return p.events[:max(n, 0)]
+	n, _ := epollWait(p.all, p.events[:], 0)
+	return p.take(n)
+}
+
+// take returns the n events that all had, and those of the sessions in place of the one that says there are some.
+func (p *poller) take(n int) []unix.EpollEvent {
+	n = max(n, 0)
+	for i := range n {
+		if p.events[i].Fd == slotSessions {
+			n--
+			p.events[i], p.more = p.events[n], true
+			break
+		}
+	}
+	if p.more && n < len(p.events) {
+		m, _ := epollWait(p.sessions, p.events[n:], 0)
+		n += max(m, 0)
+		p.more = n == len(p.events)
+	}
+	return p.events[:n]
 }
 
 // wait sleeps until something has happened and returns it; an interrupted sleep may return nothing. hold: it may keep its processor.
 func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
-	if p.busy && hold {
-		n, e := epollWait(p.sessions, p.events[:], int(rawSleep/time.Millisecond))
+	switch {
+	case p.more:
+		return p.look(), nil
+	case p.busy && hold:
+		n, e := epollWait(p.all, p.events[:], int(rawSleep/time.Millisecond))
 		if n > 0 {
-			return p.events[:n], nil
+			return p.take(n), nil
 		}
 		if e == unix.EINTR { // a signal: the runtime wants this processor for a moment, which the caller's next call gives it
 			return nil, nil
@@ -133,20 +166,20 @@ func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 	return p.park()
 }
 
-// park waits on the runtime's poller. It looks at the sessions once the gate is open, so what happened before is not slept through.
+// park waits on the runtime's poller. It looks once the gate is open, so what happened before is not slept through.
 func (p *poller) park() ([]unix.EpollEvent, error) {
-	if e := epollModify(p.gate, p.sessions, &unix.EpollEvent{Events: unix.EPOLLIN}); e != 0 {
+	if e := epollModify(p.gate, p.all, &unix.EpollEvent{Events: unix.EPOLLIN}); e != 0 {
 		return nil, os.NewSyscallError("epoll_ctl", e)
 	}
 	began := time.Now()
-	p.ready = 0
+	p.ready, p.more = 0, true
 	if err := p.raw.Read(p.look1); err != nil {
 		return nil, fmt.Errorf("wait for events: %w", err)
 	}
 	if p.busy = p.holds && time.Since(began) < rawSleep; p.busy {
 		go leaveWatch()
 	}
-	if e := epollModify(p.gate, p.sessions, &unix.EpollEvent{}); e != 0 {
+	if e := epollModify(p.gate, p.all, &unix.EpollEvent{}); e != 0 {
 		return nil, os.NewSyscallError("epoll_ctl", e)
 	}
 	return p.events[:p.ready], nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,10 +83,7 @@ func (s *Server) prepare() {
 		if s.ProxyTLV&ProxyNetNS != 0 {
 			s.namespace = namespaceName(namedNamespaces)
 		}
-		s.mostLoops = s.Loops
-		if s.Loops == 0 {
-			s.mostLoops = runtime.GOMAXPROCS(0)
-		}
+		s.mostLoops = loopsFor(s.Loops)
 		if s.MaxConns == 0 {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = MaxConnsFor(limit)
@@ -111,6 +107,9 @@ func (s *Server) Serve(listeners ...*Listener) error {
 			return os.NewSyscallError("fcntl", err)
 		}
 		s.inherit(ln)
+	}
+	if s.Loops > MostLoops {
+		return fmt.Errorf("%d event loops are more than the kernel can wake: %d", s.Loops, MostLoops)
 	}
 	for range max(s.Loops, 1) {
 		if _, err := s.startLoop(); err != nil {

@@ -14,7 +14,7 @@ type Server struct {
 	Route          // where sessions go that none of Routes takes; without a Pool they are refused
 	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS or ProxyAuthority wants the name
 
-	// Loops is how many event loops run. 0: one, and more as load asks for them, up to GOMAXPROCS.
+	// Loops is how many event loops run, at most MostLoops. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
 	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel lets this process (io_uring(7),
 	// Linux 5.12). false, and where it does not: by send(2) and close(2), one after the other.

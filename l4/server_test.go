@@ -432,6 +432,18 @@ func TestShutdownLetsSessionsEnd(t *testing.T) {
 	}
 }
 
+func TestAsManyLoopsAsTheKernelWakes(t *testing.T) {
+	s := serve(t, func(s *Server) { s.Loops = MostLoops }, l4test.Echo(t).Addr())
+	for range 10 {
+		l4test.Dial(t, s.addr).Send("x").Expect("x").Close()
+	}
+	one := DefaultServer(s.Route.Pool)
+	one.Loops = MostLoops + 1
+	if err := one.Serve(listenLoopback(t)); err == nil || !strings.Contains(err.Error(), "101 event loops") {
+		t.Errorf("got %v, want it to say that there are too many loops", err)
+	}
+}
+
 // TestWorkSpills moves sessions to a second loop in the middle of an exchange and looks that no byte is lost; then back.
 func TestWorkSpills(t *testing.T) {
 	const sessions = 20

@@ -24,9 +24,6 @@ const (
 	maxUserTimeout = duration(math.MaxInt32 * time.Millisecond)
 )
 
-// maxLoops is far more than any machine has use for.
-const maxLoops = 256
-
 // validate adds what is wrong with the settings as a whole, each of them being well-formed. It asks nothing of the machine.
 func (c *commandLine) validate() {
 	c.validateBackends()
@@ -122,8 +119,8 @@ func (c *commandLine) validateLimits() {
 	if !fits(cfg.UserTimeout, time.Millisecond, maxUserTimeout) {
 		c.refuse("user-timeout", "the kernel can't take %v; write whole milliseconds from 1ms to %v, or 0 for its own rule", cfg.UserTimeout, maxUserTimeout)
 	}
-	if cfg.Loops > maxLoops {
-		c.refuse("loops", "%d is out of range; write a number from 1 to %d, or auto", cfg.Loops, maxLoops)
+	if cfg.Loops > l4.MostLoops {
+		c.refuse("loops", "%d is out of range; write a number from 1 to %d, or auto", cfg.Loops, l4.MostLoops)
 	}
 }
 
