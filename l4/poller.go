@@ -17,9 +17,10 @@ import (
 // goroutines for long; a stop of the world interrupts it with a signal.
 //
 // It does not sleep on the instance that holds the sessions' sockets but on one that holds that. A socket with something to read wakes who
-// sleeps on its own instance as if the waker were about to sleep itself (a synchronous wake-up, Linux 6.13, ep_poll_callback of fs/eventpoll.c), and where no processor is idle
-// the sleeper then has to wait for its waker: at half load half of all messages took twice as long. From an instance within another the
-// wake-up is an ordinary one. The listening sockets stand in the outer one, as only sleepers on their own instance are woken one at a time.
+// sleeps on its own instance as if the waker were about to sleep itself (a synchronous wake-up, since Linux 6.13, ep_poll_callback of
+// fs/eventpoll.c), and where no processor is idle the sleeper has to wait for its waker: at half load half of all messages took twice as long.
+// From an instance within another the wake-up is an ordinary one. The listening sockets stand in the outer one, as only sleepers on their own
+// instance are woken one at a time.
 //
 // Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a socket:
 // then no thread is held and an idle process sleeps entirely. What the loop sleeps on is not what the runtime watches, since it would
