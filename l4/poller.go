@@ -12,7 +12,7 @@ import (
 
 // A poller is a loop's epoll instances and the two ways to sleep on them.
 //
-// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: one system call a wake-up, and
+// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: two system calls a wake-up, and
 // neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is not withheld from other
 // goroutines for long; a stop of the world interrupts it with a signal.
 //
