@@ -123,7 +123,7 @@ func (b *bench) runWith(ctx context.Context, t threads) error {
 	if err := b.calibrate(ctx, t, proxies); err != nil {
 		return err
 	}
-	for round := range max(b.plan.Rounds, b.plan.Briefs) {
+	for round := range max(b.plan.Rounds, b.plan.Briefs, b.plan.Closes) {
 		for _, s := range b.plan.steps() {
 			if round >= b.plan.rounds(s) {
 				continue

@@ -19,7 +19,7 @@ func TestRunOfTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := plan{
-		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Briefs: 1, Idles: 1,
+		Programs: []string{referenceName}, Threads: []threads{1}, Rounds: 1, Briefs: 1, Closes: 1, Idles: 1,
 		Exchanges: 400, Connections: 100, Blocks: 4,
 		Paced: 50 * time.Millisecond, Beside: 50 * time.Millisecond, IdleFor: 10 * time.Millisecond,
 		TLS: tlsPlan{Handshakes: 100, Exchanges: 400, Blocks: 4, Sessions: 100},

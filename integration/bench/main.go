@@ -89,7 +89,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(io.Discard) // one line for a mistake, and help for who asks
 	quick := flags.Bool("quick", false, "measure less, in about two minutes")
 	only := flags.String("only", "", "measure these `steps` alone: "+strings.Join(stepNames(), ","))
-	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, or 15 of the brief ones; with -quick 1)")
+	rounds := flags.Int("rounds", 0, "`rounds` of each step (default 5, 11 or 21, the more the briefer and noisier it is; with -quick 1)")
 	programs := flags.String("programs", "", "measure these `programs` (default forebay,haproxy,nginx,io.Copy)")
 	threads := flags.String("threads", "1,default", "a table for each of these `numbers` of threads; default is each program's own")
 	forebay := flags.String("forebay", "bin/forebay", "`path` of the forebay binary")
@@ -118,7 +118,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		o.plan.Programs = list(*programs)
 	}
 	if *rounds != 0 {
-		o.plan.Rounds, o.plan.Briefs = *rounds, *rounds
+		o.plan.Rounds, o.plan.Briefs, o.plan.Closes = *rounds, *rounds, *rounds
 	}
 	var err error
 	if o.plan.Threads, err = parseThreads(*threads); err != nil {

@@ -14,6 +14,7 @@ type plan struct {
 	Only     []string  // names of steps; none: all
 	Rounds   int       // of the steps that measure work
 	Briefs   int       // of those of them that are brief
+	Closes   int       // of those where the programs are so close to each other that noise decides
 	Idles    int       // rounds of the steps that count sessions
 
 	Exchanges   int           // a round, on kept connections
@@ -51,7 +52,7 @@ func fullPlan() plan {
 	return plan{
 		Programs: []string{forebayName, haproxyName, nginxName, referenceName},
 		Threads:  []threads{1, 0},
-		Rounds:   5, Briefs: 11, Idles: 2,
+		Rounds:   5, Briefs: 11, Closes: 21, Idles: 2,
 		Exchanges: 30_000, Connections: 5_000, Blocks: 48,
 		Paced: 700 * time.Millisecond, Beside: 1500 * time.Millisecond, IdleAge: 6 * time.Second, IdleFor: 2 * time.Second,
 		TLS: tlsPlan{Handshakes: 1_500, Exchanges: 20_000, Blocks: 24, Sessions: 3_000},
@@ -61,7 +62,7 @@ func fullPlan() plan {
 // quickPlan says in which direction things go.
 func quickPlan() plan {
 	p := fullPlan()
-	p.Rounds, p.Briefs, p.Idles = 1, 1, 1
+	p.Rounds, p.Briefs, p.Closes, p.Idles = 1, 1, 1, 1
 	p.Exchanges, p.Connections, p.Blocks = 12_000, 2_000, 32
 	p.Paced, p.Beside, p.IdleAge, p.IdleFor = 500*time.Millisecond, time.Second, 0, 500*time.Millisecond
 	p.TLS = tlsPlan{Handshakes: 1_000, Exchanges: 10_000, Blocks: 16, Sessions: 1_000}
@@ -83,6 +84,8 @@ func (p plan) rounds(s step) int {
 	switch {
 	case s.alone:
 		return min(p.Idles, p.Rounds)
+	case s.close:
+		return p.Closes
 	case s.brief:
 		return p.Briefs
 	}

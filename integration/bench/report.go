@@ -171,8 +171,9 @@ func (r *report) writeMachine(w io.Writer) {
 	fmt.Fprintf(w, "## This run\n\n")
 	fmt.Fprintf(w, "%s, %d CPUs, %s, at most %s descriptors a process. ", r.Kernel, r.CPUs, r.Date, digits(float64(r.Files)))
 	fmt.Fprintf(w, "Other programs took %.0f %% of the machine meanwhile. ", r.Others*100)
-	fmt.Fprintf(w, "Rounds: %d, %d of exchanges, connections and small exchanges beside bulk, %d for sessions held. Each: %s exchanges, %s connections, %d blocks of 32 MiB, %v at half load; ",
-		p.Rounds, p.Briefs, min(p.Rounds, p.Idles), digits(float64(p.Exchanges)), digits(float64(p.Connections)), p.Blocks, p.Paced)
+	fmt.Fprintf(w, "Rounds: %d, %d of exchanges and of those beside bulk, %d of connections and of exchanges at half load, %d for sessions held. "+
+		"Each: %s exchanges, %s connections, %d blocks of 32 MiB, %v at half load; ",
+		p.Rounds, p.Briefs, p.Closes, min(p.Rounds, p.Idles), digits(float64(p.Exchanges)), digits(float64(p.Connections)), p.Blocks, p.Paced)
 	fmt.Fprintf(w, "over TLS %s handshakes of a kind, %s exchanges, %d blocks.\n\n",
 		digits(float64(p.TLS.Handshakes)), digits(float64(p.TLS.Exchanges)), p.TLS.Blocks)
 	var versions []string

@@ -11,6 +11,7 @@ type step struct {
 	name    string
 	alone   bool // in a process started for it, and fewer rounds
 	brief   bool // it lasts a second and differs most between rounds, so there are more
+	close   bool // and the programs are so close to each other that it takes more still
 	files   int  // descriptor limit of that process
 	streams bool // against what stands in for the program when it is to carry streams
 	tls     bool // against the program as it ends TLS
@@ -24,9 +25,9 @@ type values map[metricID]float64
 func allSteps() []step {
 	return []step{
 		{name: "exchange", brief: true, measure: measureExchange},
-		{name: "conn", brief: true, measure: measureConn},
+		{name: "conn", close: true, measure: measureConn},
 		{name: "bulk", streams: true, measure: measureBulk},
-		{name: "paced-exchange", brief: true, measure: measurePacedExchange},
+		{name: "paced-exchange", close: true, measure: measurePacedExchange},
 		{name: "paced-conn", measure: measurePacedConn},
 		{name: "beside-paced-bulk", brief: true, measure: measureBesidePacedBulk},
 		{name: "beside-bulk", brief: true, measure: measureBesideBulk},
