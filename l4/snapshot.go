@@ -2,7 +2,7 @@ package l4
 
 // A Snapshot is what a Server has counted since it began.
 type Snapshot struct {
-	Sessions     int    // open now
+	Sessions     int    // open now; one on its way to another loop may be missed
 	MaxConns     int    // the limit
 	Loops        int    // started
 	Accepted     uint64 // connections taken
@@ -28,7 +28,6 @@ type Snapshot struct {
 func (s *Server) Snapshot() Snapshot {
 	s.prepare()
 	snap := Snapshot{
-		Sessions:     int(s.sessions.Load()),
 		MaxConns:     s.MaxConns,
 		AcceptPauses: s.pauses.Load(),
 		Connects:     s.connects.Load(),
@@ -47,6 +46,7 @@ func (s *Server) Snapshot() Snapshot {
 }
 
 func (snap *Snapshot) add(st *loopStats) {
+	snap.Sessions += int(st.sessions.Load())
 	snap.Accepted += st.accepted.Load()
 	snap.Empty += st.empty.Load()
 	snap.Moves += st.moves.Load()
