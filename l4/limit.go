@@ -44,8 +44,8 @@ const (
 // and takes no more than 100 ways that lead through three (path_limits in fs/eventpoll.c): a listening socket has one by each loop.
 const MostLoops = 100
 
-// loopsFor is how many loops there may be of those that are asked for, 0 where load decides.
-func loopsFor(asked int) int {
+// LoopsFor returns how many loops there may be where so many are asked for, or load decides (0).
+func LoopsFor(asked int) int {
 	if asked == 0 {
 		asked = runtime.GOMAXPROCS(0)
 	}
@@ -62,7 +62,7 @@ func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
 // process itself may need.
 func MaxConnsFor(limit uint64) int {
-	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loopsFor(0) + 2*pipesFor(limit) + socketsFor(limit))
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*LoopsFor(0) + 2*pipesFor(limit) + socketsFor(limit))
 	if limit <= own {
 		return 1
 	}

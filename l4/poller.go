@@ -173,7 +173,7 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 		return nil, os.NewSyscallError("epoll_ctl", e)
 	}
 	began := time.Now()
-	p.ready, p.more = 0, true
+	p.ready, p.more = 0, true // the first look is at the sessions themselves, whatever all has been told
 	if err := p.raw.Read(p.look1); err != nil {
 		return nil, fmt.Errorf("wait for events: %w", err)
 	}

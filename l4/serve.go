@@ -83,7 +83,7 @@ func (s *Server) prepare() {
 		if s.ProxyTLV&ProxyNetNS != 0 {
 			s.namespace = namespaceName(namedNamespaces)
 		}
-		s.mostLoops = loopsFor(s.Loops)
+		s.mostLoops = LoopsFor(s.Loops)
 		if s.MaxConns == 0 {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = MaxConnsFor(limit)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,12 +52,12 @@ func TestCheckSettlesWhatIsOpen(t *testing.T) {
 		"": {
 			"io-uring auto: " + ring + " default",
 			"backlog auto: " + strings.TrimSpace(string(somaxconn)) + " default",
-			fmt.Sprintf("loops auto: up to %d default", runtime.GOMAXPROCS(0)),
+			fmt.Sprintf("loops auto: up to %d default", l4.LoopsFor(0)),
 			"log auto: json default", "log-file standard output default", "connect-budget 15s default", "queue-timeout 5s default",
 			"lifetime-jitter – default", "hash-load-factor – default", "proxy-timeout – default", "proxy-tlv – default",
 		},
 		"--backlog 7 --loops 2 --io-uring off --log text --connect-budget 7s": {"io-uring off flag", "backlog 7 flag", "loops 2 flag", "log text flag", "connect-budget 7s flag"},
-		"--backlog auto --loops auto --log auto --log-file /dev/null":         {"log auto: json flag", fmt.Sprintf("loops auto: up to %d flag", runtime.GOMAXPROCS(0))},
+		"--backlog auto --loops auto --log auto --log-file /dev/null":         {"log auto: json flag", fmt.Sprintf("loops auto: up to %d flag", l4.LoopsFor(0))},
 		"--max-lifetime 1h --policy source --queue 0 --log off --proxy-in ::1 --proxy-out v2": {
 			"lifetime-jitter 10% default", "hash-load-factor 1.25 default", "queue-timeout – default", "log-file – default", "log-empty – default",
 			"proxy-timeout 5s default", "proxy-tlv none default",

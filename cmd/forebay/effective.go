@@ -54,7 +54,7 @@ func (p *plan) settled(e *env, name string) string {
 	case name == "backlog" && p.Backlog == 0 && p.somaxconn > 0:
 		return fmt.Sprintf("auto: %d", p.somaxconn)
 	case name == "loops" && p.Loops == 0:
-		return fmt.Sprintf("auto: up to %d", min(runtime.GOMAXPROCS(0), l4.MostLoops))
+		return fmt.Sprintf("auto: up to %d", l4.LoopsFor(0))
 	case name == "io-uring" && p.IOUring == "":
 		if err := l4.IOUring(); err != nil {
 			return fmt.Sprintf("auto: no (%v)", err)

@@ -197,7 +197,8 @@ func (b *backend) drop(fd int) {
 	unix.Close(fd)
 }
 
-// handOver gives fd, whose first request is for bulk, to the process for streams.
+// handOver gives fd, whose first request is for bulk, to the process for streams. As that has it open, closing it here would not take it out of
+// the poller. If it can't be given its end tells the load.
 func (b *backend) handOver(fd int, request [requestSize]byte) {
 	b.poller.remove(fd)
 	b.streams.take(fd, request)

@@ -57,11 +57,10 @@ type engine struct {
 // engineConn is one connection, or the place of one: fd is -1 where there is none.
 type engineConn struct {
 	fd     int
-	number uint64        // of the exchange under way
-	got    int           // bytes of its answer
-	sent   bool          // its request is out
-	due    time.Time     // when it was to start
-	lay    time.Duration // how long what was read last had been there
+	number uint64    // of the exchange under way
+	got    int       // bytes of its answer
+	sent   bool      // its request is out
+	due    time.Time // when it was to start
 	busy   bool
 	held   bool // its last exchange was answered and the connection is open
 }
@@ -250,20 +249,19 @@ func (e *engine) receiveSome(i int) bool {
 		e.fail(i, fmt.Errorf("read the answer: got %d bytes that do not answer request %d", c.got+n, c.number))
 		return false
 	}
-	c.lay = lay
 	if c.got += n; c.got < answerSize {
 		return true
 	}
-	e.finish(i)
+	e.finish(i, lay)
 	return false
 }
 
-// finish counts an answered exchange and starts the next at once, as a client with more to ask would.
-func (e *engine) finish(i int) {
+// finish counts an answered exchange, whose answer lay there for a while before it was read, and starts the next at once, as a client with more to ask would.
+func (e *engine) finish(i int, lay time.Duration) {
 	c := &e.conns[i]
 	now := time.Now()
 	took := now.Sub(c.due)
-	e.samples, e.read = append(e.samples, max(0, took-c.lay)), append(e.read, took)
+	e.samples, e.read = append(e.samples, max(0, took-lay)), append(e.read, took)
 	e.finished++
 	c.busy, c.held = false, true
 	if e.work.Fresh {
