@@ -145,8 +145,11 @@ func (c *autoCount) UnmarshalText(text []byte) error {
 		return nil
 	}
 	n, err := strconv.ParseInt(string(text), 10, 32)
+	if n == math.MaxInt32 && err != nil {
+		return fmt.Errorf("%q is above %d", text, math.MaxInt32)
+	}
 	if err != nil || n < 1 {
-		return fmt.Errorf("%q is neither auto nor a number from 1 to %d", text, math.MaxInt32)
+		return fmt.Errorf("%q is neither auto nor a number from 1 up", text)
 	}
 	*c = autoCount(n)
 	return nil
