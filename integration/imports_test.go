@@ -132,11 +132,11 @@ func ignored(t *testing.T) []string {
 	return names
 }
 
-// TestHabits looks for what no file should have: an init function, an exit outside main and TestMain, and a test that sleeps and so
-// hopes instead of waiting. Under testing/synctest a sleep is exact.
+// TestHabits looks for what no file should have: an init function, an exit outside main and TestMain, a test that sleeps and so hopes
+// instead of waiting, and a bubble that is not l4test.Bubble. In a file with bubbles, where a sleep is exact, it may sleep.
 func TestHabits(t *testing.T) {
 	eachFile(t, func(name string, file *ast.File) {
-		fake := slices.ContainsFunc(file.Imports, func(s *ast.ImportSpec) bool { return s.Path.Value == `"testing/synctest"` })
+		fake := calls(file, "l4test", "Bubble")
 		test := strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "l4/l4test/")
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
@@ -149,6 +149,8 @@ func TestHabits(t *testing.T) {
 				t.Errorf("%s has an init function", name)
 			case !mayExit && calls(f, "os", "Exit"):
 				t.Errorf("%s: %s calls os.Exit, which is for main", name, f.Name.Name)
+			case name != "l4/l4test/bubble.go" && calls(f, "synctest", "Test"):
+				t.Errorf("%s: %s calls synctest.Test; l4test.Bubble is for that", name, f.Name.Name)
 			case test && !fake && calls(f, "time", "Sleep"):
 				t.Errorf("%s: %s sleeps; wait for what it hopes for", name, f.Name.Name)
 			}
@@ -156,10 +158,10 @@ func TestHabits(t *testing.T) {
 	})
 }
 
-// calls reports whether f contains pkg.name.
-func calls(f *ast.FuncDecl, pkg, name string) bool {
+// calls reports whether in contains pkg.name.
+func calls(in ast.Node, pkg, name string) bool {
 	found := false
-	ast.Inspect(f, func(n ast.Node) bool {
+	ast.Inspect(in, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == name {
 			x, ok := s.X.(*ast.Ident)
 			found = found || ok && x.Name == pkg

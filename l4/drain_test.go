@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"forebay/l4/l4test"
@@ -113,7 +112,7 @@ func (f *flock) drainage(d Drain, off func() bool) drainage {
 
 // TestDrainKeepsItsPace has ten quiet sessions go, of which none counts as idle: one each second.
 func TestDrainKeepsItsPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		var f flock
 		for _, name := range strings.Split("abcdefghij", "") {
@@ -137,7 +136,7 @@ func TestDrainKeepsItsPace(t *testing.T) {
 
 // TestDrainEndsIdleSessionsFirst has five of ten be idle: they go ten times as fast, and then the pace has to catch up.
 func TestDrainEndsIdleSessionsFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		var f flock
 		for range 5 {
@@ -167,7 +166,7 @@ func TestDrainEndsIdleSessionsFirst(t *testing.T) {
 
 // TestDrainCutsWhatIsBusyAtTheDeadline has one session that never gets quiet, and one whose client waits for an answer.
 func TestDrainCutsWhatIsBusyAtTheDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		var f flock
 		f.add(t, p, sheep{name: "busy", busy: true})
@@ -184,7 +183,7 @@ func TestDrainCutsWhatIsBusyAtTheDeadline(t *testing.T) {
 }
 
 func TestDrainTellsWhatIsLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		f := flock{began: time.Now()}
 		f.add(t, p, sheep{name: "busy", busy: true})
@@ -210,7 +209,7 @@ func TestDrainTellsWhatIsLeft(t *testing.T) {
 }
 
 func TestDrainEndsWhenTheBackendIsResumed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		var f flock
 		f.add(t, p, sheep{name: "a"})
@@ -229,7 +228,7 @@ func TestResumedBackendIsNotCut(t *testing.T) {
 		"canceled": func(_ *pool.Backend, cancel func()) { cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				p, b := onePool(t)
 				var f flock
 				f.add(t, p, sheep{name: "busy", busy: true})
@@ -245,7 +244,7 @@ func TestResumedBackendIsNotCut(t *testing.T) {
 }
 
 func TestDrainEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		var f flock
 		f.add(t, p, sheep{name: "a"})
@@ -268,7 +267,7 @@ func TestLooksThatTakeLongAreRare(t *testing.T) {
 		100 * time.Millisecond: 30,  // 100 ms and 2 s
 		time.Second:            11,  // 1 s and 5 s
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		l4test.Bubble(t, func(t *testing.T) {
 			p, b := onePool(t)
 			f := flock{slow: slow}
 			f.add(t, p, sheep{name: "busy", busy: true})

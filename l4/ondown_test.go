@@ -2,7 +2,6 @@ package l4
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"forebay/l4/l4test"
@@ -50,7 +49,7 @@ func TestEjectedBackendKeepsItsSessions(t *testing.T) {
 
 // TestDrainOfABackendThatIsDownEndsWithIt has it recover halfway: half of the sessions are left alone.
 func TestDrainOfABackendThatIsDownEndsWithIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, b := onePool(t)
 		f := flock{began: time.Now()}
 		for range 10 {

@@ -63,7 +63,7 @@ func rebalancing(t *testing.T, rule Rebalance, o pool.Options, s sheep) (f *loya
 }
 
 func TestRebalanceKeepsItsRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		f, _ := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{}, sheep{name: "first"})
 		for i, g := range f.gone {
 			if want := (departure{"first", time.Duration(i) * lookEvery, Rebalanced}); g != want {
@@ -78,7 +78,7 @@ func TestRebalanceKeepsItsRate(t *testing.T) {
 
 // TestRebalanceFollowsSlowStart has the backend that is back be worth little at first.
 func TestRebalanceFollowsSlowStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		f, _ := rebalancing(t, Rebalance{Factor: 1.2, Rate: 1000}, pool.Options{SlowStart: 20 * time.Second}, sheep{})
 		early := 0
 		for _, g := range f.gone {
@@ -93,7 +93,7 @@ func TestRebalanceFollowsSlowStart(t *testing.T) {
 }
 
 func TestRebalanceDryRunOnlyTells(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5, DryRun: true}, pool.Options{}, sheep{})
 		if len(f.gone) > 0 {
 			t.Errorf("%d went, want none", len(f.gone))
@@ -107,7 +107,7 @@ func TestRebalanceDryRunOnlyTells(t *testing.T) {
 // TestRebalanceSparesSessionsAtWork has none that is quiet, for a minute.
 func TestRebalanceSparesSessionsAtWork(t *testing.T) {
 	for name, s := range map[string]sheep{"busy": {busy: true}, "waiting for an answer": {asking: true}} {
-		synctest.Test(t, func(t *testing.T) {
+		l4test.Bubble(t, func(t *testing.T) {
 			f, log := rebalancing(t, Rebalance{Factor: 1.5, Rate: 5}, pool.Options{}, s)
 			if len(f.gone) > 0 || strings.Count(log, "rebalancing gave up") != 1 {
 				t.Errorf("%s: %d went and the log says %q; want none, and that it gave up", name, len(f.gone), log)
@@ -119,7 +119,7 @@ func TestRebalanceSparesSessionsAtWork(t *testing.T) {
 // TestRebalanceFollowsResume has a backend be drained while it is down for its owner's work, and be resumed when it is up again: that it is up has
 // been told by then.
 func TestRebalanceFollowsResume(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.LeastConn}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func TestRebalanceFollowsResume(t *testing.T) {
 
 // TestRebalanceKnowsWhatIsFull has one backend of three have as many sessions as it may: the others can't give it any.
 func TestRebalanceKnowsWhatIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		full := backend(t, "127.0.0.1:3")
 		full.MaxConns = 2
 		p, err := pool.New(pool.Options{Policy: pool.LeastConn}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2"), full})
@@ -173,7 +173,7 @@ func TestRebalanceKnowsWhatIsFull(t *testing.T) {
 
 // TestRebalanceGivesUpWhenClientsComeBack has the policy send them to where they were.
 func TestRebalanceGivesUpWhenClientsComeBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +194,7 @@ func TestRebalanceGivesUpWhenClientsComeBack(t *testing.T) {
 
 // TestRebalancePassesOverABackendAtWork has the fullest backend have no quiet session, and the next one some that are too many.
 func TestRebalancePassesOverABackendAtWork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2"), backend(t, "127.0.0.1:3")})
 		if err != nil {
 			t.Fatal(err)
@@ -227,7 +227,7 @@ func (d departing) roll(of func(*session) bool) roll {
 }
 
 func TestRebalanceCountsWhatIsLeaving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
 		if err != nil {
 			t.Fatal(err)

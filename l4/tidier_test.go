@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // A burst is so many handshakes, one each pause.
@@ -16,7 +18,7 @@ type burst struct {
 
 // tidied lets bursts of handshakes go by, with a minute behind each, and returns when memory was returned.
 func tidied(t *testing.T, bursts ...burst) (at []time.Duration) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		began := time.Now()
 		y, quit, ended := newTidier(), make(chan struct{}), make(chan struct{})
 		y.heap = func() (live, held uint64) {
@@ -64,7 +66,7 @@ func TestMemoryIsReturnedAfterABurst(t *testing.T) {
 
 // TestTidierEndsInALull: a stop need not wait for one.
 func TestTidierEndsInALull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		y, quit, ended := newTidier(), make(chan struct{}), make(chan struct{})
 		y.free = func() { t.Error("memory was returned") }
 		go func() { y.run(quit); close(ended) }()

@@ -4,8 +4,9 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // ejecting returns a pool whose holds have no jitter.
@@ -95,7 +96,7 @@ func TestOwnFaultsAndClientsThatLeaveEjectNobody(t *testing.T) {
 }
 
 func TestShareOfFailuresEjects(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Ejection: Ejection{Share: 0.5}}, equal(3))
 		told := newDiary(p)
 		a := backend(t, p, "a")
@@ -150,7 +151,7 @@ func TestTheLastThatIsUpIsNotEjected(t *testing.T) {
 
 // The hold doubles with each ejection, up to five minutes, and is forgotten after the backend has been up for that long.
 func TestHoldGrows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
 		a := backend(t, p, "a")
 		fail(a, 5, Refused)
@@ -195,7 +196,7 @@ func TestHoldHasJitter(t *testing.T) {
 
 // After the hold one session tries the backend, and only when it is connected do others follow.
 func TestOneSessionTriesAfterTheHold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
 		told := newDiary(p)
 		a := backend(t, p, "a")
@@ -219,7 +220,7 @@ func TestOneSessionTriesAfterTheHold(t *testing.T) {
 
 // A session that has failed once already is no trial: it has fewer tries left.
 func TestRetryIsNoTrial(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(3))
 		fail(backend(t, p, "a"), 5, Refused)
 		pass(defaultHold)
@@ -230,7 +231,7 @@ func TestRetryIsNoTrial(t *testing.T) {
 }
 
 func TestTrialThatEndsUndecidedIsRepeated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		for _, o := range []Outcome{Abandoned, OwnFault} {
 			p := ejecting(t, Options{}, equal(2))
 			a := backend(t, p, "a")
@@ -249,7 +250,7 @@ func TestTrialThatEndsUndecidedIsRepeated(t *testing.T) {
 
 // Sessions from before the ejection say nothing of the trial: their ends do not send more clients after it, and their failures do not decide it.
 func TestOldSessionsAreNoTrial(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
 		told := newDiary(p)
 		a := backend(t, p, "a")
@@ -276,7 +277,7 @@ func TestOldSessionsAreNoTrial(t *testing.T) {
 
 // A session of the last resort tries the backend as well as any: no other need to, and what comes of it counts.
 func TestLastResortIsATrial(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		for _, checks := range []bool{false, true} {
 			p := ejecting(t, Options{Checks: checks}, equal(2))
 			a := backend(t, p, "a")
@@ -302,7 +303,7 @@ func TestLastResortIsATrial(t *testing.T) {
 
 // One that is down or drains meanwhile is not tried, and is when it no longer drains.
 func TestTrialIsWithdrawn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
 		a := backend(t, p, "a")
 		fail(a, 5, Refused)
@@ -324,7 +325,7 @@ func TestTrialIsWithdrawn(t *testing.T) {
 
 // A backend that was ejected for dying is readmitted by a connection, but the next death ejects it again, for longer.
 func TestConnectionProvesLittleToTheDead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
 		told := newDiary(p)
 		a := backend(t, p, "a")
@@ -340,7 +341,7 @@ func TestConnectionProvesLittleToTheDead(t *testing.T) {
 }
 
 func TestCheckReadmitsAfterTheHold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Checks: true}, equal(2))
 		a := backend(t, p, "a")
 		fail(a, 5, Refused)

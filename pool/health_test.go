@@ -6,8 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // A diary is what a watcher of a pool was told, in lines such as "5s a up→ejected until 10s: 5 connections ...".
@@ -66,7 +67,7 @@ func TestBackendThatIsDownIsNotPicked(t *testing.T) {
 }
 
 func TestJudgingTellsAndRecords(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := newPool(t, Options{}, equal(2))
 		told := newDiary(p)
 		a := backend(t, p, "a")

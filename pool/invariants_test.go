@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // Whatever happens, in any order, to a pool of any policy: what it counts is what there is, and nobody waits for room that is there.
 func TestPoolInvariants(t *testing.T) {
 	for _, policy := range Policies() {
 		t.Run(policy.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				for seed := range uint64(5) {
 					newWorld(t, policy, seed).run(400)
 				}

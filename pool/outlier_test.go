@@ -3,12 +3,13 @@ package pool
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 func TestSlowBackendIsEjected(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Ejection: Ejection{Slow: 3}}, equal(4))
 		told := newDiary(p)
 		window := func(slow time.Duration) {
@@ -68,7 +69,7 @@ func TestTooLittleToCompareEjectsNobody(t *testing.T) {
 }
 
 func TestTimesAreComparedEachWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Ejection: Ejection{Slow: 3}}, equal(4))
 		told := newDiary(p)
 		ctx, cancel := context.WithCancel(t.Context())

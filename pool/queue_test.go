@@ -6,7 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
+
+	"forebay/l4/l4test"
 )
 
 // limited returns n backends with room for one session each.
@@ -191,7 +192,7 @@ func TestQueueIsNotServedByWhoIsEjected(t *testing.T) {
 // Backups that stand by are no room for those who wait for a primary, or each session that ends would look through the whole queue. Neither is one
 // whose trial is due and who is full.
 func TestWhatIsNoRoomForTheQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		backends := limited(3)
 		backends[2].Backup = true
 		p := ejecting(t, Options{Queue: 9, Ejection: Ejection{After: 1}}, backends)

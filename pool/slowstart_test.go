@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // slowly returns a pool of n backends with a slow start of 32 s, so that each second is a step, whose backend a has just come back.
@@ -32,7 +34,7 @@ func pass(d time.Duration) {
 func TestSlowStartSharesAnIdlePool(t *testing.T) {
 	for _, policy := range []Policy{RoundRobin, LeastConn, Random} {
 		t.Run(policy.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				p := newPool(t, Options{Policy: policy, SlowStart: rampSteps * time.Second}, equal(4))
 				backend(t, p, "a").Judge(Down, byCheck("refused"))
 				picks(t, p, 10)
@@ -56,7 +58,7 @@ func TestSlowStartSharesAnIdlePool(t *testing.T) {
 func TestSlowStartFillsByShare(t *testing.T) {
 	for _, policy := range []Policy{LeastConn, LeastTime} {
 		t.Run(policy.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				p := slowly(t, policy, 3)
 				a := backend(t, p, "a")
 				for step := 1; step < rampSteps; step++ {
@@ -75,7 +77,7 @@ func TestSlowStartFillsByShare(t *testing.T) {
 
 // A client of the source policy comes back once, and stays.
 func TestSlowStartReturnsClientsOneByOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := newPool(t, Options{Policy: Source, SlowStart: rampSteps * time.Second}, equal(4))
 		owner := func(i int) string {
 			l, err := p.Pick(&Request{Source: client(i)})
@@ -114,7 +116,7 @@ func TestSlowStartReturnsClientsOneByOne(t *testing.T) {
 }
 
 func TestSlowStartOfTheFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := slowly(t, First, 2)
 		for step := 1; step <= rampSteps; step++ {
 			if got := count(picks(t, p, rampSteps), 2)[0]; got != step {
@@ -130,7 +132,7 @@ func TestSlowStartOfTheFirst(t *testing.T) {
 
 // Neither are turns far ahead put off again at each step, nor is the first one given away.
 func TestSlowStartKeepsTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := slowly(t, RoundRobin, 4)
 		names := ""
 		for range rampSteps {
@@ -151,7 +153,7 @@ func TestSlowStartKeepsTurns(t *testing.T) {
 
 // With little traffic a backend's turn does not lie in the far future for long.
 func TestSlowStartWithLittleTraffic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := slowly(t, RoundRobin, 4)
 		names := ""
 		for range 40 {
@@ -241,7 +243,7 @@ func TestWhoStartsSlowly(t *testing.T) {
 		}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				o := o
 				if test.options != nil {
 					test.options(&o)
@@ -258,7 +260,7 @@ func TestWhoStartsSlowly(t *testing.T) {
 
 // The share grows by a 32nd each 32nd of the time, to the nanosecond.
 func TestSlowStartIsExact(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		p := slowly(t, RoundRobin, 2)
 		share := func() float64 { return p.Snapshot().Backends[0].Share }
 		for step := 1; step < rampSteps; step++ {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"forebay/l4"
+	"forebay/l4/l4test"
 	"forebay/pool"
 )
 
@@ -69,7 +70,7 @@ func (l *drainLog) draining() (all []string) {
 }
 
 func TestDrainerFollows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		l := newDrainLog(t)
 		const one, other = "127.0.0.1:8000", "127.0.0.1:8001"
 		for i, step := range []struct {
@@ -111,7 +112,7 @@ func TestDrainerFollows(t *testing.T) {
 
 // A backend of several routes is drained in each, and the log says in which.
 func TestDrainerNamesTheRoute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		l := newDrainLog(t, "--route", "a.example=127.0.0.1:8001")
 		logged := l.says(t, "127.0.0.1:8001")
 		if len(l.drains) != 2 || len(logged) != 1 {
@@ -126,7 +127,7 @@ func TestDrainerNamesTheRoute(t *testing.T) {
 
 // What a drain tells five times a second is logged every five seconds while it changes, and every minute while not.
 func TestDrainsAreTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		l := newDrainLog(t)
 		l.drain = func(_ context.Context, d l4.Drain) error {
 			p := l4.DrainProgress{Total: 9, Left: 9, Oldest: time.Hour, ETA: 2 * time.Minute}
@@ -175,7 +176,7 @@ func TestEndsOfDrainsAreTold(t *testing.T) {
 		"the process stops": {l4.DrainProgress{Total: 9}, l4.ErrNotServing, nil},
 		"unforeseen":        {l4.DrainProgress{}, fmt.Errorf("no"), map[string]any{"level": "ERROR", "error": "no"}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		l4test.Bubble(t, func(t *testing.T) {
 			l := newDrainLog(t)
 			l.drain = func(_ context.Context, d l4.Drain) error { d.Progress(test.last); return test.err }
 			logged := l.says(t, "127.0.0.1:8000")

@@ -113,7 +113,7 @@ func TestChecksSpeakTLSWhereSessionsDo(t *testing.T) {
 }
 
 func TestChronicle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		lines := recorded(t, func(_ *chronicle, p *pool.Pool) {
 			b := p.Backends()[0]
 			b.Judge(pool.Down, pool.Evidence{Witness: pool.Check, Reason: "refused"})
@@ -131,7 +131,7 @@ func TestChronicle(t *testing.T) {
 
 // A log that nobody reads holds nothing up: what does not fit is counted, and the count is logged.
 func TestChronicleLosesWhatDoesNotFit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		lines := recorded(t, func(c *chronicle, p *pool.Pool) {
 			for range chronicleLength + 2 {
 				c.enter(entry{pool: p, backend: p.Backends()[0]})

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"forebay/l4"
+	"forebay/l4/l4test"
 )
 
 // A sink keeps what was written, one Write an element.
@@ -42,7 +43,7 @@ func (s *sink) all() []string {
 func (s *sink) text() string { return strings.Join(s.all(), "") }
 
 func TestOneWriteForABatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		var out sink
 		l := New(&out, Options{Format: Text})
 		time.Sleep(time.Minute) // the idle Log sleeps, too
@@ -64,7 +65,7 @@ func TestOneWriteForABatch(t *testing.T) {
 }
 
 func TestFullBatchDoesNotWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		var out sink
 		l := New(&out, Options{Format: JSON})
 		synctest.Wait()
@@ -169,7 +170,7 @@ func TestStuckReaderCostsLinesNotTime(t *testing.T) {
 }
 
 func TestCloseGivesUpOnAStuckReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		reader, writer := io.Pipe()
 		l := New(writer, Options{Format: Text})
 		l.Finished(served())
@@ -203,7 +204,7 @@ func (f *faulty) Write(b []byte) (int, error) {
 }
 
 func TestFailedWritesAreCountedAndReportedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		line := string(appendRecord(nil, Text, served()))
 		out := &faulty{room: len(line) + 5}
 		var faults []error

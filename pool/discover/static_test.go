@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"forebay/l4/l4test"
 	"forebay/pool"
 )
 
@@ -82,7 +82,7 @@ func TestStatic(t *testing.T) {
 		{"one.example:1 10.0.0.1:1", "one.example:1(10.0.0.9)=10.0.0.9:1 10.0.0.1:1=10.0.0.1:1"},
 	} {
 		t.Run(test.specs, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				backends, err := Static(t.Context(), testZone, specs(t, test.specs))
 				if got := describe(backends); err != nil || got != test.want {
 					t.Errorf("got %s, %v\nwant %s", got, err, test.want)
@@ -108,7 +108,7 @@ func TestStaticKeepsOptions(t *testing.T) {
 }
 
 func TestStaticReportsEveryFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		_, err := Static(t.Context(), testZone, specs(t, `nosuch:80 nosuch:81 nowhere:80
 			127.0.0.1:8000-8003 127.0.0.1:8003 127.0.0.1:8001-8002 localhost:8000
 			one.example:1 two.example:1 unix:/a unix:/a`))
@@ -150,7 +150,7 @@ func (s silent) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 
 // Names are looked up side by side, so many at once.
 func TestStaticTakesTheTimeOfOneLookup(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		many := make(zone)
 		var texts []string
 		for i := range 2 * lookupsAtOnce {
@@ -169,7 +169,7 @@ func TestStaticTakesTheTimeOfOneLookup(t *testing.T) {
 }
 
 func TestStaticEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"forebay/l4/l4test"
 	"forebay/pool"
 )
 
@@ -137,7 +138,7 @@ func (w *ward) session(o pool.Outcome) *pool.Backend {
 }
 
 func TestChecksFollowTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.start()
 		w.until(5 * time.Second)
@@ -148,7 +149,7 @@ func TestChecksFollowTheInterval(t *testing.T) {
 
 // The first round is made at once and side by side: slow answers of some delay nobody.
 func TestFirstRoundIsParallel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 100)
 		for i := range 99 {
 			w.slow[fmt.Sprint("192.0.2.1:", 1000+i)] = time.Second
@@ -164,7 +165,7 @@ func TestFirstRoundIsParallel(t *testing.T) {
 
 // Rise and fall count results in a row, at a quarter of the interval while in doubt; one good result among bad ones begins anew.
 func TestRiseAndFall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.start()
 		w.until(time.Second)
@@ -204,7 +205,7 @@ func TestInitial(t *testing.T) {
 		{InitialDown, syscall.ECONNREFUSED, nil},
 	} {
 		t.Run(fmt.Sprint(test.initial, " ", test.ill), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
 				o := pool.Options{}
 				if test.initial == InitialDown {
 					o.Initial = pool.Down
@@ -222,7 +223,7 @@ func TestInitial(t *testing.T) {
 
 // A backend that is down at first is not tried until Fall checks have failed. Then it is known to be down, and better than nothing.
 func TestInitialDownIsTriedOnceItIsKnown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{Initial: pool.Down}, 1)
 		w.checker.Initial = InitialDown
 		w.set(0, syscall.ECONNREFUSED)
@@ -251,7 +252,7 @@ func TestChecksHaveJitter(t *testing.T) {
 
 // Checks begin on a beat, and never before they are due.
 func TestChecksKeepTheBeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Interval = 2001 * time.Millisecond
 		w.start()
@@ -261,7 +262,7 @@ func TestChecksKeepTheBeat(t *testing.T) {
 }
 
 func TestCheckEndsAtItsTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Timeout = 1200 * time.Millisecond
 		w.slow["192.0.2.1:1000"] = time.Hour
@@ -273,7 +274,7 @@ func TestCheckEndsAtItsTimeout(t *testing.T) {
 
 // Without a descriptor to ask with, nothing is known: the backend stays what it is, and is asked again at the next interval.
 func TestOurOwnFaultSaysNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.set(0, fmt.Errorf("socket: %w", syscall.EMFILE))
 		w.start()
@@ -285,7 +286,7 @@ func TestOurOwnFaultSaysNothing(t *testing.T) {
 
 // A failure of traffic asks for a check at once, and many ask for no more than one each quarter of the interval.
 func TestDoubtIsCheckedAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.start()
 		w.until(time.Second)
@@ -305,7 +306,7 @@ func TestDoubtIsCheckedAtOnce(t *testing.T) {
 }
 
 func TestGoodTrafficReplacesChecks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Enough = 3
 		w.start()
@@ -330,10 +331,13 @@ func TestGoodTrafficReplacesChecks(t *testing.T) {
 
 // What the kernel tells of a backend's socket is as good as a check, until traffic says otherwise.
 func TestListeningReplacesChecks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Enough, w.checker.Listeners = 3, NewListeners(w.pool)
-		tell := func(found Listening) { w.checker.Listeners.note(w.pool.Backends()[0], found) }
+		tell := func(found Listening) {
+			w.checker.Listeners.note(w.pool.Backends()[0], found)
+			synctest.Wait()
+		}
 		tell(Open)
 		w.start()
 		w.until(9 * time.Second)
@@ -346,16 +350,21 @@ func TestListeningReplacesChecks(t *testing.T) {
 		w.wantChecks()
 		tell(Open)
 		w.session(pool.Died)
-		w.wantChecks("15s :1000")
+		w.wantChecks()
+		w.until(15*time.Second + 500*time.Millisecond)
+		w.wantChecks("15.5s :1000") // a quarter of the interval after the kernel's word
 	})
 }
 
 // A server that has gone must pass the check that asks for more than its socket, however soon something listens again.
 func TestGoneIsNoPassingFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.checker.Listeners = NewListeners(w.pool)
-		tell := func(found Listening) { w.checker.Listeners.note(w.pool.Backends()[0], found) }
+		tell := func(found Listening) {
+			w.checker.Listeners.note(w.pool.Backends()[0], found)
+			synctest.Wait()
+		}
 		tell(Open)
 		w.start()
 		tell(Gone)
@@ -385,7 +394,7 @@ func TestTogether(t *testing.T) {
 
 // A check of what traffic cannot tell goes on whatever the traffic.
 func TestTrafficReplacesNothingUnlessToldTo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.start()
 		for range 100 {
@@ -398,7 +407,7 @@ func TestTrafficReplacesNothingUnlessToldTo(t *testing.T) {
 
 // An ejected backend is checked the moment its hold is over, and readmitted if it is well then.
 func TestCheckAfterTheHoldReadmits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{Checks: true, Ejection: pool.Ejection{After: 1, Hold: 90 * time.Second}}, 2)
 		w.start()
 		w.until(time.Second)
@@ -416,7 +425,7 @@ func TestCheckAfterTheHoldReadmits(t *testing.T) {
 }
 
 func TestBackendsThatJoinAreChecked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.start()
 		w.until(time.Second)
@@ -435,7 +444,7 @@ func TestBackendsThatJoinAreChecked(t *testing.T) {
 
 // One that was removed is checked as long as it has sessions, for whom it may matter.
 func TestRemovedBackendIsCheckedWhileItHasSessions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		l, err := w.pool.Pick(&pool.Request{})
 		if err != nil {
@@ -453,7 +462,7 @@ func TestRemovedBackendIsCheckedWhileItHasSessions(t *testing.T) {
 
 // The addresses of one backend are alternatives: it is up if one answers, and the one that sessions use is asked first.
 func TestBackendOfSeveralAddresses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 0)
 		b := backends(2)
 		b[0].Addrs = append(b[0].Addrs, b[1].Addrs...)
@@ -473,7 +482,7 @@ func TestBackendOfSeveralAddresses(t *testing.T) {
 
 // Run ends its checks, and what they found when they were interrupted is no word about the backend.
 func TestRunEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 3)
 		w.slow["192.0.2.1:1000"] = time.Second
 		w.start()
@@ -486,7 +495,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestEvidenceIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
 		w.set(0, syscall.ECONNREFUSED)
 		w.start()

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -12,10 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"forebay/l4/l4test"
 	"forebay/pool"
 )
 
-// A desk is a pool of two backends on loopback whose accept queues a test sets. It runs in a bubble.
+// A desk is a pool of two backends on loopback whose accept queues a test sets. It is used in a bubble.
 type desk struct {
 	pool    *pool.Pool
 	mu      sync.Mutex
@@ -53,11 +55,18 @@ func newDesk(t *testing.T) *desk {
 		}
 		return maps.Clone(d.queues), d.fault
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	d.stop, d.listeners = cancel, l
+	d.listeners = l
 	d.serve(t)
-	go func() { d.ended <- l.Run(ctx) }()
 	return d
+}
+
+// watch begins to watch, and has made its first look when it returns.
+func (d *desk) watch(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	d.stop = cancel
+	go func() { d.ended <- d.listeners.Run(ctx) }()
+	synctest.Wait()
 }
 
 // set changes what the next look finds.
@@ -111,9 +120,11 @@ func (d *desk) want(t *testing.T, name string, s pool.State, reason string) {
 	}
 }
 
+// bubble runs f, with what watches there already.
 func bubble(t *testing.T, f func(*testing.T, *desk)) {
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.watch(t)
 		f(t, d)
 		d.stop()
 		synctest.Wait()
@@ -173,10 +184,14 @@ func TestListening(t *testing.T) {
 
 // What was never seen to listen may be served through a rule of the firewall.
 func TestListenerThatWasNeverThere(t *testing.T) {
-	bubble(t, func(t *testing.T, d *desk) {
+	l4test.Bubble(t, func(t *testing.T) {
+		d := newDesk(t)
 		d.close(d.a)
+		d.watch(t)
 		d.after(time.Minute)
 		d.want(t, "a", pool.Up, "")
+		d.stop()
+		synctest.Wait()
 	})
 }
 
@@ -254,9 +269,12 @@ func TestKernelTellsOfListeners(t *testing.T) {
 		defer l.Close()
 		place := netip.MustParseAddrPort(l.Addr().String())
 		for want := range 3 {
-			q := queueAt(t, k, place)
-			if q.waiting != want || q.most < 128 {
-				t.Errorf("%v: %d wait of %d, want %d of some hundred", place, q.waiting, q.most, want)
+			// A connection is made for its client a moment before it waits at the listener.
+			l4test.Await(t, 10*time.Second, fmt.Sprintf("%d wait at %v", want, place), func() bool {
+				return queueAt(t, k, place).waiting == want
+			})
+			if q := queueAt(t, k, place); q.most < 128 {
+				t.Errorf("%v: room for %d, want some hundred", place, q.most)
 			}
 			c, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
@@ -312,7 +330,7 @@ func queueAt(t *testing.T, k *kernel, place netip.AddrPort) queue {
 			t.Fatalf("nothing listens at %v; listening: %v", place, found)
 		}
 	}
-	if q[0] != q[1] {
+	if q[0].most != q[1].most {
 		t.Errorf("%v: got %v among all and %v alone", place, q[0], q[1])
 	}
 	return q[0]

@@ -93,9 +93,9 @@ func TestSilenceEndsWithTheContext(t *testing.T) {
 	for kind, p := range everyProbe(Dialer{}) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			start := time.Now()
 			r := p.Probe(ctx, target(silent.Addr()))
 			wantDown(t, r, "no answer in time")
 			if !errors.Is(r.Err, ErrTimeout) || OurOwn(r.Err) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // A diary keeps what is reported.
@@ -184,7 +186,7 @@ func TestExpiryIsWarnedOfDaily(t *testing.T) {
 
 func TestWatchLooksTwiceASecond(t *testing.T) {
 	f, d := newFolder(t), new(diary)
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		// The time in here begins with the year 2000.
 		fresh := spec{notBefore: time.Now().Add(-day), notAfter: time.Now().Add(99 * day)}
 		pair := f.pair("a", fresh)

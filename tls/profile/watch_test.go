@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // TestBadFileKeepsTheOldOne: it is told of once, and not before it has been seen twice.
@@ -75,7 +77,7 @@ func TestWhatWasBadIsReadAgain(t *testing.T) {
 
 func TestWatchLooksTwiceASecond(t *testing.T) {
 	k, path := loadTickets(t, line('a'))
-	synctest.Test(t, func(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
 		var events []Event
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
