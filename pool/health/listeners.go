@@ -132,7 +132,7 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 			if quiet {
 				places = placesOf(known) // nobody waits anywhere: only whether they are still there is to be known
 			}
-			switch found, err := look(places); {
+			switch found, err := l.find(known, look, places); {
 			case err == nil:
 				l.judge(known, found)
 				quiet, faults = l.quiet(known), 0
@@ -150,6 +150,32 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 		case <-tick:
 		}
 	}
+}
+
+// find looks at places. Of all listening sockets it may be told in several parts, and one may be left out between two of them as others
+// close: what is missing there is asked for by itself.
+func (l *Listeners) find(known map[*pool.Backend]*listener, look looker, places []netip.AddrPort) (queues, error) {
+	found, err := look(places)
+	if err != nil || places != nil || !missing(known, found) {
+		return found, err
+	}
+	alone, err := look(placesOf(known))
+	for place, q := range alone {
+		if _, ok := found[place]; !ok {
+			found[place] = q
+		}
+	}
+	return found, err
+}
+
+// missing reports whether found has nothing where something listened at the last look.
+func missing(known map[*pool.Backend]*listener, found queues) bool {
+	for _, k := range known {
+		if _, ok := k.find(found); k.there && !ok {
+			return true
+		}
+	}
+	return false
 }
 
 // follow brings known in line with the pool, and reports whether it has any.

@@ -22,6 +22,7 @@ type desk struct {
 	pool    *pool.Pool
 	mu      sync.Mutex
 	queues  queues
+	leftOut netip.AddrPort // of what the kernel tells of all sockets
 	fault   error
 	looks   int
 	glances int // of those, at the backends' places alone
@@ -50,10 +51,13 @@ func newDesk(t *testing.T) *desk {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.looks++
+		found := maps.Clone(d.queues)
 		if places != nil {
 			d.glances++
+		} else {
+			delete(found, d.leftOut)
 		}
-		return maps.Clone(d.queues), d.fault
+		return found, d.fault
 	}
 	d.listeners = l
 	d.serve(t)
@@ -81,6 +85,13 @@ func (d *desk) close(at netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.queues, at)
+}
+
+// leaveOut has the kernel not tell of a socket among all.
+func (d *desk) leaveOut(at netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leftOut = at
 }
 
 // fail has looks fail.
@@ -192,6 +203,24 @@ func TestListenerThatWasNeverThere(t *testing.T) {
 		d.want(t, "a", pool.Up, "")
 		d.stop()
 		synctest.Wait()
+	})
+}
+
+// The kernel may leave one out of what it tells of all of them.
+func TestListenerThatIsLeftOut(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		d.leaveOut(d.a)
+		for range 8 {
+			d.serve(t) // or else the next look is at their places alone
+			d.after(250 * time.Millisecond)
+		}
+		if h := d.pool.Backend("a").History(); len(h) != 0 {
+			t.Errorf("history %+v, want none", h)
+		}
+		d.close(d.a)
+		d.serve(t)
+		d.after(250 * time.Millisecond)
+		d.want(t, "a", pool.Down, "nothing listens")
 	})
 }
 
