@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ type listener struct {
 type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
-	backoff   time.Duration // how long the last pause for want of something was; 0 after a success
+	backoff   time.Duration // how long the last pause for want of something was; 0 after a session had all it needs
 	timer     timer
 }
 
@@ -130,7 +131,6 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	var from unix.RawSockaddrAny
 	fd, errno := accept4(q.fd, &from)
 	if errno == 0 {
-		l.accept.backoff = 0
 		if r := l.server.Limits.AcceptRate; r.limits() {
 			q.rate.take(l.now, 1, r)
 		}
@@ -138,16 +138,25 @@ func (l *loop) acceptOne(q *acceptQueue) {
 		return
 	}
 	l.server.release()
-	switch errno {
-	case unix.EAGAIN:
+	switch {
+	case errno == unix.EAGAIN:
 		q.ready = false
-	case unix.EBADF, unix.EINVAL: // closed by its owner
+	case errno == unix.EBADF, errno == unix.EINVAL: // closed by its owner
 		q.ready = false
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+	case lacks(errno):
 		l.pauseAccepting(errno)
 	default:
 		// accept(2): errors of the connection that was to be taken, already pending on it. The next one may be well.
 	}
+}
+
+// lacks reports whether errno says that this machine, or this process, has no more of what a socket needs, which may pass.
+func lacks(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		return true
+	}
+	return false
 }
 
 // mayAccept reports whether the listener's rate has room for one more; otherwise a timer has the queue looked at again when it has.
@@ -164,16 +173,17 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 	return false
 }
 
-// pauseAccepting waits until this machine may have again what it lacked.
-func (l *loop) pauseAccepting(why error) {
+// pauseAccepting waits until this machine may have again what it lacked, and returns for how long, in ns.
+func (l *loop) pauseAccepting(why error) int64 {
 	a := &l.accept
-	if a.backoff == 0 {
-		l.server.log().Warn("accepting pauses: this machine lacks what a new connection needs", "error", why, "sessions", l.server.sessions.Load())
+	if times, due := l.server.pauses.due(l.now); due {
+		l.server.log().Warn("accepting pauses: this machine lacks what a new connection needs", "error", why, "times", times,
+			"sessions", l.server.sessions.Load())
 	}
 	a.paused = true
 	a.backoff = min(max(2*a.backoff, firstPause), lastPause)
-	l.server.pauses.Add(1)
 	l.wheel.arm(&a.timer, l.now+int64(a.backoff))
+	return int64(a.backoff)
 }
 
 // begin makes a session of an accepted connection.

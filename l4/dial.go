@@ -3,6 +3,7 @@ package l4
 import (
 	"cmp"
 	"crypto/tls"
+	"fmt"
 	"net/netip"
 	"syscall"
 
@@ -17,6 +18,7 @@ type attempt struct {
 	side    side
 	began   int64 // ns on the server's clock
 	opened  int64 // when this address was turned to
+	again   int64 // when to ask this machine for a socket again, which it lacks; 0: a has one
 	address uint8 // which of the backend's addresses is tried
 	skipped uint8 // how many of them have failed
 }
@@ -49,7 +51,11 @@ func (s *session) dial() (stage, Cause) {
 		}
 		switch done, errno := s.progress(a); {
 		case errno != 0:
-			s.lose(a, outcomeOf(errno))
+			o := outcomeOf(errno)
+			if o == pool.OwnFault {
+				s.complain(a, errno)
+			}
+			s.lose(a, o)
 		case done:
 			return s.win(a)
 		}
@@ -76,7 +82,7 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 		}
 		a.side.close()
 		a.skipped++
-		a.address = uint8((int(a.address) + 1) % addresses)
+		a.address, a.again = uint8((int(a.address)+1)%addresses), 0
 		s.connectTo(a)
 	}
 }
@@ -84,6 +90,12 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 // look is progress at the address that is tried now.
 func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	late := s.loop.now >= s.setup.giveUp(a, s.loop.server)
+	if !late && a.again != 0 && s.loop.now >= a.again {
+		s.connectTo(a)
+	}
+	if !late && a.again != 0 {
+		return false, 0
+	}
 	switch e := &a.side; {
 	case e.layer != nil:
 		return s.lookSecured(e, late)
@@ -139,10 +151,13 @@ func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errn
 	return done, 0
 }
 
-// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress.
+// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress; but where this machine has no socket to give,
+// clients that come later wait before they are accepted, and this one until it has.
 func (s *session) connectTo(a *attempt) {
 	address := a.lease.Backend().Addrs()[a.address]
-	a.opened = s.loop.server.clock()
+	if a.again == 0 {
+		a.opened = s.loop.server.clock()
+	}
 	var raw unix.RawSockaddrAny
 	family, size := rawAddress(address, &raw)
 	fd, kept := s.loop.sockets.borrow(family)
@@ -153,15 +168,18 @@ func (s *session) connectTo(a *attempt) {
 	s.setup.sockets = s.setup.sockets%(1<<sideBits-1) + 1
 	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, ipv6: family == unix.AF_INET6, enrolled: kept, number: s.setup.sockets}
 	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
+	a.again = 0
 	if errno != 0 {
 		a.side.fd = -1
 		a.side.fault = uint16(errno)
+		if lacks(errno) {
+			a.again = s.loop.now + s.loop.pauseAccepting(errno)
+		}
 		return
 	}
-	if errno = s.setOptions(&a.side, family); errno == 0 {
-		errno = connect(fd, &raw, size)
-	}
-	switch {
+	s.loop.accept.backoff = 0
+	s.setOptions(&a.side)
+	switch errno = s.reach(&a.side, family, &raw, size); {
 	case errno == 0:
 		a.side.writable = true
 	case errno != unix.EINPROGRESS:
@@ -201,9 +219,9 @@ func (s *session) readAhead() {
 }
 
 // setOptions sets what a backend's socket needs before it is connected.
-func (s *session) setOptions(e *side, family int) syscall.Errno {
+func (s *session) setOptions(e *side) {
 	if !e.tcp {
-		return 0
+		return
 	}
 	if !e.enrolled {
 		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -211,15 +229,43 @@ func (s *session) setOptions(e *side, family int) syscall.Errno {
 	if s.speaksAtOnce(e) {
 		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 	}
-	source, ok := s.loop.server.source(family)
-	if !ok {
-		return 0
+}
+
+// reach connects e, from the next of the Server's sources that has a port left.
+func (s *session) reach(e *side, family int, to *unix.RawSockaddrAny, size uintptr) syscall.Errno {
+	server := s.loop.server
+	if len(server.Sources) == 0 || !e.tcp {
+		return connect(e.fd, to, size)
 	}
+	none := syscall.Errno(0)
+	n, first := uint32(len(server.Sources)), server.sourceAt.Add(1)
+	for i := range n {
+		source := server.Sources[(first+i)%n]
+		if source.Is4() != (family == unix.AF_INET) {
+			continue
+		}
+		errno := connectFrom(e.fd, source, to, size)
+		if errno != unix.EADDRNOTAVAIL {
+			return errno
+		}
+		none = errno
+	}
+	if none != 0 {
+		return none
+	}
+	return connect(e.fd, to, size) // the kernel's choice, as there is no source of the family
+}
+
+// connectFrom connects from a port of source.
+func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uintptr) syscall.Errno {
 	// ip(7): leave the port open until connect, when the whole four-tuple is known, so that one local port can serve many backends.
-	setInt(e.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	var raw unix.RawSockaddrAny
-	_, size := rawAddress(source, &raw)
-	return bind(e.fd, &raw, size)
+	setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	var from unix.RawSockaddrAny
+	_, fromSize := rawAddress(pool.TCPAddress(netip.AddrPortFrom(source, 0)), &from)
+	if errno := bind(fd, &from, fromSize); errno != 0 {
+		return errno
+	}
+	return connect(fd, to, size)
 }
 
 // settle finds out at once what came of a connect over loopback: the handshake was carried out inside connect(2), which reports
@@ -261,18 +307,32 @@ func (s *session) win(a *attempt) (stage, Cause) {
 func (s *session) lose(a *attempt, o pool.Outcome) {
 	c := s.setup
 	c.last = o
-	b := a.lease.Backend()
 	t := s.traced()
-	t.tries = append(t.tries, Try{
-		Backend: b.Name(),
-		Address: b.Addrs()[a.address],
-		Result:  o,
-		Took:    durationOf(s.loop.server.clock() - a.began),
-		Fault:   a.side.layer.fault(),
-	})
+	t.tries = append(t.tries, a.try(o, s.loop.server.clock()))
 	a.lease.Done(o)
 	a.side.close()
 	*a = attempt{}
+}
+
+// try is a as it is told of, where it ended with o.
+func (a *attempt) try(o pool.Outcome, now int64) Try {
+	b := a.lease.Backend()
+	return Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(now - a.began), Fault: a.side.layer.fault()}
+}
+
+// complain says that a failed for want of something that its backend has nothing to do with.
+func (s *session) complain(a *attempt, errno syscall.Errno) {
+	times, due := s.loop.server.faults.due(s.loop.now)
+	if !due {
+		return
+	}
+	var why error = errno
+	if errno == unix.EADDRNOTAVAIL {
+		why = fmt.Errorf("no local port is left: %w", errno)
+	}
+	b := a.lease.Backend()
+	s.loop.server.log().Warn("a backend can't be reached, which is no fault of its own", "error", why, "times", times, "backend", b.Name(),
+		"address", b.Addrs()[a.address].String())
 }
 
 // underWay counts the tries that are neither won nor lost.
@@ -328,6 +388,9 @@ func (c *setup) deadline(server *Server) int64 {
 	for i := range c.attempts {
 		if a := &c.attempts[i]; a.underWay() {
 			due = min(due, c.giveUp(a, server))
+			if a.again != 0 {
+				due = min(due, a.again)
+			}
 		}
 	}
 	if c.mayHedge(server) {
@@ -372,16 +435,4 @@ func (s *Server) mayHedge() bool {
 	}
 	s.hedges.Add(^uint64(0))
 	return false
-}
-
-// source returns the next local address for a connection of that family, false where the kernel shall choose.
-func (s *Server) source(family int) (pool.Address, bool) {
-	n := uint32(len(s.Sources))
-	for range n {
-		a := s.Sources[s.sourceAt.Add(1)%n]
-		if a.Is4() == (family == unix.AF_INET) {
-			return pool.TCPAddress(netip.AddrPortFrom(a, 0)), true
-		}
-	}
-	return pool.Address{}, false
 }

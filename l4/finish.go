@@ -100,8 +100,8 @@ func (s *session) record(r *Record, cause Cause) {
 			r.Route = t.route.Name
 		}
 	}
-	if c := s.setup; c != nil && c.waiter != nil {
-		r.Queue = durationOf(now - c.queued)
+	if c := s.setup; c != nil {
+		s.recordSetup(r, c)
 	}
 	if b := s.lease.Backend(); b != nil {
 		s.recordBackend(r, b)
@@ -109,6 +109,19 @@ func (s *session) record(r *Record, cause Cause) {
 	r.ClientTLS, r.BackendTLS = s.client.layer.info(), s.backend.layer.info()
 	s.recordPath(&s.client, s.down.read, s.down.written, &r.ClientTCP)
 	s.recordPath(&s.backend, s.up.read, s.up.written, &r.BackendTCP)
+}
+
+// recordSetup fills in what was under way when the session ended.
+func (s *session) recordSetup(r *Record, c *setup) {
+	now := s.loop.server.clock()
+	if c.waiter != nil {
+		r.Queue = durationOf(now - c.queued)
+	}
+	for i := range c.attempts {
+		if a := &c.attempts[i]; a.underWay() {
+			r.Tries = append(r.Tries, a.try(pool.Abandoned, now))
+		}
+	}
 }
 
 func (s *session) recordBackend(r *Record, b *pool.Backend) {

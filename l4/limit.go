@@ -34,6 +34,7 @@ func descriptorLimit() uint64 {
 // What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
 const (
 	spareDescriptors = 24
+	fewDescriptors   = 4 // of these, without which nothing begins: a listener, a log file, a session
 	loopDescriptors  = 6 // its three epoll instances, timer, event and ring
 	mostPipes        = 128
 	mostSockets      = 32
@@ -52,17 +53,22 @@ func LoopsFor(asked int) int {
 	return min(asked, MostLoops)
 }
 
+// LoopsWithin returns how many loops can be made under a limit of open descriptors.
+func LoopsWithin(limit uint64) int {
+	return max(int(min(limit, 1<<30))-openDescriptors()-fewDescriptors, 0) / loopDescriptors
+}
+
 // pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
-func pipesFor(limit uint64) int { return int(min(limit/64+2, mostPipes)) }
+func pipesFor(limit uint64, loops int) int { return max(int(min(limit/64+2, mostPipes)), loops) }
 
 // socketsFor is how many sockets of sessions that are over may be kept under a limit, of all loops together: a few are enough, as they are
 // wanted again at once.
 func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
-// process itself may need.
-func MaxConnsFor(limit uint64) int {
-	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*LoopsFor(0) + 2*pipesFor(limit) + socketsFor(limit))
+// process itself may need with so many loops.
+func MaxConnsFor(limit uint64, loops int) int {
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loops + 2*pipesFor(limit, loops) + socketsFor(limit))
 	if limit <= own {
 		return 1
 	}

@@ -36,7 +36,8 @@ type serverState struct {
 	sessions atomic.Int64 // those that exist and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
 	finished atomic.Uint64
-	pauses   atomic.Uint64
+	pauses   complaint // accepting paused because this machine lacked something
+	faults   complaint // and a try failed because of it
 	connects atomic.Uint64
 	hedges   atomic.Uint64
 	unique   atomic.Uint64
@@ -86,12 +87,12 @@ func (s *Server) prepare() {
 		s.mostLoops = LoopsFor(s.Loops)
 		if s.MaxConns == 0 {
 			limit, _ := DescriptorLimit()
-			s.MaxConns = MaxConnsFor(limit)
+			s.MaxConns = MaxConnsFor(limit, s.mostLoops)
 		}
 		s.places, s.tidier = make(chan struct{}, s.handshakes()), newTidier()
 		s.door = newDoorkeeper(&s.Limits, s.MaxConns)
 		limit := descriptorLimit()
-		s.pipesPerLoop = max(pipesFor(limit)/s.mostLoops, 1)
+		s.pipesPerLoop = pipesFor(limit, s.mostLoops) / s.mostLoops
 		s.socketsPerLoop = socketsFor(limit) / s.mostLoops
 	})
 }

@@ -181,6 +181,41 @@ func TestConnectBudgetBoundsAllTries(t *testing.T) {
 	}
 }
 
+// What was under way when a client gave up is told, too: that backend made it.
+func TestTriesUnderWayAreTold(t *testing.T) {
+	hole := l4test.BlackHole(t)
+	s := serve(t, func(s *Server) { s.ConnectTimeout = time.Hour }, hole)
+	c := l4test.Dial(t, s.addr)
+	l4test.Await(t, patience, "the try has begun", func() bool { return s.Snapshot().Connects == 1 })
+	c.Reset()
+	r := s.record(t, ClientLeft)
+	if len(r.Tries) != 1 || r.Tries[0].Result != pool.Abandoned || r.Tries[0].Address.String() != hole {
+		t.Errorf("tries: got %+v, want one of %s that was abandoned", r.Tries, hole)
+	}
+}
+
+// A source that can't be used, or has no port left, leaves the connection to the next one.
+func TestNextSourceServes(t *testing.T) {
+	from := make(chan netip.Addr, 4)
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		from <- netip.MustParseAddrPort(p.Conn().RemoteAddr().String()).Addr()
+		p.ExpectEOF().Close()
+	})
+	usable := netip.MustParseAddr("127.0.0.2")
+	s := serve(t, func(s *Server) {
+		s.Sources = []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1"), usable} // RFC 5737: nobody's
+	}, b.Addr())
+	for range 4 {
+		l4test.Dial(t, s.addr).CloseWrite().ExpectEOF()
+		if r := s.record(t, ClientClosed); len(r.Tries) != 1 {
+			t.Errorf("tries: got %+v, want one", r.Tries)
+		}
+		if got := <-from; got != usable {
+			t.Errorf("connected from %v, want %v", got, usable)
+		}
+	}
+}
+
 func TestHedgeWinsOverABlackHole(t *testing.T) {
 	echo := l4test.Echo(t)
 	s := serve(t, func(s *Server) { s.HedgeAfter, s.ConnectTimeout = 50*time.Millisecond, time.Hour }, l4test.BlackHole(t), echo.Addr())

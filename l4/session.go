@@ -164,7 +164,7 @@ func (s *session) wait() Cause {
 		}
 	} else {
 		for i := range s.setup.attempts {
-			if a := &s.setup.attempts[i]; a.underWay() && !s.watch(&a.side) {
+			if a := &s.setup.attempts[i]; a.underWay() && a.again == 0 && !s.watch(&a.side) {
 				return OwnFault
 			}
 		}

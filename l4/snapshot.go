@@ -29,7 +29,7 @@ func (s *Server) Snapshot() Snapshot {
 	s.prepare()
 	snap := Snapshot{
 		MaxConns:     s.MaxConns,
-		AcceptPauses: s.pauses.Load(),
+		AcceptPauses: s.pauses.times.Load(),
 		Connects:     s.connects.Load(),
 		Hedges:       s.hedges.Load(),
 		Causes:       map[Cause]uint64{},

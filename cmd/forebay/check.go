@@ -66,7 +66,7 @@ func (c *commandLine) show(e *env, p *plan) {
 // reason says where the number of sessions comes from.
 func (p *plan) reason() string {
 	if p.MaxConns > 0 {
-		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit, l4.MaxConnsFor(p.limit))
+		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit, l4.MaxConnsFor(p.limit, l4.LoopsFor(int(p.Loops))))
 	}
 	return fmt.Sprintf("from the limit of %d file descriptors", p.limit)
 }

@@ -98,7 +98,12 @@ func (c *commandLine) planSessions(p *plan) {
 		return
 	}
 	p.limit = limit
-	most := l4.MaxConnsFor(limit - min(limit, uint64(len(p.listen)+p.checksAtOnce())))
+	if most := autoCount(l4.LoopsWithin(limit)); p.Loops > most && p.Loops <= l4.MostLoops {
+		c.refuse("loops", "%d event loops do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
+			"(ulimit -Hn, LimitNOFILE= in systemd)", p.Loops, limit, most)
+		return
+	}
+	most := l4.MaxConnsFor(limit-min(limit, uint64(len(p.listen)+p.checksAtOnce())), l4.LoopsFor(int(p.Loops)))
 	p.sessions = int(c.config.MaxConns)
 	if p.sessions == 0 {
 		p.sessions = most
