@@ -82,7 +82,9 @@ func (p *process) open(e *env) error {
 	p.log = accesslog.New(out, p.logOptions(e))
 	p.server = p.newServer()
 	p.server.Logger = p.logger
-	p.server.Finished = p.log.Finished
+	if p.logFormat(e) != accesslog.Off {
+		p.server.Finished = p.log.Finished
+	}
 	p.drains.withhold()
 	return nil
 }
