@@ -132,6 +132,23 @@ func ignored(t *testing.T) []string {
 	return names
 }
 
+// TestMapNamesEveryFile has l4/doc.go say what each file beside it is for.
+func TestMapNamesEveryFile(t *testing.T) {
+	text, err := os.ReadFile("../l4/doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../l4/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no file is found in l4: ", err)
+	}
+	for _, f := range files {
+		if name := filepath.Base(f); name != "doc.go" && !strings.HasSuffix(name, "_test.go") && !strings.Contains(string(text), name) {
+			t.Errorf("l4/doc.go does not name %s", name)
+		}
+	}
+}
+
 // TestHabits looks for what no file should have: an init function, an exit outside main and TestMain, a test that sleeps and so hopes
 // instead of waiting, and a bubble that is not l4test.Bubble. In a file with bubbles, where a sleep is exact, it may sleep.
 func TestHabits(t *testing.T) {

@@ -18,11 +18,18 @@
 // Under the walk: side.go is one socket of a session, socket.go what becomes of a backend's, ports.go how one may meet itself, layer.go the TLS
 // on top of it, records.go how that is cut, handshake.go how it begins, tidier.go what that leaves behind, route.go where sessions go, flow.go
 // one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks;
-// balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, serve.go the
-// life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
+// balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, listener.go
+// what it accepts from, serve.go the life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many sessions fit, sys.go the system calls.
 //
 // Of what Limits say, access.go knows who may connect, sources.go counts sessions by where they come from, rate.go has the arithmetic,
 // throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
+//
+// Small messages leave together: outbox.go puts them down, ring.go sends them. replay.go tells a second backend what a first one died of.
+//
+// Sessions go where operators and checks want them: drain.go empties a backend, rebalance.go and rebalancer.go spread live sessions anew,
+// ondown.go says what a backend's fall does to them; sweep.go finds them all.
+//
+// What becomes known: record.go of a session, cause.go why it ended, snapshot.go of the whole, complaint.go what this machine lacks.
 //
 // Of what the PROXY header says, proxyfield.go has the optional fields, proxyssl.go the one about TLS, tlsname.go the names in it, shown.go
 // which certificate the client saw, netns.go where the network is.

@@ -82,15 +82,7 @@ type Load struct {
 	quiet  int // of its sessions, that can be ended now
 }
 
-// Loads returns what the backends of p carry that are up, in their order, and what of it rebalancing by factor would end: nothing, unless
-// one has more than factor times as much as another, each for its share.
-func Loads(p *pool.Pool, factor float64) []Load {
-	loads := loadsOf(p)
-	weigh(loads, factor, total(loads))
-	return loads
-}
-
-// loadsOf returns the loads of p before they are weighed.
+// loadsOf returns what the backends of p carry that are up, in their order, before it is weighed.
 func loadsOf(p *pool.Pool) []Load {
 	var loads []Load
 	for _, b := range p.Snapshot().Backends {

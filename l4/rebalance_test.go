@@ -26,7 +26,9 @@ func TestLoads(t *testing.T) {
 	all[3].Drain()
 	shares := func() map[string]float64 {
 		found := map[string]float64{}
-		for _, l := range Loads(p, 1.5) {
+		loads := loadsOf(p)
+		weigh(loads, 1.5, total(loads))
+		for _, l := range loads {
 			found[l.Backend.Name()] = l.Share
 		}
 		return found

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"forebay/l4/l4test"
 )
 
 func TestSampleAnswersWithWhereItIs(t *testing.T) {
@@ -25,9 +27,13 @@ func TestSampleAnswersWithWhereItIs(t *testing.T) {
 }
 
 func TestSampleClosesItsConnections(t *testing.T) {
-	s, err := startSample("127.0.0.1:0", "#000")
+	at := l4test.Reserve(t, "127.0.0.1:0")
+	s, err := startSample(at, "#000")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopSamples([]*sample{s})
+	defer stopSamples([]*sample{s})
+	if answer := l4test.Dial(t, at).Send("GET / HTTP/1.1\r\nHost: sample\r\n\r\n").ReceiveAll(); !strings.HasSuffix(string(answer), at+"\n") {
+		t.Errorf("got %q, want what ends with %s", answer, at)
+	}
 }
