@@ -24,12 +24,23 @@ func (f *fault) Error() string {
 func (f *fault) Unwrap() error { return f.err }
 
 // The faults of a command line, all of them. The zero faults are none.
-type faults struct{ all *multierror.Error }
+type faults struct {
+	all  *multierror.Error
+	told map[string]bool // word for word
+}
 
-// add notes err, or each of its parts where it holds several; nil is no fault.
+// add notes err, or each of its parts where it holds several; nil is no fault, and the same words twice are one.
 func (f *faults) add(where string, err error) {
 	for _, part := range partsOf(err) {
-		f.all = multierror.Append(f.all, &fault{where, part})
+		one := &fault{where, part}
+		if f.told[one.Error()] {
+			continue
+		}
+		if f.told == nil {
+			f.told = map[string]bool{}
+		}
+		f.told[one.Error()] = true
+		f.all = multierror.Append(f.all, one)
 	}
 }
 
