@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,6 +171,27 @@ func TestLimitsOfTheMachine(t *testing.T) {
 		_, stderr, status := invoke(nil, append(strings.Fields(args), "127.0.0.1:1")...)
 		if !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 || status != exitUsage {
 			t.Errorf("%s: got %q and status %d, want %q… and %d", args, stderr, status, want, exitUsage)
+		}
+	}
+}
+
+// A backend is this process itself by any address of the machine, and by any spelling of a socket's path.
+func TestCirclesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	backends := map[string]string{"unix:" + dir + "/./s": "unix:" + dir + "/s"}
+	own, err := handoff.Addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ip := range own {
+		backends[netip.AddrPortFrom(ip, 8999).String()] = ":8999"
+	}
+	for backend, listen := range backends {
+		want := fmt.Sprintf("forebay: backend %s is where this process would listen itself (%s); sessions would go round in circles\n", backend, listen)
+		for _, command := range []string{"serve", "check"} {
+			if _, stderr, status := invoke(nil, command, "-l", listen, backend); stderr != want || status != exitUsage {
+				t.Errorf("%s %s: got %q and status %d, want %q and %d", command, backend, stderr, status, want, exitUsage)
+			}
 		}
 	}
 }

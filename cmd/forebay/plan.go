@@ -156,12 +156,14 @@ func (c *commandLine) refuseUnwritable(path string) {
 
 // refuseCircles finds backends that are this process's own listeners: a session there would open another, without end.
 func (c *commandLine) refuseCircles(p *plan) {
+	own, err := handoff.Addresses()
+	if err != nil {
+		p.note("whether a backend is this machine itself was not looked at: %v", err)
+	}
 	for _, b := range p.backends() {
-		for _, at := range b.Addrs {
-			for _, l := range p.listen {
-				if l.Accepts(at) {
-					c.faults.addf("", "backend %s is where this process would listen itself (%s); sessions would go round in circles", b.Name, l)
-				}
+		for _, l := range p.listen {
+			if slices.ContainsFunc(b.Addrs, func(at pool.Address) bool { return l.Accepts(at, own) }) {
+				c.faults.addf("", "backend %s is where this process would listen itself (%s); sessions would go round in circles", b.Name, l)
 			}
 		}
 	}

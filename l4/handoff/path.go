@@ -49,6 +49,25 @@ func bindPath(path string) (int, error) {
 
 func isAbstract(path string) bool { return strings.HasPrefix(path, "@") }
 
+// samePath reports whether two paths are of one socket, however they are spelled. Its file needn't be there yet.
+func samePath(a, b string) bool {
+	if a == b {
+		return true
+	}
+	if a == "" || b == "" || isAbstract(a) || isAbstract(b) {
+		return false
+	}
+	dirA, nameA := filepath.Split(a)
+	dirB, nameB := filepath.Split(b)
+	return sameFile(a, b) || nameA == nameB && sameFile(dirA+".", dirB+".")
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
 // lockDirectory takes the lock of path's directory, without waiting: who holds it is replacing a socket there.
 func lockDirectory(path string) (unlock func(), err error) {
 	dir, err := os.Open(filepath.Dir(path))

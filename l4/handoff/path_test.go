@@ -163,3 +163,45 @@ func dial(t testing.TB, path string) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestPathsOfOneSocket(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"run/app", "other"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at, to := range map[string]string{"link": "run/app", "there": "run/app/made"} {
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen(t, spec(t, "unix:run/app/made"))
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"run/app/s", "run/app/s", true},
+		{"run/app/s", "run//./app/../app/s", true},
+		{"run/app/s", here + "/run/app/s", true},
+		{"run/app/s", "link/s", true},
+		{"run/s", "link/../s", true},
+		{"s", "link/../s", false},
+		{"s", "./s", true},
+		{"run/app/s", "run/app/t", false},
+		{"run/app/s", "other/s", false},
+		{"gone/s", "gone/./s", false}, // where nobody can listen
+		{"run/app/made", "there", true},
+		{"run/app/s", "there", false},
+		{"@s", "./@s", false},
+		{"@s", "@s", true},
+	} {
+		if got := samePath(c.a, c.b); got != c.want {
+			t.Errorf("%s and %s: got %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -197,21 +198,32 @@ func (s Spec) Port() uint16 { return s.port }
 // IsUNIX reports whether s is a UNIX socket.
 func (s Spec) IsUNIX() bool { return s.path != "" }
 
-// Accepts reports whether a connection to a from this machine would surely end at a listener of s: it is the very address, or s is
-// every address and a is of the loopback interface.
-func (s Spec) Accepts(a pool.Address) bool {
-	to := a.TCP()
+// Accepts reports whether a connection to a from this machine, whose addresses are own, would end at a listener of s: it is the very
+// address, or s is every address and a is one of own or of the loopback interface. Of paths it asks the file system.
+func (s Spec) Accepts(a pool.Address, own []netip.Addr) bool {
+	to := destination(a.TCP().Addr())
 	switch {
 	case a.IsUNIX() || s.path != "":
-		return a.Path() == s.path
-	case s.port == 0 || s.port != to.Port():
+		return samePath(a.Path(), s.path)
+	case s.port == 0 || s.port != a.TCP().Port():
 		return false
-	case !s.addr.IsValid():
-		return to.Addr().IsLoopback() || to.Addr().IsUnspecified()
-	case s.addr.IsUnspecified():
-		return s.addr.Is4() == to.Addr().Is4() && (to.Addr().IsLoopback() || to.Addr().IsUnspecified())
+	case s.addr.IsValid() && !s.addr.IsUnspecified():
+		return s.addr == to
+	case s.addr.IsValid() && s.addr.Is4() != to.Is4():
+		return false
 	}
-	return s.addr == to.Addr()
+	return to.IsLoopback() || slices.Contains(own, to)
+}
+
+// destination returns where a connection to ip goes: connect(2) takes no address at all for the loopback one.
+func destination(ip netip.Addr) netip.Addr {
+	switch ip {
+	case netip.IPv4Unspecified():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case netip.IPv6Unspecified():
+		return netip.IPv6Loopback()
+	}
+	return ip
 }
 
 // MarshalText returns what String returns.

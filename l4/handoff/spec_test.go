@@ -119,6 +119,7 @@ func TestSpecDoesNotResolveAddresses(t *testing.T) {
 }
 
 func TestSpecAccepts(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("fe80::7%eth0")}
 	for _, c := range []struct {
 		listen, to string
 		want       bool
@@ -126,6 +127,20 @@ func TestSpecAccepts(t *testing.T) {
 		{":80", "127.0.0.1:80", true},
 		{":80", "[::1]:80", true},
 		{":80", "192.0.2.1:80", false},
+		{":80", "198.51.100.7:80", true},
+		{":80", "[2001:db8::7]:80", true},
+		{":80", "[fe80::7%eth0]:80", true},
+		{":80", "[fe80::7%eth1]:80", false},
+		{":80", "198.51.100.7:81", false},
+		{":80", "0.0.0.0:80", true},
+		{"0.0.0.0:80", "198.51.100.7:80", true},
+		{"0.0.0.0:80", "[2001:db8::7]:80", false},
+		{"[::]:80", "[2001:db8::7]:80", true},
+		{"[::]:80", "198.51.100.7:80", false},
+		{"127.0.0.1:80", "198.51.100.7:80", false},
+		{"127.0.0.1:80", "0.0.0.0:80", true},
+		{"[::1]:80", "[::]:80", true},
+		{"198.51.100.7:80", "198.51.100.7:80", true},
 		{":80", "127.0.0.1:81", false},
 		{":0", "127.0.0.1:0", false},
 		{"0.0.0.0:80", "127.0.0.9:80", true},
@@ -142,7 +157,7 @@ func TestSpecAccepts(t *testing.T) {
 		if err := to.UnmarshalText([]byte(c.to)); err != nil {
 			t.Fatal(err)
 		}
-		if got := spec(t, c.listen).Accepts(to); got != c.want {
+		if got := spec(t, c.listen).Accepts(to, own); got != c.want {
 			t.Errorf("%s accepts %s: got %v, want %v", c.listen, c.to, got, c.want)
 		}
 	}
