@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 
@@ -62,7 +63,10 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	f.Signal(syscall.SIGINT)
 	awaitRefusal(t, f)
 	client.Send("y").Expect("y") // the first signal ends no session
-	f.Signal(syscall.SIGTERM)
+	l4test.Await(t, patience, "a signal that is no echo of the first stops at once", func() bool {
+		f.send(syscall.SIGTERM)
+		return strings.Contains(f.Stderr.String(), "stopping at once")
+	})
 	client.ExpectReset()
 	f.Wait()
 	wantCause(t, f.Session(), "stopped")

@@ -17,6 +17,10 @@ import (
 // progressEvery is how often a drain says how many sessions are left.
 const progressEvery = 5 * time.Second
 
+// echoTime is how long after the first signal to stop others say the same: timeout(1) signals its child and then the group that it is in,
+// and a terminal's Ctrl-C may come with a manager's SIGTERM. Nobody who wants more than the first is as quick.
+const echoTime = 300 * time.Millisecond
+
 // serve balances until it is told to stop.
 func serve(e *env, c *commandLine, _ []string) error {
 	return balance(e, c, nil)
@@ -57,6 +61,7 @@ type process struct {
 	watcher   watcher
 	caretaker caretaker
 	drainer   drainer
+	stopping  time.Time // when the first signal to stop came
 }
 
 // open opens the log file and every listener, or nothing. The error holds every fault.
@@ -150,13 +155,17 @@ func (p *process) run(e *env, ready func(*process)) error {
 	}
 }
 
-// stops does what sig asks for, and reports whether that is to stop.
+// stops does what sig asks for, and reports whether that is to stop, or to do so at once. An echo of the first such signal asks for nothing.
 func (p *process) stops(sig os.Signal) bool {
 	switch sig {
 	case syscall.SIGHUP:
 		p.reopen()
 	case syscall.SIGTERM, syscall.SIGINT:
-		return true
+		if p.stopping.IsZero() {
+			p.stopping = time.Now()
+			return true
+		}
+		return time.Since(p.stopping) >= echoTime
 	}
 	return false
 }

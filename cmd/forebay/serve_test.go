@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -176,6 +177,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	r.wait("draining")
 	r.signals <- syscall.SIGHUP // no stop
 	r.wait("SIGHUP")
+	<-time.After(echoTime)
 	r.signals <- syscall.SIGTERM
 	if m := r.wait("stopping at once"); m["sessions"] != 1.0 {
 		t.Errorf("got %v, want 1 session", m)
@@ -185,6 +187,32 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if !strings.Contains(r.stdout.String(), `"cause":"stopped"`) {
 		t.Errorf("access log: got %s", r.stdout)
 	}
+}
+
+// Who signals a process and its group, as timeout(1) does, wants it to stop as if told once.
+func TestEchoOfASignalStopsNothingAtOnce(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		p := &process{plan: &plan{}, logger: slog.New(slog.DiscardHandler)}
+		begun := time.Now()
+		for _, step := range []struct {
+			at   time.Duration
+			sig  os.Signal
+			want bool
+		}{
+			{0, syscall.SIGHUP, false},
+			{0, syscall.SIGTERM, true},
+			{0, syscall.SIGTERM, false},
+			{0, syscall.SIGHUP, false},
+			{echoTime - 1, syscall.SIGINT, false},
+			{echoTime, syscall.SIGINT, true},
+			{echoTime, syscall.SIGTERM, true},
+		} {
+			time.Sleep(step.at - time.Since(begun))
+			if got := p.stops(step.sig); got != step.want {
+				t.Errorf("%v after %v: got %v, want %v", step.sig, step.at, got, step.want)
+			}
+		}
+	})
 }
 
 func TestHangupOpensTheLogFileAnew(t *testing.T) {
