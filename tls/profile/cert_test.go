@@ -81,6 +81,17 @@ func issue(t testing.TB, parent *identity, template *x509.Certificate) *identity
 	return i
 }
 
+// signedBy makes a certificate of another authority for the same name and key.
+func (i *identity) signedBy(t testing.TB, other *identity) *identity {
+	t.Helper()
+	template := *i.leaf
+	template.SerialNumber = new(big.Int).Add(i.leaf.SerialNumber, big.NewInt(1))
+	template.AuthorityKeyId = nil
+	der, err := x509.CreateCertificate(rand.Reader, &template, other.leaf, i.key.Public(), other.key)
+	leaf, err := x509.ParseCertificate(must(t, der, err))
+	return &identity{key: i.key, leaf: must(t, leaf, err)}
+}
+
 func (i *identity) certificate() tls.Certificate {
 	c := tls.Certificate{Certificate: [][]byte{i.leaf.Raw}, PrivateKey: i.key, Leaf: i.leaf}
 	for _, u := range i.up {

@@ -6,18 +6,22 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
 // A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for each of the
-// authorities, in PEM, or a single one in DER. Once it is used, nobody gets in whose authority has no list in it, or one that is out of
-// date: that is how OpenSSL, and so nginx and HAProxy, see it.
+// authorities, in PEM, or a single one in DER. Once it is used, each certificate from the client's up to the root is looked up in the list of
+// who has issued it, and nobody gets in where one is revoked, or its list missing or out of date: that is how OpenSSL
+// (X509_V_FLAG_CRL_CHECK_ALL), and so nginx and HAProxy, see it. An authority whose own issuer is not among the authorities is taken for a
+// root, so that clients can be verified by one in between alone.
 type CRL struct {
-	Now  func() time.Time // nil: time.Now
-	file watched[revocations]
-	mu   sync.Mutex
-	told time.Time // which list's end has been told of
+	Now         func() time.Time // nil: time.Now
+	file        watched[revocations]
+	authorities []*x509.Certificate
+	mu          sync.Mutex
+	told        time.Time // which list's end has been told of
 }
 
 // revocations are lists by authority.
@@ -37,7 +41,7 @@ type revocationList struct {
 
 // LoadCRL reads the file. Each list must be signed by one of the authorities.
 func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
-	c := new(CRL)
+	c := &CRL{authorities: authorities}
 	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities) }
 	if err := c.file.open(file, parse); err != nil {
 		return nil, err
@@ -131,28 +135,50 @@ func signerOf(list *x509.RevocationList, authorities []*x509.Certificate) (autho
 	return authority{}, fmt.Errorf("the revocation list of %q is signed by none of the authorities that client certificates are verified by", list.Issuer)
 }
 
-// check says why none of the chains, each from the client's certificate to a root, is good. A nil CRL finds all good.
+// check says why none of the chains, each from the client's certificate to an authority, is good. A nil CRL finds all good.
 func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	if c == nil {
 		return nil
 	}
 	err = errors.New("the client's certificate has not been verified")
 	for _, chain := range chains {
-		if err = c.file.value.Load().check(chain, c.now()); err == nil {
-			return nil
+		for _, whole := range c.complete(chain) {
+			if err = c.file.value.Load().check(whole, c.now()); err == nil {
+				return nil
+			}
 		}
 	}
 	return err
 }
 
-// check goes up a chain. The list for the client's certificate must be there; those for what is above it count if they are.
+// complete returns chain as it goes on to a root, in each way that there is. crypto/tls ends chains at any of the authorities, and one whose
+// issuer is among them as well may have been revoked by that.
+func (c *CRL) complete(chain []*x509.Certificate) (all [][]*x509.Certificate) {
+	last := chain[len(chain)-1]
+	for _, a := range c.authorities {
+		there := func(b *x509.Certificate) bool { return authorityOf(b) == authorityOf(a) }
+		if issued(a, last) && !slices.ContainsFunc(chain, there) {
+			all = append(all, c.complete(append(slices.Clip(chain), a))...)
+		}
+	}
+	if all == nil {
+		all = append(all, chain)
+	}
+	return all
+}
+
+// issued reports whether a has signed c.
+func issued(a, c *x509.Certificate) bool {
+	return bytes.Equal(a.RawSubject, c.RawIssuer) && a.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+// check looks up all of a chain but the root.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
 	for i, c := range chain[:len(chain)-1] {
 		list := r[authorityOf(chain[i+1])]
 		switch {
-		case list == nil && i == 0:
-			return fmt.Errorf("there is no revocation list of %q, who has issued the client's certificate", c.Issuer)
 		case list == nil:
+			return fmt.Errorf("there is no revocation list of %q, who has issued the certificate for %q", c.Issuer, c.Subject)
 		case !list.next.IsZero() && now.After(list.next):
 			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, date(list.next))
 		case list.serials[string(c.SerialNumber.Bytes())]:
