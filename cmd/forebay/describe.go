@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"forebay/tls/certs"
+	"forebay/tls/profile"
 )
 
 // describe lists the certificates as read, the routes, the backends as resolved, those that are drained, and the sessions that fit.
@@ -96,9 +97,7 @@ func (p *plan) noteCertificates(now time.Time) {
 			p.note("certificate %s expires on %s", s.Pair, day(s.NotAfter))
 		}
 	}
-	if p.revocationOverdue(now) {
-		p.note("a list in %s is out of date: no client whose authority it is of gets in", p.TLSClientCRL)
-	}
+	p.noteRevocations()
 	for _, r := range p.namedRoutes() {
 		for _, name := range r.names {
 			if p.terminates(r) && !p.tls.store.Has(string(name)) {
@@ -108,11 +107,17 @@ func (p *plan) noteCertificates(now time.Time) {
 	}
 }
 
-// revocationOverdue reports whether a revocation list is out of date.
-func (p *plan) revocationOverdue(now time.Time) bool {
+// noteRevocations notes each revocation list that keeps everybody out, or soon will.
+func (p *plan) noteRevocations() {
 	if p.tls.revoked == nil {
-		return false
+		return
 	}
-	next := p.tls.revoked.Next()
-	return !next.IsZero() && now.After(next)
+	for _, l := range p.tls.revoked.Lists() {
+		switch l.Age {
+		case profile.Ending:
+			p.note("the list of %s in %s goes out of date on %s", l.Authority, p.TLSClientCRL, day(l.Next))
+		case profile.Overdue:
+			p.note("the list of %s in %s is out of date: no client gets in whom this authority has certified", l.Authority, p.TLSClientCRL)
+		}
+	}
 }

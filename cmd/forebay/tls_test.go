@@ -29,6 +29,7 @@ func furnished(t testing.TB) folder {
 	f.pair("old", ca, past, "old.example")
 	f.write("ca.crl", f.revocations(ca, time.Hour))
 	f.write("late.crl", f.revocations(ca, -time.Minute))
+	f.write("soon.crl", f.revocations(ca, 6*time.Minute)) // of 66
 	f.write("other.crl", f.revocations(other, time.Hour))
 	f.writeText("tickets", []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))
 	f.writeText("empty", nil)
@@ -142,16 +143,23 @@ func TestBannerTellsOfTLS(t *testing.T) {
 	}
 }
 
-func TestOverdueRevocationList(t *testing.T) {
+func TestEndsOfRevocationListsAreTold(t *testing.T) {
 	f := furnished(t)
-	args := f.args("-l 127.0.0.1:0 --tls-cert $D/both.pem --tls-client-ca $D/ca.pem --tls-client-crl $D/late.crl")
-	stdout, _, status := invoke(nil, append([]string{"check", "127.0.0.1:8000"}, args...)...)
-	if want := "\na list in " + f.path("late.crl") + " is out of date"; !strings.Contains(stdout, want) || status != exitDone {
-		t.Errorf("got status %d and\n%swant it to have %q", status, stdout, want)
+	for file, want := range map[string]struct{ note, level, message string }{
+		"late.crl": {"is out of date: no client gets in", "ERROR", "a revocation list is out of date"},
+		"soon.crl": {"goes out of date on", "WARN", "a revocation list is about to go out of date"},
+	} {
+		args := f.args("-l 127.0.0.1:0 --tls-cert $D/both.pem --tls-client-ca $D/ca.pem --tls-client-crl $D/" + file)
+		stdout, _, status := invoke(nil, append([]string{"check", "127.0.0.1:8000"}, args...)...)
+		if note := "\nthe list of CN=ca in " + f.path(file) + " " + want.note; !strings.Contains(stdout, note) || status != exitDone {
+			t.Errorf("%s: got status %d and\n%swant it to have %q", file, status, stdout, note)
+		}
+		r := start(t, args...)
+		if m := r.wait(want.message); m["level"] != want.level || m["authority"] != "CN=ca" {
+			t.Errorf("%s: got %v, want it at level %s", file, m, want.level)
+		}
+		r.stop()
 	}
-	r := start(t, args...)
-	r.wait("a revocation list is out of date")
-	r.stop()
 }
 
 // Keys go to the certificates that need one, in their order.

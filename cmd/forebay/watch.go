@@ -72,8 +72,13 @@ func (p *process) tellFile(e profile.Event) {
 	case e.Err != nil:
 		p.logger.Error("a file can't be used, and what it held before stays in use", "file", e.File, "error", e.Err)
 		return
-	case !e.Overdue.IsZero():
-		p.logger.Error("a revocation list is out of date: no client whose authority it is of gets in", "file", e.File, "since", e.Overdue.UTC())
+	case e.List.Age == profile.Ending:
+		p.logger.Warn("a revocation list is about to go out of date: from then on no client gets in whom its authority has certified",
+			"authority", e.List.Authority, "file", e.File, "valid_until", e.List.Next.UTC())
+		return
+	case e.List.Age == profile.Overdue:
+		p.logger.Error("a revocation list is out of date: no client gets in whom its authority has certified",
+			"authority", e.List.Authority, "file", e.File, "since", e.List.Next.UTC())
 		return
 	}
 	p.logger.Info("a file has changed and is in use", "file", e.File)

@@ -104,14 +104,14 @@ func TestRevokedClients(t *testing.T) {
 	}
 	next = next.Add(time.Hour)
 	write(t, dir, "crl.der", h.authority.revoke(t, next))
-	if e, ok := revoked.Check(); !ok || e.Err != nil || !e.Overdue.IsZero() {
+	if e, ok := revoked.Check(); !ok || e.Err != nil || e.List.Age != Fresh {
 		t.Errorf("renewed: told of %v, %v", e, ok)
 	}
 	if e, ok := revoked.Check(); ok {
 		t.Errorf("renewed, second look: told of %v", e)
 	}
 	clock = next.Add(time.Minute)
-	if e, ok := revoked.Check(); !ok || e.Overdue.Unix() != next.Unix() {
+	if e, ok := revoked.Check(); !ok || e.List.Age != Overdue || e.List.Next.Unix() != next.Unix() {
 		t.Errorf("out of date again: told of %v, %v", e, ok)
 	}
 }

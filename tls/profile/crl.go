@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -21,8 +22,25 @@ type CRL struct {
 	file        watched[revocations]
 	authorities []*x509.Certificate
 	mu          sync.Mutex
-	told        time.Time // which list's end has been told of
+	told        map[authority]List // what was last told of whose list
 }
+
+// A List is one of the lists of a CRL, as plain values.
+type List struct {
+	Authority string    // whose it is
+	Next      time.Time // when the next one is due, and this one goes out of date; zero: not said
+	Age       Age
+	of        authority
+}
+
+// An Age is how far a list is from its end.
+type Age uint8
+
+const (
+	Fresh   Age = iota
+	Ending      // a tenth of its life is left, or three days
+	Overdue     // it is out of date: nobody gets in whose certificate its authority has issued
+)
 
 // revocations are lists by authority.
 type revocations map[authority]*revocationList
@@ -35,13 +53,30 @@ func authorityOf(c *x509.Certificate) authority {
 }
 
 type revocationList struct {
-	serials map[string]bool // serial numbers, big-endian
-	next    time.Time       // when the next list is due; zero: not said
+	issuer     string
+	serials    map[string]bool // serial numbers, big-endian
+	from, next time.Time       // when the next list is due; zero: not said
+}
+
+// longestNotice is how long before its end a list is Ending at most. Those that live longer are made by hand.
+const longestNotice = 3 * 24 * time.Hour
+
+// age is what it is at the time now. Most lists live for a day or a week, and the next one comes some time before the end.
+func (l *revocationList) age(now time.Time) Age {
+	switch left := l.next.Sub(now); {
+	case l.next.IsZero():
+		return Fresh
+	case left < 0:
+		return Overdue
+	case left <= min(l.next.Sub(l.from)/10, longestNotice):
+		return Ending
+	}
+	return Fresh
 }
 
 // LoadCRL reads the file. Each list must be signed by one of the authorities.
 func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
-	c := &CRL{authorities: authorities}
+	c := &CRL{authorities: authorities, told: make(map[authority]List)}
 	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities) }
 	if err := c.file.open(file, parse); err != nil {
 		return nil, err
@@ -49,19 +84,20 @@ func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
 	return c, nil
 }
 
-// Check reads the file again if it has changed. That one of its lists has gone out of date is told once.
+// Check reads the file again if it has changed. That one of its lists is Ending, and that it is Overdue, is told once.
 func (c *CRL) Check() (Event, bool) {
 	if e, ok := c.file.check(); ok {
 		return e, ok
 	}
-	next := c.Next()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if next.IsZero() || !c.now().After(next) || next.Equal(c.told) {
-		return Event{}, false
+	for _, l := range c.Lists() {
+		if told := c.told[l.of]; l.Age != Fresh && (l.Age != told.Age || !l.Next.Equal(told.Next)) {
+			c.told[l.of] = l
+			return Event{File: c.file.path, List: l}, true
+		}
 	}
-	c.told = next
-	return Event{File: c.file.path, Overdue: next}, true
+	return Event{}, false
 }
 
 func (c *CRL) now() time.Time {
@@ -71,14 +107,23 @@ func (c *CRL) now() time.Time {
 	return time.Now()
 }
 
+// Lists returns the lists, the one that goes out of date first before the others.
+func (c *CRL) Lists() (all []List) {
+	for of, l := range *c.file.value.Load() {
+		all = append(all, List{l.issuer, l.next, l.age(c.now()), of})
+	}
+	slices.SortFunc(all, func(a, b List) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.Authority, b.Authority)) })
+	return all
+}
+
 // Next returns when the first of the lists goes out of date; zero where none does.
-func (c *CRL) Next() (first time.Time) {
-	for _, l := range *c.file.value.Load() {
-		if !l.next.IsZero() && (first.IsZero() || l.next.Before(first)) {
-			first = l.next
+func (c *CRL) Next() time.Time {
+	for _, l := range c.Lists() {
+		if !l.Next.IsZero() {
+			return l.Next
 		}
 	}
-	return first
+	return time.Time{}
 }
 
 func parseCRL(text []byte, authorities []*x509.Certificate) (revocations, error) {
@@ -122,7 +167,7 @@ func (r revocations) add(der []byte, authorities []*x509.Certificate) error {
 	for _, e := range list.RevokedCertificateEntries {
 		serials[string(e.SerialNumber.Bytes())] = true
 	}
-	r[issuer] = &revocationList{serials, list.NextUpdate}
+	r[issuer] = &revocationList{list.Issuer.String(), serials, list.ThisUpdate, list.NextUpdate}
 	return nil
 }
 
@@ -179,7 +224,7 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
 		switch {
 		case list == nil:
 			return fmt.Errorf("there is no revocation list of %q, who has issued the certificate for %q", c.Issuer, c.Subject)
-		case !list.next.IsZero() && now.After(list.next):
+		case list.age(now) == Overdue:
 			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, date(list.next))
 		case list.serials[string(c.SerialNumber.Bytes())]:
 			return fmt.Errorf("the certificate for %q, serial number %x, has been revoked", c.Subject, c.SerialNumber)

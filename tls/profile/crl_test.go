@@ -127,3 +127,38 @@ func TestCrossSignedAuthority(t *testing.T) {
 		}
 	}
 }
+
+// TestEndOfEachListIsTold has a list that lives for ten hours, one for eleven and one for a thousand, and sees each told of twice.
+func TestEndOfEachListIsTold(t *testing.T) {
+	ten, eleven, thousand := newAuthority(t, "ten", nil), newAuthority(t, "eleven", nil), newAuthority(t, "thousand", nil)
+	made := time.Now().Add(-time.Hour)
+	text := encode("X509 CRL", thousand.revoke(t, made.Add(1000*time.Hour)), eleven.revoke(t, made.Add(11*time.Hour)), ten.revoke(t, made.Add(10*time.Hour)))
+	c, err := LoadCRL(write(t, t.TempDir(), "crl", text), []*x509.Certificate{ten.leaf, eleven.leaf, thousand.leaf})
+	must(t, c, err)
+	var clock time.Time
+	c.Now = func() time.Time { return clock }
+	for _, look := range []struct {
+		age  time.Duration // of all lists
+		want []string      // what is told, each time that it is looked at
+	}{
+		{8*time.Hour + 59*time.Minute, nil},
+		{9*time.Hour + time.Minute, []string{`the revocation list of "CN=ten" in`, ""}},
+		{9*time.Hour + 53*time.Minute, nil},
+		{10*time.Hour + time.Minute, []string{`the revocation list of "CN=ten" in`, `the revocation list of "CN=eleven" in`, ""}},
+		{11*time.Hour + time.Minute, []string{`the revocation list of "CN=eleven" in`, ""}},
+		{(1000 - 73) * time.Hour, nil},
+		{(1000 - 71) * time.Hour, []string{`the revocation list of "CN=thousand" in`, ""}},
+		{1001 * time.Hour, []string{`the revocation list of "CN=thousand" in`, ""}},
+	} {
+		clock = made.Add(look.age)
+		if look.want == nil {
+			look.want = []string{""}
+		}
+		for i, want := range look.want {
+			e, ok := c.Check()
+			if ok != (want != "") || ok && !strings.HasPrefix(e.String(), want) {
+				t.Errorf("after %v, look %d: told of %v, %v, want %q", look.age, i, e, ok, want)
+			}
+		}
+	}
+}

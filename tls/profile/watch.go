@@ -16,8 +16,8 @@ const interval = 500 * time.Millisecond
 type Event struct {
 	File string
 	Err  error // what is wrong with it; nil: what it holds is in use
-	// Overdue, if not zero, is when a revocation list in it went out of date: nobody of its authority is let in.
-	Overdue time.Time
+	// List is a revocation list in it that has become Ending or Overdue; Fresh: none.
+	List List
 }
 
 // String tells the event in a sentence.
@@ -25,8 +25,10 @@ func (e Event) String() string {
 	switch {
 	case e.Err != nil:
 		return fmt.Sprintf("%s can't be used, what it held before is kept: %v", e.File, e.Err)
-	case !e.Overdue.IsZero():
-		return fmt.Sprintf("a revocation list in %s is out of date since %s", e.File, date(e.Overdue))
+	case e.List.Age == Ending:
+		return fmt.Sprintf("the revocation list of %q in %s goes out of date on %s", e.List.Authority, e.File, date(e.List.Next))
+	case e.List.Age == Overdue:
+		return fmt.Sprintf("the revocation list of %q in %s is out of date since %s", e.List.Authority, e.File, date(e.List.Next))
 	}
 	return e.File + " has changed and is in use"
 }
