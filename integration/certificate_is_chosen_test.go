@@ -76,6 +76,9 @@ func TestStrictSNIRefusesStrangers(t *testing.T) {
 		if want := []string{"nobody.example", "one.two.b.example", ""}[i]; e.ServerName != want {
 			t.Errorf("the log tells of name %q, want %q", e.ServerName, want)
 		}
+		if !strings.Contains(e.ClientTLS.Fault, "--tls-strict-sni") {
+			t.Errorf("the log does not say why: %+v", e.ClientTLS)
+		}
 	}
 	wantAnswer(t, f.Addr(), asks(a, "x.b.example"))
 }

@@ -24,6 +24,7 @@ type handshake struct {
 	ended  int64
 	done   bool  // known to the loop
 	err    error // why it failed
+	told   error // the same by Explain; nil: crypto/tls says it
 
 	mu   sync.Mutex
 	gone bool // the session has no use for it any more, and the socket is closed
@@ -70,7 +71,18 @@ func (h *handshake) run(conn *tls.Conn, server *Server) (err error) {
 			err = fmt.Errorf("internal bug: %v", bug)
 		}
 	}()
-	return conn.Handshake()
+	if err = conn.Handshake(); err != nil && h.told != nil {
+		return h.told
+	}
+	return err
+}
+
+// Explain makes why the fault of hello's client, if its handshake fails, in the place of what crypto/tls says. It is for what a Config calls
+// while a handshake goes on, such as GetCertificate.
+func Explain(hello *tls.ClientHelloInfo, why error) {
+	if l, ok := hello.Conn.(*layer); ok {
+		l.shake.told = why
+	}
 }
 
 // deepen makes the goroutine's stack as large as a handshake needs, while there is nothing on it to be copied. Growing step by step, each

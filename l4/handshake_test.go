@@ -106,3 +106,32 @@ func TestClientsAlertBeforeAReset(t *testing.T) {
 		t.Errorf("fault %q, want the client's alert", r.ClientTLS.Fault)
 	}
 }
+
+// A handshake that fails is told of as Explain says, and one that does not fail not at all.
+func TestFaultIsExplained(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, func(s *Server) {
+		s.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			Explain(hello, errors.New("it is not for "+hello.ServerName))
+			if hello.ServerName == "two.example" {
+				return nil, nil
+			}
+			return &id.certificate, nil
+		}}
+	}, l4test.Echo(t).Addr())
+	two := id.client()
+	two.ServerName = "two.example"
+	if err := tls.Client(l4test.Dial(t, s.addr).Conn(), two).Handshake(); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+		t.Errorf("got %v, want the alert unrecognized_name", err)
+	}
+	if r := s.record(t, HandshakeFailed); r.ClientTLS.Fault != "it is not for two.example" {
+		t.Errorf("fault %q, want what was said of it", r.ClientTLS.Fault)
+	}
+	one := dialTLS(t, s.addr, id.client())
+	one.CloseWrite()
+	one.Read(make([]byte, 1))
+	if r := s.record(t, ClientClosed); r.ClientTLS.Fault != "" {
+		t.Errorf("fault %q, want none", r.ClientTLS.Fault)
+	}
+	Explain(new(tls.ClientHelloInfo), errors.New("of nobody here"))
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -41,7 +42,8 @@ func (c *commandLine) planTLS(p *plan) {
 func (c *commandLine) planClients(p *plan) {
 	cfg, t := c.config, &p.tls
 	var err error
-	t.store, err = certs.Load(c.pairs(), certs.Options{Strict: bool(cfg.TLSStrictSNI), Report: t.tell, Read: profile.ReadFile}, time.Now())
+	options := certs.Options{Strict: bool(cfg.TLSStrictSNI), Refused: explainStrictSNI, Report: t.tell, Read: profile.ReadFile}
+	t.store, err = certs.Load(c.pairs(), options, time.Now())
 	c.blamePairs(err, "tls-cert", "tls-key")
 	if cfg.TLSTicketKeys != "" {
 		t.tickets, err = profile.LoadTickets(string(cfg.TLSTicketKeys))
@@ -73,6 +75,15 @@ func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	if set, _ := cfg.proxyTLVs(); set&l4.ProxySSL != 0 {
 		t.clients.GetCertificate = l4.Witnessed(t.clients.GetCertificate)
 	}
+}
+
+// explainStrictSNI says in the access log why a client was refused, who may have asked for anything of any length.
+func explainStrictSNI(hello *tls.ClientHelloInfo) {
+	asked := "a client that asks for no name"
+	if hello.ServerName != "" {
+		asked = fmt.Sprintf("%.255q", hello.ServerName)
+	}
+	l4.Explain(hello, fmt.Errorf("there is no certificate for %s (--tls-strict-sni)", asked))
 }
 
 // blamePairs adds what is wrong with certificates and their keys, each by the flag that named the file.

@@ -282,6 +282,31 @@ func TestClientsAreRefused(t *testing.T) {
 	}
 }
 
+// What crypto/tls says of a client that is refused for its name, that no certificates are configured, would mislead.
+func TestStrictSNISaysWhatWasAskedFor(t *testing.T) {
+	f := newFolder(t)
+	ca := f.authority("ca")
+	f.pair("site", ca, year, "www.example.com")
+	for name, want := range map[string]string{
+		"nope.example.com":                `there is no certificate for "nope.example.com" (--tls-strict-sni)`,
+		"127.0.0.1":                       "there is no certificate for a client that asks for no name (--tls-strict-sni)",
+		strings.Repeat("long.", 99) + "x": `there is no certificate for "` + strings.Repeat("long.", 51) + `" (--tls-strict-sni)`,
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			r := start(t, f.args("-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key --tls-strict-sni")...)
+			client := ca.trusts(name)
+			client.MaxVersion = version
+			if _, err := r.secure(client, "x"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+				t.Errorf("%.20s: got %v, want the alert unrecognized_name", name, err)
+			}
+			lines := r.stop()
+			if fault := lines[0]["client_tls"].(map[string]any)["fault"]; fault != want || lines[0]["cause"] != "handshake-failed" {
+				t.Errorf("%.20s: got %v, want the fault %q", name, lines[0], want)
+			}
+		}
+	}
+}
+
 // A ticket is good in the next process if that has the same file of keys.
 func TestTicketsOutliveTheProcess(t *testing.T) {
 	f := newFolder(t)

@@ -16,6 +16,9 @@ type Options struct {
 	// Strict refuses a client that gives a name for which there is no certificate, or none, with the alert unrecognized_name
 	// (RFC 6066, section 3).
 	Strict bool
+	// Refused, if not nil, is told of each client that a strict store refuses. What crypto/tls says of it is that no certificates are
+	// configured.
+	Refused func(*tls.ClientHelloInfo)
 	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks held.
 	Report func(Event)
 	// Read, if not nil, reads files in the place of os.ReadFile, which waits for whatever a path leads to and takes in all of it.
@@ -86,8 +89,9 @@ func (s *Store) Configure(c *tls.Config) {
 	if !s.options.Strict {
 		return
 	}
-	// No certificate and no tickets: crypto/tls gets as far as looking for a certificate, and sends unrecognized_name.
-	refusal := &tls.Config{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, CipherSuites: c.CipherSuites, SessionTicketsDisabled: true}
+	// No certificates and no tickets: crypto/tls gets as far as looking for a certificate, and sends unrecognized_name.
+	refusal := &tls.Config{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, CipherSuites: c.CipherSuites, SessionTicketsDisabled: true,
+		GetCertificate: s.refuse}
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if s.serving.Load().has(hello.ServerName) {
 			return nil, nil
@@ -101,10 +105,22 @@ func (s *Store) Configure(c *tls.Config) {
 // in the Config, this is what makes crypto/tls send unrecognized_name. It is a tls.Config.GetCertificate.
 func (s *Store) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	x := s.serving.Load()
-	if c := x.choose(hello); c != nil || s.options.Strict {
+	c := x.choose(hello)
+	switch {
+	case c != nil:
 		return c, nil
+	case s.options.Strict:
+		return s.refuse(hello)
 	}
 	return pick(hello, x.first, nil), nil
+}
+
+// refuse is a tls.Config.GetCertificate that has none.
+func (s *Store) refuse(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.options.Refused != nil {
+		s.options.Refused(hello)
+	}
+	return nil, nil
 }
 
 // Has reports whether there is a certificate for name, be it by a wildcard.

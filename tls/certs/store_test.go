@@ -87,10 +87,16 @@ func TestExactNameOfWrongKindFallsBackToWildcard(t *testing.T) {
 
 func TestStrictRefusesUnknownNames(t *testing.T) {
 	f := newFolder(t)
-	s := f.load(Options{Strict: true}, f.pair("a", spec{names: []string{"a.example", "*.a.example"}}))
+	var refused []string
+	tell := func(hello *tls.ClientHelloInfo) { refused = append(refused, hello.ServerName) }
+	s := f.load(Options{Strict: true, Refused: tell}, f.pair("a", spec{names: []string{"a.example", "*.a.example"}}))
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for name, known := range map[string]bool{"a.example": true, "B.A.example": true, "b.example": false, "": false} {
+			refused = nil
 			_, err := shake(t, s, &tls.Config{ServerName: name, MinVersion: version, MaxVersion: version})
+			if told := slices.Equal(refused, []string{name}); told == known || known && len(refused) > 0 {
+				t.Errorf("%s, %q: told that %q is refused, known: %v", tls.VersionName(version), name, refused, known)
+			}
 			if got := unrecognized(err); got == known || known && err != nil {
 				t.Errorf("%s, %q: got %v, known: %v", tls.VersionName(version), name, err, known)
 			}
