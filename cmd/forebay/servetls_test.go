@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -137,6 +138,26 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	}
 	if got := served(); got != fixed {
 		t.Errorf("got the certificate %s, want the fixed one, %s", got, fixed)
+	}
+	r.stop()
+}
+
+// A renewed certificate that is for other names may be that of another site.
+func TestLostNamesAreWarnedOf(t *testing.T) {
+	f := newFolder(t)
+	f.pair("site", nil, year, "www.example.com", "example.com")
+	r := start(t, f.args("-l 127.0.0.1:0 --tls-cert $D/site.pem --tls-key $D/site.key")...)
+	f.pair("site", nil, year, "www.example.com", "example.com", "new.example.com")
+	if m := r.wait("a certificate is renewed"); m["level"] != "INFO" || fmt.Sprint(m["names"]) != "[example.com new.example.com www.example.com]" {
+		t.Errorf("got %v, want the names and no warning", m)
+	}
+	f.pair("site", nil, year, "*.example.com")
+	if m := r.wait("a certificate is renewed"); m["level"] != "WARN" || fmt.Sprint(m["names"], m["lost"]) != "[*.example.com] [example.com]" {
+		t.Errorf("got %v, want a warning with the names and that which is lost", m)
+	}
+	f.pair("site", nil, year, "*.example.com")
+	if m := r.wait("a certificate is renewed"); m["level"] != "INFO" || m["names"] != nil {
+		t.Errorf("got %v, want no names", m)
 	}
 	r.stop()
 }

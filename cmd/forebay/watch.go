@@ -55,7 +55,7 @@ func (p *process) tellCertificate(e certs.Event) {
 	about := []any{"certificate", e.Pair.String(), "valid_until", e.NotAfter.UTC()}
 	switch e.Kind {
 	case certs.Renewed:
-		p.logger.Info("a certificate is renewed", about...)
+		p.tellRenewed(e, about)
 		p.tellUncertified()
 	case certs.Broken:
 		p.logger.Error("a certificate can't be renewed, and the old one stays in use", append(about, "error", e.Err)...)
@@ -64,6 +64,18 @@ func (p *process) tellCertificate(e certs.Event) {
 	case certs.Expired:
 		p.logger.Error("a certificate has expired, and is refused by whoever looks", about...)
 	}
+}
+
+// tellRenewed logs that a certificate is renewed. What it is for is told if that has changed, as it may be a slip.
+func (p *process) tellRenewed(e certs.Event, about []any) {
+	if len(e.Names) > 0 {
+		about = append(about, "names", e.Names)
+	}
+	if len(e.Lost) > 0 {
+		p.logger.Warn("a certificate is renewed, and there is none any more for names that the old one was for", append(about, "lost", e.Lost)...)
+		return
+	}
+	p.logger.Info("a certificate is renewed", about...)
 }
 
 // tellFile logs what has become of another file.

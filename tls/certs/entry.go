@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/tls"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -75,14 +76,19 @@ func (e *entry) check(now time.Time) (events []Event) {
 	return append(events, e.warn(now)...)
 }
 
-// reload reads the files.
+// reload reads the files. What it tells as Lost is all that the certificate was for, if it is for others now.
 func (e *entry) reload(now time.Time) []Event {
 	c, err := e.pair.load(e.read, now)
 	if e.fault = err; err != nil {
 		return nil
 	}
+	before := namesOf(e.certificate.Leaf)
 	e.certificate, e.loaded, e.warned = c, now, time.Time{}
-	return []Event{e.event(Renewed)}
+	renewed := e.event(Renewed)
+	if names := namesOf(c.Leaf); !slices.Equal(names, before) {
+		renewed.Names, renewed.Lost = names, before
+	}
+	return []Event{renewed}
 }
 
 // warn reports once a day that the certificate is about to expire, or has.

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,17 +40,30 @@ type Event struct {
 	Pair     Pair
 	NotAfter time.Time // of the certificate that is served
 	Err      error     // what is wrong with the files, if they are Broken
+	Names    []string  // what it is for, if it is Renewed and was for others
+	Lost     []string  // what the one before was for, and now none in the Store is
 }
 
 // String tells the event in a sentence.
 func (e Event) String() string {
 	switch e.Kind {
 	case Renewed:
-		return fmt.Sprintf("certificate %s is renewed, valid until %s", e.Pair, date(e.NotAfter))
+		return fmt.Sprintf("certificate %s is renewed, valid until %s%s", e.Pair, date(e.NotAfter), e.change())
 	case Broken:
 		return fmt.Sprintf("certificate %s can't be renewed, the one valid until %s is kept: %v", e.Pair, date(e.NotAfter), e.Err)
 	case Expiring:
 		return fmt.Sprintf("certificate %s expires on %s", e.Pair, date(e.NotAfter))
 	}
 	return fmt.Sprintf("certificate %s expired on %s, and clients will refuse it", e.Pair, date(e.NotAfter))
+}
+
+// change tells how the names of a renewed certificate differ from those before.
+func (e Event) change() (text string) {
+	if len(e.Names) > 0 {
+		text = ", for " + strings.Join(e.Names, ", ")
+	}
+	if len(e.Lost) > 0 {
+		text += ", and there is none any more for " + strings.Join(e.Lost, ", ")
+	}
+	return text
 }

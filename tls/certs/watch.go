@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -41,6 +42,9 @@ func (s *Store) check(now time.Time) (events []Event) {
 	}
 	if len(events) > 0 {
 		s.publishLocked()
+	}
+	for i := range events { // names may have moved from one certificate to another
+		events[i].Lost = slices.DeleteFunc(events[i].Lost, s.Has)
 	}
 	return events
 }

@@ -68,6 +68,49 @@ func TestRenewedNamesAreServed(t *testing.T) {
 	}
 }
 
+// TestRenewedNamesAreTold has one certificate whose names change, and one that has some of them as well.
+func TestRenewedNamesAreTold(t *testing.T) {
+	f, d := newFolder(t), new(diary)
+	s := f.load(Options{Report: d.add}, f.pair("a", spec{names: []string{"a.example", "b.example", "c.d.example"}}), f.pair("b", spec{names: []string{"b.example"}}))
+	for _, c := range []struct {
+		now         []string // of the first one
+		names, lost []string
+	}{
+		{[]string{"c.d.example", "B.example", "a.example"}, nil, nil},
+		{[]string{"a.example", "b.example", "c.d.example", "e.example"}, []string{"a.example", "b.example", "c.d.example", "e.example"}, nil},
+		{[]string{"a.example", "*.d.example", "e.example"}, []string{"*.d.example", "a.example", "e.example"}, nil},
+		{[]string{"f.example"}, []string{"f.example"}, []string{"*.d.example", "a.example", "e.example"}},
+		{nil, []string{}, []string{"f.example"}},
+	} {
+		f.pair("a", spec{names: c.now})
+		s.Check(now)
+		if len(d.events) != 1 || !slices.Equal(d.events[0].Names, c.names) || !slices.Equal(d.events[0].Lost, c.lost) {
+			t.Errorf("for %v: told of %+v, want names %v, lost %v", c.now, d.events, c.names, c.lost)
+		}
+		d.expect(t, "renewed", Renewed)
+	}
+	f.pair("a", spec{names: []string{"b.example"}})
+	s.Check(now)
+	d.expect(t, "as the other one", Renewed)
+	f.pair("a", spec{names: []string{"x.example"}})
+	f.pair("b", spec{names: []string{"y.example"}})
+	s.Check(now)
+	for _, e := range d.events {
+		if !slices.Equal(e.Lost, []string{"b.example"}) {
+			t.Errorf("lost by both: told of %v", e)
+		}
+	}
+	d.expect(t, "lost by both", Renewed, Renewed)
+	f.pair("a", spec{names: []string{"y.example"}})
+	f.pair("b", spec{names: []string{"x.example"}})
+	s.Check(now)
+	for _, e := range d.events {
+		if len(e.Lost) > 0 {
+			t.Errorf("names that have changed places: told of %v", e)
+		}
+	}
+}
+
 func TestBrokenPairKeepsTheOldOne(t *testing.T) {
 	f, d := newFolder(t), new(diary)
 	a := spec{names: []string{"a.example"}}
@@ -208,7 +251,10 @@ func TestWatchLooksTwiceASecond(t *testing.T) {
 func TestEventsAreSentences(t *testing.T) {
 	pair := Pair{"a.crt", "a.key"}
 	for want, e := range map[string]Event{
-		"certificate a.crt with key a.key is renewed, valid until 2026-05-01 12:00 UTC":                          {Kind: Renewed},
+		"certificate a.crt with key a.key is renewed, valid until 2026-05-01 12:00 UTC":           {Kind: Renewed},
+		"certificate a.crt with key a.key is renewed, valid until 2026-05-01 12:00 UTC, for a, b": {Kind: Renewed, Names: []string{"a", "b"}},
+		"certificate a.crt with key a.key is renewed, valid until 2026-05-01 12:00 UTC, for a, and there is none any more for b, c": {
+			Kind: Renewed, Names: []string{"a"}, Lost: []string{"b", "c"}},
 		"certificate a.crt with key a.key can't be renewed, the one valid until 2026-05-01 12:00 UTC is kept: x": {Kind: Broken, Err: errText("x")},
 		"certificate a.crt with key a.key expires on 2026-05-01 12:00 UTC":                                       {Kind: Expiring},
 		"certificate a.crt with key a.key expired on 2026-05-01 12:00 UTC, and clients will refuse it":           {Kind: Expired},
