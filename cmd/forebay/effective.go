@@ -62,8 +62,8 @@ func (p *plan) settled(e *env, name string) string {
 		return "auto: yes"
 	case name == "handshakes" && p.Handshakes == 0:
 		return fmt.Sprintf("auto: %d", runtime.GOMAXPROCS(0))
-	case name == "check" && !p.asked:
-		return p.usualCheck().String()
+	case name == "check":
+		return p.checks()
 	case name == "log" && !bool(p.Log.chosen):
 		return "auto: " + p.logFormat(e).String()
 	case name == "connect-budget" && p.ConnectBudget == 0:

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +82,7 @@ func (p *plan) checker(r plannedRoute) *health.Checker {
 	if p.Check.Off() {
 		return nil
 	}
-	check := p.check(r)
+	check, _ := p.check(r.route) // refuseVainChecks has told of errors
 	c := health.NewChecker(r.pool, check.Probe(health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r)}))
 	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
 	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial
@@ -90,21 +92,25 @@ func (p *plan) checker(r plannedRoute) *health.Checker {
 	return c
 }
 
-// check is how the backends of r are asked. Where nothing is said of it and sessions speak TLS, so do checks: a certificate that has
-// expired is found before a client meets it.
-func (p *plan) check(r plannedRoute) health.Check {
-	if p.asked || !p.speaksTLS(r.route) {
-		return p.Check
+// check is how the backends of r are asked. Where sessions speak TLS, so do checks: a certificate that has expired is found before a client
+// meets it.
+func (c *config) check(r route) (health.Check, error) {
+	if c.speaksTLS(r) {
+		return c.Check.OverTLS()
 	}
-	return p.usualCheck()
+	return c.Check, nil
 }
 
-// usualCheck is what stands for --check where the operator has not said it.
-func (c *config) usualCheck() health.Check {
-	if c.BackendTLS {
-		return mustCheck("tls")
+// checks lists how backends are asked, which may differ from route to route.
+func (c *config) checks() string {
+	var all []string
+	for _, r := range c.routes() {
+		check, _ := c.check(r)
+		if text := check.String(); !r.refuses() && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
 	}
-	return c.Check
+	return strings.Join(all, " and ")
 }
 
 // checkHeader is the PROXY header that backends want to see.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"log/slog"
 	"net"
@@ -80,22 +81,32 @@ func recorded(t *testing.T, happens func(*chronicle, *pool.Pool)) []string {
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
-// Where sessions speak TLS, checks do, and look at the certificate; unless the operator says what is asked.
+// Where sessions speak TLS, checks do as they do, whatever is asked; unless it is asked in a place of its own.
 func TestChecksSpeakTLSWhereSessionsDo(t *testing.T) {
 	f := newFolder(t)
 	ca := f.authority("ca")
 	f.authority("other")
 	f.pair("site", ca, year, "www.example.com")
-	at := greeter(t, "", f.pair("backend", ca, year, "127.0.0.1").serves())
+	f.pair("own", ca, year, "balancer.example")
+	shows := f.pair("backend", ca, year, "127.0.0.1").serves()
+	shows.ClientAuth = tls.RequireAnyClientCert
+	at := greeter(t, "+PONG\r\n", shows)
+	_, port, _ := net.SplitHostPort(at)
 	for _, test := range []struct {
 		args string
 		up   bool
 	}{
 		{"--backend-ca $D/ca.pem", true},
+		{"--backend-ca $D/ca.pem --check tls", true},
 		{"--backend-ca $D/other.pem", false},
-		{"--backend-ca $D/other.pem --check tcp", true},
+		{"--backend-ca $D/other.pem --check tcp", false},
+		{"--backend-ca $D/other.pem --check tcp:" + port, true},
+		{"--backend-ca $D/ca.pem --check redis", true},
+		{"--backend-ca $D/ca.pem --check redis --backend-sni www.example.com", false},
+		{"--backend-ca $D/ca.pem --check redis:" + port, false},
+		{"--backend-ca $D/ca.pem --check redis:" + port + ",tls", true},
 	} {
-		p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls "+at+" "+test.args)...)
+		p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls --backend-cert $D/own.pem --backend-key $D/own.key "+at+" "+test.args)...)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: at, Name: "127.0.0.1"})
 		cancel()
@@ -104,11 +115,23 @@ func TestChecksSpeakTLSWhereSessionsDo(t *testing.T) {
 		}
 	}
 	p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls --tls-cert $D/site.pem --tls-key $D/site.key --route db.example.com="+at+" "+at)...)
-	if got := p.check(p.routes[0]); got.Proven() {
-		t.Error("sessions speak TLS, and their check does not")
+	for i, want := range []string{"tls", "tcp"} {
+		if got, err := p.check(p.routes[i].route); err != nil || got.String() != want {
+			t.Errorf("route %s is checked by %v, %v, want %s", p.routes[i].keys(), got, err, want)
+		}
 	}
-	if got := p.check(p.routes[1]); !got.Proven() {
-		t.Error("the clients' TLS passes, and the check speaks some of its own")
+	if got := p.checks(); got != "tls and tcp" {
+		t.Errorf("checks are shown as %s", got)
+	}
+}
+
+// A check that begins in clear would fail for ever on a port that speaks TLS.
+func TestChecksInClearAreRefusedWhereSessionsSpeakTLS(t *testing.T) {
+	for check, want := range map[string]int{"postgres": 2, "mysql,user=x": 2, "postgres:5432": 0, "smtp": 0} {
+		_, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "--backend-tls", "--check", check, "192.0.2.1:443")
+		if status != want || want == 2 && !strings.Contains(stderr, "begins in clear") {
+			t.Errorf("%s: got status %d, %q", check, status, stderr)
+		}
 	}
 }
 

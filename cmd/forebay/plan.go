@@ -29,7 +29,6 @@ type plan struct {
 	tls       tlsPlan
 	access    *accessList // nil: everybody may connect
 	drains    *drainFile  // nil: no backend is drained
-	asked     bool        // the operator has said how backends are checked
 	limit     uint64      // of file descriptors
 	sessions  int         // at once
 	somaxconn int         // how long a backlog may be; 0: the kernel doesn't say
@@ -43,7 +42,7 @@ func (p *plan) note(format string, args ...any) {
 // plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the limit of file
 // descriptors, and opens no socket.
 func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
-	p := &plan{config: c.config, asked: c.given("check")}
+	p := &plan{config: c.config}
 	c.planListen(ctx, r, p)
 	c.planRoutes(ctx, r, p)
 	c.planHedge(p)

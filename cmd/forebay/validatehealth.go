@@ -51,13 +51,13 @@ func (c *commandLine) validateChecks() {
 	}
 }
 
-// refuseVainChecks refuses to ask backends what they could never answer. Where nothing was said of checks, they are as sessions are, and what is in
-// the way of these has been told.
+// refuseVainChecks refuses to ask backends what they could never answer.
 func (c *commandLine) refuseVainChecks(p *plan) {
-	if !p.asked {
-		return
-	}
 	for _, r := range p.routes {
+		if _, err := p.check(r.route); err != nil {
+			c.refuse("check", "%w", err)
+			return
+		}
 		for _, b := range r.backends {
 			for _, a := range b.Addrs {
 				if err := p.fits(r.route, a); err != nil {

@@ -104,6 +104,25 @@ func (c Check) Target(t Target) (Target, error) {
 	return t, err
 }
 
+// OverTLS returns c as it asks where sessions speak TLS: over TLS as well if it goes where they go, so that tcp is tls and http:/// is https:///.
+// In a place of its own it speaks as it is written. The error tells of a protocol that begins in clear.
+func (c Check) OverTLS() (Check, error) {
+	if c.at != (place{}) {
+		return c, nil
+	}
+	switch c.kind {
+	case onTCP:
+		c.kind = onTLS
+	case onHTTP:
+		c.kind = onHTTPS
+	case redis, smtp, script:
+		c.secure = true
+	case postgres, mysql:
+		return c, fmt.Errorf("a check by %s begins in clear, and sessions in TLS: write tls, or name the port that takes it, as in %s:PORT", c.kind, c.kind)
+	}
+	return c, nil
+}
+
 // Descriptors returns how many file descriptors c may need at a time for one backend: a socket, two to look up a name (A and AAAA) before it, four to
 // start a program.
 func (c Check) Descriptors() int {

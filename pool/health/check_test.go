@@ -184,6 +184,39 @@ func TestCheckGoesElsewhere(t *testing.T) {
 	}
 }
 
+// Where sessions speak TLS a check does, unless it has a place of its own.
+func TestCheckOverTLS(t *testing.T) {
+	for text, want := range map[string]string{
+		"off":                          "off",
+		"tcp":                          "tls",
+		"tcp,proxy=v2":                 "tls,proxy=v2",
+		"tls,name=a.example":           "tls,name=a.example",
+		"http:///health,status=200":    "https:///health,status=200",
+		"redis":                        "redis,tls",
+		"smtp,tls,verify=off":          "smtp,tls,verify=off",
+		"send:a,expect:b":              "send:a,expect:b,tls",
+		"exec:true":                    "exec:true",
+		"tcp:80":                       "tcp:80",
+		"http://:8008/":                "http://:8008/",
+		"redis:unix:/run/s":            "redis:unix:/run/s",
+		"expect:b,at=192.0.2.9:80":     "expect:b,at=192.0.2.9:80",
+		"postgres:5432":                "postgres:5432",
+		"mysql:unix:/run/s":            "mysql:unix:/run/s",
+		"postgres":                     "",
+		"mysql,user=forebay,proxy=off": "",
+	} {
+		t.Run(text, func(t *testing.T) {
+			got, err := mustParse(t, text).OverTLS()
+			switch {
+			case want == "" && err == nil:
+				t.Errorf("got %s, want it to be refused", got)
+			case want != "" && (err != nil || got.String() != want):
+				t.Errorf("got %s, %v, want %s", got, err, want)
+			}
+		})
+	}
+}
+
 func TestUNIXSocketHasNoPort(t *testing.T) {
 	c := mustParse(t, "tcp:9000")
 	if _, err := c.Target(target("unix:/run/s")); err == nil || !strings.Contains(err.Error(), "write HOST:9000") {
