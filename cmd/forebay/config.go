@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"time"
 
 	"forebay/l4"
@@ -168,6 +169,15 @@ func (c *config) poolOptions() pool.Options {
 	return o
 }
 
+// sources returns where connections to backends come from; none: where the kernel chooses.
+func (c *config) sources() []netip.Addr {
+	var all []netip.Addr
+	for _, ip := range c.Sources {
+		all = append(all, ip.Addr)
+	}
+	return all
+}
+
 // server returns a Server that does what c says of every session; its routes and its MaxConns are the plan's to settle.
 func (c *config) server() *l4.Server {
 	s := l4.DefaultServer(nil)
@@ -181,9 +191,7 @@ func (c *config) server() *l4.Server {
 	s.OnDown = c.OnDown
 	s.Rebalance = c.Rebalance
 	s.QueueTimeout = time.Duration(c.QueueTimeout)
-	for _, ip := range c.Sources {
-		s.Sources = append(s.Sources, ip.Addr)
-	}
+	s.Sources = c.sources()
 	s.IdleTimeout = time.Duration(c.IdleTimeout)
 	s.HalfCloseTimeout = time.Duration(c.HalfCloseTimeout)
 	s.MaxLifetime = time.Duration(c.MaxLifetime)

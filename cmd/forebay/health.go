@@ -83,7 +83,8 @@ func (p *plan) checker(r plannedRoute) *health.Checker {
 		return nil
 	}
 	check, _ := p.check(r.route) // refuseVainChecks has told of errors
-	c := health.NewChecker(r.pool, check.Probe(health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r)}))
+	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Sources: health.NewSources(p.sources()...)}
+	c := health.NewChecker(r.pool, check.Probe(dialer))
 	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
 	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial
 	if check.Proven() {

@@ -63,6 +63,22 @@ func TestChecksSendTheHeader(t *testing.T) {
 	}
 }
 
+// A backend that admits nobody but the source is up.
+func TestChecksComeFromTheSource(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		if strings.HasPrefix(p.Remote().String(), "127.0.0.9:") {
+			p.Send("+PONG\r\n")
+		}
+		p.ReceiveAll()
+	})
+	p := planned(t, "-l", "127.0.0.1:0", "--check", "redis", "--source", "127.0.0.9", b.Addr())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()}); r.Err != nil {
+		t.Error(r.Err)
+	}
+}
+
 // recorded returns a pool of one backend, and what a chronicle of it has logged once everything in it has.
 func recorded(t *testing.T, happens func(*chronicle, *pool.Pool)) []string {
 	var out bytes.Buffer

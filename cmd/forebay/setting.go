@@ -107,7 +107,7 @@ func trafficSettings(c *config) []*setting {
 		{group: groupConnecting, name: "replay", arg: "SIZE", value: one(&c.Replay), shown: "off",
 			meaning: "send up to this much of what a client said to another backend, when one dies before its first byte"},
 		{group: groupConnecting, name: "source", arg: "IP", value: many(&c.Sources), shown: "the kernel's choice",
-			meaning: "connect from this address; repeatable, used in turn"},
+			meaning: "connect and check from this address; repeatable, used in turn"},
 
 		{group: groupLimits, name: "max-conns", arg: "N", value: one(&c.MaxConns), shown: "from the file limit",
 			brief:   "sessions at once",

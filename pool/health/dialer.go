@@ -16,7 +16,9 @@ type Dialer struct {
 	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the certificate is
 	// looked at again. nil, and an empty ServerName: the server is verified by the system's roots and Target.Name.
 	TLS *tls.Config
-	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that.
+	// Sources are where connections come from. nil: where the kernel chooses.
+	Sources *Sources
+	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that, from Sources.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -83,7 +85,7 @@ func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
 	if d.Dial != nil {
 		return d.Dial(ctx, t.Network, t.Address)
 	}
-	system := net.Dialer{KeepAlive: -1} // a probe ends long before a keep-alive
+	system := net.Dialer{KeepAlive: -1, Control: d.Sources.control} // a probe ends long before a keep-alive
 	return system.DialContext(ctx, t.Network, t.Address)
 }
 

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -39,7 +40,7 @@ func (p TCP) Probe(ctx context.Context, t Target) Result {
 		return p.plainly(ctx, t, func(c *talk) error { c.said.remark("connected"); return nil })
 	}
 	start := time.Now()
-	err := knock(ctx, t)
+	err := p.knock(ctx, t)
 	took := time.Since(start)
 	if err != nil {
 		return Result{Err: fmt.Errorf("connect to %s: %w", t.Address, plain(ctx, shorter(err))), Took: took}
@@ -48,11 +49,13 @@ func (p TCP) Probe(ctx context.Context, t Target) Result {
 }
 
 // knock connects, and resets what it connected before the server's program can see it, where the system lets it.
-func knock(ctx context.Context, t Target) error {
+func (p TCP) knock(ctx context.Context, t Target) error {
 	if a, err := netip.ParseAddrPort(t.Address); err == nil && hasRawKnock && a.Addr().Zone() == "" {
-		return rawKnock(ctx, a)
+		return rawKnock(ctx, a, p.Sources)
 	}
-	system := net.Dialer{KeepAlive: -1, Control: func(_, _ string, socket syscall.RawConn) error { return socket.Control(holdAck) }}
+	system := net.Dialer{KeepAlive: -1, Control: func(network, address string, socket syscall.RawConn) error {
+		return errors.Join(socket.Control(holdAck), p.Sources.control(network, address, socket))
+	}}
 	conn, err := system.DialContext(ctx, t.Network, t.Address)
 	if err != nil {
 		return err

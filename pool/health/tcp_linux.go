@@ -2,8 +2,10 @@ package health
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -19,7 +21,7 @@ func holdAck(fd uintptr) {
 
 // rawKnock is knock with no more than the system calls, for an address that needs no look-up: half of the processor time that net.Dialer
 // takes (26 µs, 57 µs over loopback), and checks of many backends are made of little else.
-func rawKnock(ctx context.Context, a netip.AddrPort) error {
+func rawKnock(ctx context.Context, a netip.AddrPort, from *Sources) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -28,7 +30,20 @@ func rawKnock(ctx context.Context, a netip.AddrPort) error {
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
+	if err := from.bind(uintptr(fd), family == syscall.AF_INET); err != nil {
+		syscall.Close(fd)
+		return err
+	}
 	return knockOver(ctx, fd, sa)
+}
+
+// bind has fd connect from a. The port is left open until then, when the whole four-tuple is known, so that one can serve many backends (ip(7),
+// IP_BIND_ADDRESS_NO_PORT, which package syscall does not name).
+func bind(fd uintptr, a netip.Addr) error {
+	const bindAddressNoPort = 24
+	syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindAddressNoPort, 1)
+	_, sa := sockaddr(netip.AddrPortFrom(a, 0))
+	return os.NewSyscallError("bind", syscall.Bind(int(fd), sa))
 }
 
 // knockOver connects fd, a socket that is not connected, and closes it with a reset.
@@ -101,5 +116,17 @@ func sockaddr(a netip.AddrPort) (family int, sa syscall.Sockaddr) {
 	if ip := a.Addr().Unmap(); ip.Is4() {
 		return syscall.AF_INET, &syscall.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
 	}
-	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zoneID(a.Addr().Zone())}
+}
+
+// zoneID returns the number of the interface that a link-local address names, 0 where it names none.
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if i, err := net.InterfaceByName(zone); err == nil {
+		return uint32(i.Index)
+	}
+	n, _ := strconv.ParseUint(zone, 10, 32)
+	return uint32(n)
 }

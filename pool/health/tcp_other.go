@@ -13,4 +13,6 @@ const hasRawKnock = false
 
 func holdAck(uintptr) {}
 
-func rawKnock(context.Context, netip.AddrPort) error { return errors.ErrUnsupported }
+func rawKnock(context.Context, netip.AddrPort, *Sources) error { return errors.ErrUnsupported }
+
+func bind(uintptr, netip.Addr) error { return errors.ErrUnsupported }
