@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/pires/go-proxyproto"
+
+	"forebay/tls/sni"
 )
 
 // A ProxyField is a field of an operator's own in a version 2 header. The types 0xE0 to 0xEF are there for that, 0xF0 to 0xF7 for
@@ -17,7 +19,7 @@ type ProxyField struct {
 
 // clientFacts are what a version 2 header can tell of a client beside its addresses. What is not known is zero, and not told.
 type clientFacts struct {
-	serverName string               // from a ClientHello that passes through
+	serverName string               // from a ClientHello that passes through, as sni.Hello has it
 	tls        *tls.ConnectionState // where the client's TLS ends here
 	shown      shown
 	uniqueID   []byte
@@ -49,20 +51,13 @@ func (f *clientFacts) fields(selected ProxyTLV) []proxyproto.TLV {
 	return w
 }
 
-// mostAuthority is the longest AUTHORITY that HAProxy accepts. No DNS name is longer (RFC 1035, section 2.3.4), but a client can send one,
-// and must not bring a backend to refuse it: that would be counted against the backend.
-const mostAuthority = 255
-
-// authority is the name that the client asked for. Where TLS ends here that is the one inside an Encrypted Client Hello.
+// authority is the name that the client asked for. Where TLS ends here that is the one inside an Encrypted Client Hello, of which nobody has made
+// sure that it is a name: a backend that refused it would have that counted against it, and one that writes it into a header trusts it.
 func (f *clientFacts) authority() string {
-	name := f.serverName
 	if f.tls != nil {
-		name = f.tls.ServerName
+		return sni.Name(f.tls.ServerName)
 	}
-	if len(name) > mostAuthority {
-		return ""
-	}
-	return name
+	return f.serverName
 }
 
 // A fieldWriter collects fields.

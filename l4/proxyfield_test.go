@@ -40,6 +40,10 @@ func showing(c *x509.Certificate) func(*tls.ConnectionState) {
 	return func(s *tls.ConnectionState) { s.PeerCertificates = []*x509.Certificate{c} }
 }
 
+func asking(name string) func(*tls.ConnectionState) {
+	return func(s *tls.ConnectionState) { s.ServerName = name }
+}
+
 func verified(c *x509.Certificate) func(*tls.ConnectionState) {
 	return func(s *tls.ConnectionState) {
 		s.PeerCertificates, s.VerifiedChains = []*x509.Certificate{c}, [][]*x509.Certificate{{c}}
@@ -65,8 +69,6 @@ func TestProxyFields(t *testing.T) {
 		{"nothing known", clientFacts{}, everything, ""},
 		{"nothing selected", clientFacts{serverName: "a.example", tls: &onTLS13, uniqueID: []byte("id"), namespace: "blue"}, 0, ""},
 		{"TLS passed through", clientFacts{serverName: "a.example"}, everything, "\x02\x00\x09a.example"},
-		{"name too long for a DNS name", clientFacts{serverName: strings.Repeat("a", 256)}, everything, ""},
-		{"longest name", clientFacts{serverName: strings.Repeat("a", 255)}, everything, "\x02\x00\xff" + strings.Repeat("a", 255)},
 		{"ID, namespace", clientFacts{uniqueID: []byte{0, 1}, namespace: "blue"}, everything, "\x05\x00\x02\x00\x01\x30\x00\x04blue"},
 		{"own fields, one empty, one twice", clientFacts{extra: []ProxyField{{0xe4, []byte("x")}, {0xe0, nil}, {0xe4, []byte("y")}}}, 0,
 			"\xe4\x00\x01x\xe0\x00\x00\xe4\x00\x01y"},
@@ -74,6 +76,9 @@ func TestProxyFields(t *testing.T) {
 		{"no protocol", clientFacts{tls: &onTLS12}, ProxyALPN, ""},
 		{"name, TLS ended here", clientFacts{tls: &onTLS13}, ProxyAuthority, "\x02\x00\x09a.example"},
 		{"name inside an encrypted hello", clientFacts{tls: &onTLS13, serverName: "public.example"}, ProxyAuthority, "\x02\x00\x09a.example"},
+		{"name in capitals, TLS ended here", clientFacts{tls: with(onTLS13, asking("A.Example"))}, ProxyAuthority, "\x02\x00\x09a.example"},
+		{"no DNS name, TLS ended here", clientFacts{tls: with(onTLS13, asking("a b\r\nSet-Cookie: x"))}, ProxyAuthority, ""},
+		{"name too long, TLS ended here", clientFacts{tls: with(onTLS13, asking(strings.Repeat("a.", 127)+"a"))}, ProxyAuthority, ""},
 		{"no name, TLS ended here", clientFacts{tls: &onTLS12}, ProxyAuthority, ""},
 		{"TLS 1.3", clientFacts{tls: &onTLS13}, ProxySSL, "\x20\x00\x39" + "\x01\x00\x00\x00\x01" + sslTLS13 + group13},
 		{"TLS 1.2", clientFacts{tls: &onTLS12}, ProxySSL, "\x20\x00\x39" + "\x01\x00\x00\x00\x01" + sslTLS12 + group12},

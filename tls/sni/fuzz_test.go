@@ -26,8 +26,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("crypto/tls accepts it: %v", err)
 		}
-		if want := nameOf(info.ServerName); got.ServerName != want {
-			t.Errorf("name: got %q, want %q", got.ServerName, want)
+		if want := nameOf(info.ServerName); got.ServerName != want || Name(info.ServerName) != want {
+			t.Errorf("name: got %q, and %q of what crypto/tls has, want %q", got.ServerName, Name(info.ServerName), want)
 		}
 		if !slices.Equal(got.Protocols, info.SupportedProtos) {
 			t.Errorf("protocols: got %q, want %q", got.Protocols, info.SupportedProtos)

@@ -139,11 +139,7 @@ func readName(c *cursor, n int) string {
 	}
 	var text [maxName + 1]byte
 	c.copy(text[:n])
-	name := lower(text[:n])
-	if !isName(name) {
-		return ""
-	}
-	return string(name)
+	return checked(text[:n])
 }
 
 // readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there are.

@@ -6,6 +6,25 @@ const maxName = 253
 // maxLabel is the longest part between dots.
 const maxLabel = 63
 
+// Name returns name as a Hello has it: in lower case and without a dot at its end, and empty if it is no DNS name. It is for names that another
+// reader took out of a ClientHello.
+func Name(name string) string {
+	if len(name) > maxName+1 {
+		return ""
+	}
+	var text [maxName + 1]byte
+	return checked(text[:copy(text[:], name)])
+}
+
+// checked is Name, of a text that it changes.
+func checked(text []byte) string {
+	name := lower(text)
+	if !isName(name) {
+		return ""
+	}
+	return string(name)
+}
+
 // lower makes name lower case, in place, and takes the dot off its end.
 func lower(name []byte) []byte {
 	for i, c := range name {

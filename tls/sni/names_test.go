@@ -90,6 +90,18 @@ func TestPatternRefuses(t *testing.T) {
 	}
 }
 
+func TestNameIsThatOfAHello(t *testing.T) {
+	longest := strings.Repeat("a.", maxName/2) + "a"
+	for name, want := range map[string]string{
+		"DB.Example.com.": "db.example.com", "_x.a": "_x.a", longest + ".": longest,
+		"": "", ".": "", "192.0.2.1": "", "a b\r\n": "", "a.example\x00": "", "\xff\xfe": "", longest + "a": "", strings.Repeat("a.", 1<<15): "",
+	} {
+		if got := Name(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
 func BenchmarkLookup(b *testing.B) {
 	var n Names[int]
 	for i := range 1000 {
