@@ -51,10 +51,14 @@ const (
 	toTerminal
 )
 
+// kindOf takes for a terminal what is a character device and not /dev/null.
 func kindOf(f *os.File) output {
 	info, err := f.Stat()
-	if err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		return toTerminal
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return toFile
 	}
-	return toFile
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
+		return toFile
+	}
+	return toTerminal
 }
