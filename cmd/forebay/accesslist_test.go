@@ -123,7 +123,7 @@ func TestSIGHUPReadsAccessLists(t *testing.T) {
 	r := start(t, "--listen", "127.0.0.1:0", "--deny-file", path, "--allow", "127.0.0.0/8", "--deny", "127.0.0.1")
 	rewrite(t, path, "# nobody\n")
 	r.signals <- syscall.SIGHUP
-	if m := r.wait("a file has changed"); m["file"] != path {
+	if m := r.wait("SIGHUP: read a file again"); m["file"] != path {
 		t.Errorf("got %v, want %s", m, path)
 	}
 	r.signals <- syscall.SIGTERM

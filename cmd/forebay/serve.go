@@ -171,8 +171,8 @@ func (p *process) stops(sig os.Signal) bool {
 }
 
 func (p *process) reopen() {
-	p.access.reload(p.tellFile)
-	p.drains.reload(p.tellFile)
+	p.access.reload(p.tellReread)
+	p.drains.reload(p.tellReread)
 	if p.file == nil {
 		p.logger.Info("SIGHUP: there is no log file to open anew")
 		return
@@ -218,7 +218,7 @@ func (p *process) told(err error) error {
 			causes = append(causes, slog.Uint64(c.String(), n))
 		}
 	}
-	logger := p.logger.With("sessions", all.Accepted, "empty", all.Empty, slog.Group("causes", causes...))
+	logger := p.logger.With("total", all.Accepted, "empty", all.Empty, slog.Group("causes", causes...))
 	if cut, ok := errors.AsType[*l4.CutError](err); ok {
 		logger.Warn("stopped before every session had ended", "cut", cut.Sessions)
 		return err
@@ -236,8 +236,17 @@ func (e *env) saying(stderr io.Writer) *env {
 
 // logger returns where messages about the process go.
 func (e *env) logger() *slog.Logger {
+	options := &slog.HandlerOptions{ReplaceAttr: timeAsInAccessLog}
 	if e.stderrIs == toTerminal {
-		return slog.New(slog.NewTextHandler(e.stderr, nil))
+		return slog.New(slog.NewTextHandler(e.stderr, options))
 	}
-	return slog.New(slog.NewJSONHandler(e.stderr, nil))
+	return slog.New(slog.NewJSONHandler(e.stderr, options))
+}
+
+// timeAsInAccessLog has messages tell the time as the lines of sessions do, which may stand beside them: UTC, to the microsecond.
+func timeAsInAccessLog(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.StringValue(a.Value.Time().UTC().Format("2006-01-02T15:04:05.000000Z"))
+	}
+	return a
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -142,7 +143,7 @@ func TestServesAndDrains(t *testing.T) {
 	c.Close()
 	m := r.wait("stopped")
 	r.ends(exitDone)
-	if causes, _ := m["causes"].(map[string]any); m["sessions"] != 1.0 || m["empty"] != 0.0 || causes["client-closed"] != 1.0 || len(causes) != 1 {
+	if causes, _ := m["causes"].(map[string]any); m["total"] != 1.0 || m["empty"] != 0.0 || causes["client-closed"] != 1.0 || len(causes) != 1 {
 		t.Errorf("got %v, want one session, not empty, that its client closed", m)
 	}
 	var line struct {
@@ -324,6 +325,27 @@ func TestBannerOnATerminal(t *testing.T) {
 	for _, want := range []string{"listening  127.0.0.1:", ", :", "10.0.0.1:1, 10.0.0.1:2 … 10.0.0.1:9, 9 in all (round-robin)", "at most 5, as --max-conns says", "Ctrl-C"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("got %s, want it to have %q", &stderr, want)
+		}
+	}
+}
+
+// Messages and lines of sessions may stand on one terminal, and are in time with each other.
+func TestMessagesTellTheTimeInUTC(t *testing.T) {
+	zone := time.Local
+	defer func() { time.Local = zone }()
+	time.Local = time.FixedZone("far", 9*60*60)
+	for _, kind := range []output{toFile, toTerminal} {
+		var stderr bytes.Buffer
+		e := testEnv(new(bytes.Buffer), &stderr)
+		e.stderrIs = kind
+		before := time.Now()
+		e.logger().Info("hello")
+		said := regexp.MustCompile(`^(?:time=|\{"time":")(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"? *.*hello`).FindStringSubmatch(stderr.String())
+		if said == nil {
+			t.Fatalf("got %s, want it to begin with a time to the microsecond, in UTC", &stderr)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, said[1]); err != nil || at.Before(before.Truncate(time.Microsecond)) || at.After(time.Now()) {
+			t.Errorf("got %v, %v, want %v or a little later", at, err, before)
 		}
 	}
 }

@@ -97,6 +97,15 @@ func (p *process) tellFile(e profile.Event) {
 	p.tellUncertified()
 }
 
+// tellReread logs what has become of a file that was to be read, changed or not.
+func (p *process) tellReread(e profile.Event) {
+	if e.Err != nil {
+		p.tellFile(e)
+		return
+	}
+	p.logger.Info("SIGHUP: read a file again", "file", e.File)
+}
+
 // tellUncertified logs the public names of Encrypted Client Hello that no certificate is for, now that one of both has changed.
 func (p *process) tellUncertified() {
 	for _, name := range p.tls.uncertified() {
