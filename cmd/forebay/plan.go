@@ -65,7 +65,18 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 		if err != nil {
 			c.faults.add("", err)
 		}
-		p.listen = append(p.listen, resolved...)
+		for _, l := range resolved {
+			c.refuseOverlap(p.listen, l)
+			p.listen = append(p.listen, l)
+		}
+	}
+}
+
+// refuseOverlap refuses to listen where one of those before l takes the connections. Of one that is there twice validateListen tells.
+func (c *commandLine) refuseOverlap(before []handoff.Spec, l handoff.Spec) {
+	i := slices.IndexFunc(before, l.Overlaps)
+	if i >= 0 && before[i] != l {
+		c.refuse("listen", "%s overlaps with %s, and only one of them can be listened on; leave one out", l, before[i])
 	}
 }
 

@@ -215,6 +215,21 @@ func (s Spec) Accepts(a pool.Address, own []netip.Addr) bool {
 	return to.IsLoopback() || slices.Contains(own, to)
 }
 
+// Overlaps reports whether s and o, both resolved, can't be listened on at once. Of paths it asks the file system.
+func (s Spec) Overlaps(o Spec) bool {
+	switch {
+	case s.path != "" || o.path != "":
+		return samePath(s.path, o.path)
+	case s.port == 0 || s.port != o.port:
+		return false
+	case !s.addr.IsValid() || !o.addr.IsValid():
+		return true
+	case s.addr.IsUnspecified() || o.addr.IsUnspecified():
+		return s.addr.Is4() == o.addr.Is4()
+	}
+	return s.addr == o.addr
+}
+
 // destination returns where a connection to ip goes: connect(2) takes no address at all for the loopback one.
 func destination(ip netip.Addr) netip.Addr {
 	switch ip {

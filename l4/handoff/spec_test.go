@@ -186,3 +186,32 @@ func spec(t testing.TB, text string) Spec {
 	}
 	return s
 }
+
+func TestSpecsThatOverlap(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{":80", "0.0.0.0:80", true},
+		{":80", "[::]:80", true},
+		{":80", "127.0.0.1:80", true},
+		{":80", ":81", false},
+		{":0", ":0", false},
+		{"0.0.0.0:80", "[::]:80", false},
+		{"0.0.0.0:80", "10.0.0.1:80", true},
+		{"0.0.0.0:80", "[::1]:80", false},
+		{"[::]:80", "[::1]:80", true},
+		{"127.0.0.1:80", "127.0.0.1:80", true},
+		{"127.0.0.1:80", "127.0.0.2:80", false},
+		{"unix:" + dir + "/s", "unix:" + dir + "/./s", true},
+		{"unix:" + dir + "/s", "unix:" + dir + "/t", false},
+		{"unix:" + dir + "/s", ":80", false},
+		{"unix:@s", "unix:@s", true},
+	} {
+		a, b := spec(t, c.a), spec(t, c.b)
+		if a.Overlaps(b) != c.want || b.Overlaps(a) != c.want {
+			t.Errorf("%s and %s: got %v and %v, want %v", c.a, c.b, a.Overlaps(b), b.Overlaps(a), c.want)
+		}
+	}
+}
