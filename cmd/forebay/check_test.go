@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,24 @@ func TestCheckShowsWhatIsInForce(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got\n%swant it to have\n%s", stdout, want)
 		}
+	}
+}
+
+// What help calls off or none may be written so, to take back what the environment says.
+func TestOffIsWrittenAsItIsShown(t *testing.T) {
+	environment := map[string]string{"FOREBAY_HEDGE_AFTER": "150ms", "FOREBAY_MAX_LIFETIME": "1h"}
+	stdout, stderr, status := invoke(environment, "check", "-l", "127.0.0.1:0", "--hedge-after", "off", "--max-lifetime", "none",
+		"--replay", "none", "--eject-slow", "off", "--panic-threshold", "0", "127.0.0.1:1")
+	if stderr != "" || status != exitDone {
+		t.Fatalf("got %q and status %d", stderr, status)
+	}
+	for name, want := range map[string]string{"hedge-after": "off", "max-lifetime": "none", "replay": "off", "eject-slow": "off", "panic-threshold": "off"} {
+		if !regexp.MustCompile(`(?m)^` + name + ` +` + want + ` +flag$`).MatchString(stdout) {
+			t.Errorf("got\n%swant it to show %s %s", stdout, name, want)
+		}
+	}
+	if _, _, status := invoke(nil, "check", "-l", "127.0.0.1:0", "--idle-timeout", "off", "127.0.0.1:1"); status != exitUsage {
+		t.Errorf("off for a default that is not called so: status %d", status)
 	}
 }
 

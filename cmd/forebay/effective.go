@@ -21,7 +21,7 @@ func (p *plan) effective(e *env, s *setting) string {
 	if settled := p.settled(e, s.name); settled != "" {
 		return settled
 	}
-	if !s.given() && s.shown != "" {
+	if s.shown != "" && (!s.given() || s.mayBeOff() && s.String() == s.initial[0]) {
 		return s.shown
 	}
 	return s.String()

@@ -178,6 +178,9 @@ func (s *setting) String() string { return strings.Join(s.value.texts(), " ") }
 
 func (s *setting) enter(text string, from origin) {
 	s.origin = from
+	if s.mayBeOff() && (text == "off" || text == "none") {
+		text = s.initial[0]
+	}
 	if err := s.value.set(text); err != nil {
 		s.rejected = true
 		s.faults.add(s.called(), err)
@@ -209,6 +212,11 @@ func (s *setting) fallback() string {
 		return s.shown
 	}
 	return strings.Join(s.initial, " ")
+}
+
+// mayBeOff reports whether off, or none, is what the default is called, and so may be written for it.
+func (s *setting) mayBeOff() bool {
+	return len(s.initial) == 1 && (s.shown == "off" || s.shown == "none")
 }
 
 // flag is the setting as the command line's parser sees it. It has no short name there: see sort.

@@ -95,7 +95,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	case err != nil:
 		return fmt.Errorf("%q is no duration; write it like 500ms, 5s, 1m30s or 1h", s)
 	case parsed < 0:
-		return fmt.Errorf("%q is negative; write %v, or 0 for none", s, duration(-parsed))
+		return fmt.Errorf("%q is negative; write %v, or 0 where that is for none", s, duration(-parsed))
 	}
 	*d = duration(parsed)
 	return nil
@@ -127,8 +127,11 @@ type count int
 
 func (c *count) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 32)
+	if n == math.MaxInt32 && err != nil {
+		return fmt.Errorf("%q is above %d", text, math.MaxInt32)
+	}
 	if err != nil || n < 0 {
-		return fmt.Errorf("%q is no number from 0 to %d", text, math.MaxInt32)
+		return fmt.Errorf("%q is no number from 0 up", text)
 	}
 	*c = count(n)
 	return nil
