@@ -14,9 +14,11 @@ func complete(e *env, c *commandLine, operands []string) error {
 	}
 	switch operands[0] {
 	case "bash":
-		fmt.Fprintf(e.stdout, bashCompletion, c.valued("|"), c.flagNames(), strings.Join(commandNames(), " "), shellNames, strings.Join(topics(), " "))
+		fmt.Fprintf(e.stdout, bashCompletion, c.worded("	%s) words='%s' ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "),
+			c.flagNames(), strings.Join(commandNames(), " "))
 	case "zsh":
-		fmt.Fprintf(e.stdout, zshCompletion, c.valued("|"), shellNames, strings.Join(topics(), " "), strings.Join(commandNames(), " "), c.flagNames())
+		fmt.Fprintf(e.stdout, zshCompletion, c.worded("	%s) compadd -- %s; return ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "),
+			strings.Join(commandNames(), " "), c.flagNames())
 	case "fish":
 		fmt.Fprint(e.stdout, c.fishCompletion())
 	default:
@@ -27,20 +29,25 @@ func complete(e *env, c *commandLine, operands []string) error {
 
 const shellNames = "bash zsh fish"
 
-// The value of a flag is completed as a file, if at all: a word of forebay's own would never be right there. Commands come first.
+// The value of a flag is one of few words, or completed as a file, if at all. Commands come first. In --flag=value the sign is a word to bash.
 const bashCompletion = `# bash completion for forebay; source <(forebay completion bash)
 _forebay() {
-	local words
-	case ${COMP_WORDS[COMP_CWORD-1]} in
-	%s) return ;;
+	local words cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	if [[ $cur = = ]]; then
+		cur=
+	elif [[ $prev = = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	case $prev in
+%[1]s	%[2]s) return ;;
+	completion) words='%[3]s' ;;
+	help|--help) words='%[4]s' ;;
+	*)
+		words='%[5]s'
+		((COMP_CWORD > 1)) || words="%[6]s $words"
+		;;
 	esac
-	words='%s'
-	((COMP_CWORD > 1)) || words="%s $words"
-	case ${COMP_WORDS[COMP_CWORD-1]} in
-	completion) words='%s' ;;
-	help|--help) words='%s' ;;
-	esac
-	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o default -F _forebay forebay
 `
@@ -49,14 +56,18 @@ const zshCompletion = `#compdef forebay
 # zsh completion for forebay; source <(forebay completion zsh)
 _forebay() {
 	case ${words[CURRENT-1]} in
-	%s) _files; return ;;
+%s	%s) _files; return ;;
 	completion) compadd -- %s; return ;;
 	help|--help) compadd -- %s; return ;;
 	esac
 	((CURRENT > 2)) || compadd -- %s
 	compadd -- %s || _files
 }
-compdef _forebay forebay
+if [[ $funcstack[1] = _forebay ]]; then
+	_forebay "$@" # zsh has read this as the function, on its first use
+else
+	compdef _forebay forebay
+fi
 `
 
 // flagNames returns all flags.
@@ -83,6 +94,17 @@ func (c *commandLine) valued(sep string) string {
 	return strings.Join(all, sep)
 }
 
+// worded returns format for each flag whose value is one of few words, with its name and these.
+func (c *commandLine) worded(format string) string {
+	var b strings.Builder
+	for _, s := range c.settings {
+		if s.words != "" {
+			fmt.Fprintf(&b, format, "--"+s.name, s.words)
+		}
+	}
+	return b.String()
+}
+
 // fishCompletion has a line for each command and flag, with its meaning.
 func (c *commandLine) fishCompletion() string {
 	var b strings.Builder
@@ -97,7 +119,10 @@ func (c *commandLine) fishCompletion() string {
 		if s.short != "" {
 			fmt.Fprintf(&b, " -s %s", s.short)
 		}
-		if s.arg != "" {
+		switch {
+		case s.words != "":
+			fmt.Fprintf(&b, " -x -a '%s'", s.words)
+		case s.arg != "":
 			b.WriteString(" -r")
 		}
 		fmt.Fprintf(&b, " -d '%s'\n", strings.ReplaceAll(s.meaning, "'", `\'`))

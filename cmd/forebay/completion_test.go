@@ -29,11 +29,27 @@ func TestBashCompletion(t *testing.T) {
 		{"forebay help rou", "routes"},
 		{"forebay --help al", "all"},
 		{"forebay help --pol", ""},
+		{"forebay --policy le", "least-conn least-time"},
+		{"forebay --policy = le", "least-conn least-time"}, // as bash takes --policy=le
+		{"forebay --log =", "text json off auto"},
+		{"forebay --log-file = c", ""},
 	} {
 		cmd := exec.Command(bash, append([]string{"--norc", "-c", script + offer, "bash"}, strings.Fields(c.words)...)...)
 		got, err := cmd.Output()
 		if err != nil || strings.TrimSpace(string(got)) != c.want {
 			t.Errorf("%s: got %q, %v; want %q", c.words, got, err, c.want)
+		}
+	}
+}
+
+// A word that is offered must be right.
+func TestWordsOfFlagsAreTaken(t *testing.T) {
+	c := newCommandLine()
+	for _, s := range c.settings {
+		for _, word := range strings.Fields(s.words) {
+			if s.enter(word, fromFlag); s.rejected {
+				t.Errorf("--%s %s: %v", s.name, word, c.faults.err())
+			}
 		}
 	}
 }

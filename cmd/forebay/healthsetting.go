@@ -3,7 +3,7 @@ package main
 // healthSettings lists what can be said about finding out which backends are up, in the order of help.
 func healthSettings(c *config) []*setting {
 	return []*setting{
-		{group: groupHealth, name: "check", arg: "CHECK", value: one(&c.Check), shown: "tcp, or tls with backend-tls",
+		{group: groupHealth, name: "check", arg: "CHECK", value: one(&c.Check), words: "tcp tls http:/// https:/// redis postgres mysql smtp off", shown: "tcp, or tls with backend-tls",
 			brief:   "asks if they are up: http:///, redis, …",
 			meaning: "how to ask backends whether they are up: tcp, tls, http://…, redis, postgres, mysql, smtp, send:… and expect:…, exec:COMMAND, or off"},
 		{group: groupHealth, name: "check-interval", arg: "TIME", value: one(&c.CheckInterval),
@@ -14,7 +14,7 @@ func healthSettings(c *config) []*setting {
 			meaning: "checks in a row that must pass for a backend to be up again"},
 		{group: groupHealth, name: "fall", arg: "N", value: one(&c.Fall),
 			meaning: "checks in a row that must fail for it to be down"},
-		{group: groupHealth, name: "initial", arg: "STATE", value: one(&c.Initial),
+		{group: groupHealth, name: "initial", arg: "STATE", value: one(&c.Initial), words: "check up down",
 			meaning: "what a backend is at first: up or down, or check: up, and the first check decides"},
 		{group: groupHealth, name: "eject-after", arg: "N", value: one(&c.EjectAfter),
 			meaning: "hold back a backend after so many sessions in a row that failed to connect or had no answer; 0: never"},
@@ -26,13 +26,13 @@ func healthSettings(c *config) []*setting {
 			meaning: "hold back a backend on loopback that lets in nobody for so long while clients wait, as the kernel tells; 0: do not look"},
 		{group: groupHealth, name: "eject-hold", arg: "TIME", value: one(&c.EjectHold),
 			meaning: "for how long, the first time; each next time is twice as long"},
-		{group: groupHealth, name: "when-all-down", arg: "WHAT", value: one(&c.WhenAllDown),
+		{group: groupHealth, name: "when-all-down", arg: "WHAT", value: one(&c.WhenAllDown), words: "try refuse",
 			meaning: "try them all the same, or refuse sessions"},
 		{group: groupHealth, name: "panic-threshold", arg: "SHARE", value: one(&c.PanicThreshold), shown: "off",
 			meaning: "use all backends when fewer than this are up"},
 		{group: groupHealth, name: "slow-start", arg: "TIME", value: one(&c.SlowStart),
 			meaning: "how long a backend that is back takes to come to its full share; 0: at once"},
-		{group: groupHealth, name: "on-down", arg: "WHAT", value: one(&c.OnDown),
+		{group: groupHealth, name: "on-down", arg: "WHAT", value: one(&c.OnDown), words: "keep drain reset",
 			meaning: "keep the sessions of a backend that went down, drain or reset them"},
 		{group: groupHealth, name: "drain-file", arg: "FILE", value: one(&c.DrainFile), shown: "none",
 			meaning: "take these backends out of use and end their sessions bit by bit, one a line: BACKEND,idle=5s,spread=2m,deadline=10m; read again when it changes"},

@@ -28,6 +28,7 @@ type setting struct {
 	brief   string // what --help says, which shows few flags; "": it shows this one not
 	meaning string
 	shown   string // the default in words; "": as it would be written
+	words   string // what completion offers for the value, with spaces between; "": files
 	value   value
 
 	origin   origin
@@ -89,7 +90,7 @@ func trafficSettings(c *config) []*setting {
 
 		{group: groupBackends, name: "backend", short: "b", arg: "BACKEND", value: many(&c.Backends), shown: "none",
 			meaning: "same as a BACKEND argument; repeatable"},
-		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy),
+		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy), words: "round-robin least-conn random source first least-time",
 			brief:   "least-conn, source, …",
 			meaning: "round-robin, least-conn, random, source, first or least-time"},
 		{group: groupBackends, name: "hash-load-factor", arg: "N", value: one(&c.LoadFactor),
@@ -134,10 +135,10 @@ func trafficSettings(c *config) []*setting {
 			meaning: "require a header, v1 or v2, from these sources and believe it; unix: on UNIX sockets; repeatable"},
 		{group: groupProxying, name: "proxy-timeout", arg: "TIME", value: one(&c.ProxyTimeout),
 			meaning: "how long that header may take to arrive"},
-		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut),
+		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut), words: "v1 v2 off",
 			brief:   "v1 or v2 tells who the client is",
 			meaning: "tell backends who the client is, by a header: v1, v2 or off"},
-		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV), shown: "none",
+		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV), words: "alpn authority crc32c unique-id ssl client-cert netns", shown: "none",
 			meaning: "fields to add to a v2 header: alpn, authority, crc32c, unique-id, ssl, client-cert and netns, with commas between; or one of your own, 0xE0=TEXT; repeatable"},
 		{group: groupProxying, name: "proxy-pass-tlv", value: one(&c.ProxyPassTLV),
 			meaning: "pass on the fields of the header that came in"},
@@ -147,7 +148,7 @@ func trafficSettings(c *config) []*setting {
 // processSettings lists what can be said about logs and the process.
 func processSettings(c *config) []*setting {
 	return []*setting{
-		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log),
+		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log), words: "text json off auto",
 			brief:   "access log: text, json, off",
 			meaning: "access log as text or json, or off; auto: text on a terminal, else json"},
 		{group: groupLogging, name: "log-file", arg: "PATH", value: one(&c.LogFile), shown: "standard output",
@@ -158,7 +159,7 @@ func processSettings(c *config) []*setting {
 
 		{group: groupProcess, name: "loops", arg: "N", value: one(&c.Loops),
 			meaning: "event loops; auto: one, and more under load"},
-		{group: groupProcess, name: "io-uring", arg: "USE", value: one(&c.IOUring),
+		{group: groupProcess, name: "io-uring", arg: "USE", value: one(&c.IOUring), words: "auto off",
 			meaning: "send by io_uring where the kernel has it (auto), or not (off)"},
 		{group: groupProcess, name: "drain-timeout", arg: "TIME", value: one(&c.DrainTimeout),
 			brief:   "how long SIGTERM waits for sessions",
