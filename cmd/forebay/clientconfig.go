@@ -112,7 +112,7 @@ func (c *commandLine) refuseRangesTwice(name string, all []addressRange) {
 	seen := map[addressRange]bool{}
 	for _, r := range all {
 		if seen[r] {
-			c.refuse(name, "%s is there twice", r)
+			c.refuseOne(name, "%s is there twice", r)
 		}
 		seen[r] = true
 	}

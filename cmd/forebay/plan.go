@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 func (c *commandLine) refuseOverlap(before []handoff.Spec, l handoff.Spec) {
 	i := slices.IndexFunc(before, l.Overlaps)
 	if i >= 0 && before[i] != l {
-		c.refuse("listen", "%s overlaps with %s, and only one of them can be listened on; leave one out", l, before[i])
+		c.refuseOne("listen", "%s overlaps with %s, and only one of them can be listened on; leave one out", l, before[i])
 	}
 }
 
@@ -87,8 +88,11 @@ func (c *commandLine) planSources(p *plan) {
 			c.refuse("source", "no backend has an address of the family of %s, so it would never be used; leave it out", ip)
 		}
 		err := handoff.Probe(mustListen(net.JoinHostPort(ip.String(), "0")))
-		if errors.Is(err, syscall.EADDRNOTAVAIL) {
-			c.refuse("source", "no interface of this machine has %s", ip)
+		switch why := errors.Unwrap(err); {
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			c.refuseOne("source", "no interface of this machine has %s", ip)
+		case err != nil:
+			c.refuseOne("source", "%s can't be connected from: %w", ip, cmp.Or(why, err))
 		}
 	}
 }

@@ -45,6 +45,11 @@ func (c *commandLine) refuse(name, format string, args ...any) {
 	}
 }
 
+// refuseOne refuses one of several values of the setting called name, whatever is wrong with the others.
+func (c *commandLine) refuseOne(name, format string, args ...any) {
+	c.faults.addf(c.named(name).called(), format, args...)
+}
+
 // blame adds err, or each of its parts, as a fault of the setting called name; nil is none.
 func (c *commandLine) blame(name string, err error) { c.faults.add(c.named(name).called(), err) }
 
@@ -64,7 +69,7 @@ func (c *commandLine) validateListen() {
 	seen := map[handoff.Spec]bool{}
 	for _, s := range c.config.Listen {
 		if seen[s] && s.Port() != 0 {
-			c.refuse("listen", "%s is there twice", s)
+			c.refuseOne("listen", "%s is there twice", s)
 		}
 		seen[s] = true
 	}
@@ -96,7 +101,7 @@ func (c *commandLine) validateConnecting() {
 	seen := map[netip.Addr]bool{}
 	for _, ip := range cfg.Sources {
 		if seen[ip.Addr] {
-			c.refuse("source", "%s is there twice", ip)
+			c.refuseOne("source", "%s is there twice", ip)
 		}
 		seen[ip.Addr] = true
 	}
@@ -143,7 +148,7 @@ func (c *commandLine) validateProxy() {
 	seen := map[trusted]bool{}
 	for _, p := range cfg.ProxyIn {
 		if seen[p] {
-			c.refuse("proxy-in", "%s is there twice", p)
+			c.refuseOne("proxy-in", "%s is there twice", p)
 		}
 		seen[p] = true
 	}

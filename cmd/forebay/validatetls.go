@@ -65,7 +65,7 @@ func (c *commandLine) validateTLS() {
 func (c *commandLine) refuseTwice(name string, all []protocol) {
 	for i, p := range all {
 		if slices.Contains(all[:i], p) {
-			c.refuse(name, "%s is there twice", p)
+			c.refuseOne(name, "%s is there twice", p)
 		}
 	}
 }

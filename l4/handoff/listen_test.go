@@ -94,6 +94,21 @@ func TestTakenAddressNamesItsOwner(t *testing.T) {
 	}
 }
 
+// However its path is spelled.
+func TestTakenPathNamesItsOwner(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen(t, spec(t, "unix:"+dir+"/s"))
+	for _, path := range []string{"s", "./s", dir + "/./s"} {
+		if err := Probe(spec(t, "unix:"+path)); err == nil || !strings.HasSuffix(err.Error(), "in use by this process itself") {
+			t.Errorf("%s: got %v, want it to be in use by this process itself", path, err)
+		}
+	}
+}
+
 func TestPortOfAConnection(t *testing.T) {
 	l := listen(t, spec(t, "127.0.0.1:0"))
 	c, err := net.Dial("tcp", l.Address.String())

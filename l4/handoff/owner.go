@@ -140,7 +140,7 @@ func parseHexAddr(text string) (netip.AddrPort, error) {
 func unixSocket(path string) owner {
 	const unconnected = "01"
 	for fields := range rows("/proc/net/unix") {
-		if len(fields) >= 8 && fields[5] == unconnected && strings.Join(fields[7:], " ") == path {
+		if len(fields) >= 8 && fields[5] == unconnected && samePath(strings.Join(fields[7:], " "), path) {
 			inode, _ := strconv.ParseUint(fields[6], 10, 64)
 			return owner{inode: inode}
 		}
