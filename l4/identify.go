@@ -132,6 +132,8 @@ func parseProxyHeader(b []byte) (introduction, error) {
 		return introduction{}, nil
 	case b[0] != proxyproto.SIGV2[0]:
 		return parseAddresses(b)
+	case b[proxyV2CommandAt] == byte(proxyproto.LOCAL):
+		return introduction{}, nil // the sender speaks for itself; what else stands there, family and transport too, is to be ignored (section 2.2)
 	}
 	addresses := proxyV2Fixed
 	if b[proxyV2CommandAt] == byte(proxyproto.PROXY) {
@@ -141,8 +143,8 @@ func parseProxyHeader(b []byte) (introduction, error) {
 		return introduction{}, proxyproto.ErrInvalidLength
 	}
 	in, err := parseAddresses(withoutRest(b[:addresses]))
-	if err != nil || b[proxyV2CommandAt] == byte(proxyproto.LOCAL) {
-		return in, err // what a LOCAL header carries is to be skipped, whatever it is
+	if err != nil {
+		return introduction{}, err
 	}
 	if in.tlvs, err = proxyproto.SplitTLVs(b[addresses:]); err != nil {
 		return introduction{}, err
@@ -180,8 +182,6 @@ func parseAddresses(b []byte) (introduction, error) {
 	switch {
 	case err != nil:
 		return introduction{}, err
-	case h.Command.IsLocal():
-		return introduction{}, nil // the sender speaks for itself
 	case !h.TransportProtocol.IsStream():
 		return introduction{}, fmt.Errorf("family and transport %#x are not those of a stream", byte(h.TransportProtocol))
 	}

@@ -99,7 +99,11 @@ var proxyVectors = []struct{ name, header, source string }{
 	{"v2 LOCAL with a family and no addresses", v2(0x20, 0x11), ""},
 	{"v2 LOCAL with rubbish", v2(0x20, 0x11, []byte("\xffrubbish")), ""},
 	{"v2 LOCAL with fields and a wrong checksum", v2(0x20, 0x11, inet4, tlv(0x03, "\x00\x00\x00\x01")), ""},
-	{"v2 LOCAL of unknown family", v2(0x20, 0x41), "refused"},
+	{"v2 LOCAL of unknown family", v2(0x20, 0x41), ""},
+	{"v2 LOCAL of unknown transport", v2(0x20, 0x13, inet4), ""},
+	{"v2 LOCAL with a family and no transport", v2(0x20, 0x10), ""},
+	{"v2 LOCAL with nothing that is known", v2(0x20, 0xff, []byte("rubbish")), ""},
+	{"v2 LOCAL of version 1", v2(0x10, 0x00), "refused"},
 	{"v2 UNSPEC with a wrong checksum", v2(0x21, 0x00, tlv(0x03, "\x00\x00\x00\x01")), "refused"},
 	{"v2 UNSPEC with a field that overruns", v2(0x21, 0x00, []byte{0x05, 0, 9, 'x'}), "refused"},
 	{"v2 UNIX with fields", v2(0x21, 0x31, paths, tlv(0x05, "id")), ""},
@@ -324,7 +328,7 @@ const (
 // judged tells what go-proxyproto makes of the header that b begins with.
 func judged(b []byte) (introduction, verdict) {
 	if len(b) >= proxyV2Fixed && bytes.HasPrefix(b, proxyproto.SIGV2) &&
-		(b[proxyV2CommandAt] == 0x21 && b[proxyV2FamilyAt] == 0 || binary.BigEndian.Uint16(b[proxyV2LengthAt:]) > proxyproto.MaxV2HeaderSize) {
+		(b[proxyV2CommandAt] == 0x20 || b[proxyV2CommandAt] == 0x21 && b[proxyV2FamilyAt] == 0 || binary.BigEndian.Uint16(b[proxyV2LengthAt:]) > proxyproto.MaxV2HeaderSize) {
 		return introduction{}, unasked
 	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
