@@ -96,6 +96,9 @@ func (s *session) record(r *Record, cause Cause) {
 		r.Tries = append(r.Tries, t.tries...)
 		r.Queue, r.Via, r.Local, r.UniqueID = durationOf(t.inQueue), t.via, t.local, hex.EncodeToString(t.uniqueID)
 		r.ServerName = t.serverName
+		if t.fault != nil {
+			r.Fault = t.fault.Error()
+		}
 		if t.route != nil {
 			r.Route = t.route.Name
 		}

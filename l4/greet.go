@@ -21,7 +21,7 @@ func (s *session) greet() (stage, Cause) {
 	}
 	header, err := s.proxyHeader()
 	if err != nil {
-		return greeting, ProxyRefused // what a trusted source sent along does not fit into a header of ours
+		return greeting, s.refuse(ProxyRefused, err) // what a trusted source sent along does not fit into a header of ours
 	}
 	buf := append(append(s.loop.buf[:0], header...), s.up.held...)
 	s.up.held, s.up.holding = nil, copied

@@ -27,11 +27,11 @@ func (s *session) hear() (stage, Cause) {
 	case err == nil:
 		return s.choose(&hello)
 	case !errors.Is(err, sni.ErrMore):
-		return s.chooseBlindly()
+		return s.chooseBlindly(err)
 	case s.up.ended && (len(s.up.held) == 0 || s.setup.route.TLS != nil):
 		return hearing, ClientLeft
 	case s.up.ended:
-		return s.chooseBlindly()
+		return s.chooseBlindly(errCutHello)
 	case s.loop.now >= s.hearUntil():
 		return hearing, HelloTimeout
 	}
@@ -84,17 +84,19 @@ func (s *session) choose(hello *sni.Hello) (stage, Cause) {
 	return securing, CauseNone
 }
 
-// chooseBlindly is for a client that does not begin with a ClientHello.
-func (s *session) chooseBlindly() (stage, Cause) {
+var errCutHello = errors.New("the client's stream ended within its ClientHello")
+
+// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does.
+func (s *session) chooseBlindly(fault error) (stage, Cause) {
 	r := s.setup.route
 	if r.Name != "" {
 		s.traced().route = r
 	}
 	switch {
 	case r.TLS != nil:
-		return hearing, NotTLS
+		return hearing, s.refuse(NotTLS, fault)
 	case r.Pool == nil:
-		return hearing, NoRoute
+		return hearing, s.refuse(NoRoute, fault)
 	}
 	return picking, CauseNone
 }

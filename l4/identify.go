@@ -25,7 +25,7 @@ func (s *session) identify() (stage, Cause) {
 		s.up.keep(buf[:max(n, 0)])
 		switch size, err := proxyHeaderSize(s.up.held); {
 		case err != nil:
-			return identifying, ProxyRefused
+			return identifying, s.refuse(ProxyRefused, err)
 		case size > 0:
 			return s.identified(size)
 		}
@@ -37,6 +37,12 @@ func (s *session) identify() (stage, Cause) {
 		return identifying, ProxyTimeout
 	}
 	return identifying, CauseNone
+}
+
+// refuse returns why, and has the Record tell what was wrong with what the client has sent.
+func (s *session) refuse(why Cause, fault error) Cause {
+	s.traced().fault = fault
+	return why
 }
 
 // trusts reports whether a PROXY header is required from peer, who came to ln. A UNIX socket's peer has no address: there it goes by the
@@ -57,7 +63,7 @@ func (s *Server) trusts(ln *listener, peer netip.AddrPort) bool {
 func (s *session) identified(size int) (stage, Cause) {
 	in, err := parseProxyHeader(s.up.held[:size])
 	if err != nil {
-		return identifying, ProxyRefused
+		return identifying, s.refuse(ProxyRefused, err)
 	}
 	rest := s.up.held[size:]
 	s.up.read = uint64(len(rest))

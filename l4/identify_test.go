@@ -207,8 +207,16 @@ func TestHeaderIsPassedOn(t *testing.T) {
 func TestTrustedSourceMustSendAHeader(t *testing.T) {
 	backend := l4test.Echo(t)
 	s := trusting(t, nil, backend.Addr())
-	l4test.Dial(t, s.addr).Send("hello, this is no header").ExpectResetSoon()
-	s.record(t, ProxyRefused)
+	for header, fault := range map[string]string{
+		"hello, this is no header":                                   "no PROXY header",
+		"PROXY TCP4 192.0.2.1 198.51.100.2 65536 80\r\n":             "port",
+		v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00\x01")) + "GET": "checksum 0x1, want 0x",
+	} {
+		l4test.Dial(t, s.addr).Send(header).ExpectResetSoon()
+		if r := s.record(t, ProxyRefused); !strings.Contains(r.Fault, fault) {
+			t.Errorf("%q: fault %q, want one with %q", header, r.Fault, fault)
+		}
+	}
 	l4test.Dial(t, s.addr).Close()
 	s.record(t, ClientLeft)
 	s = trusting(t, func(s *Server) { s.ProxyTimeout = 200 * time.Millisecond }, backend.Addr())

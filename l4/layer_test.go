@@ -388,8 +388,16 @@ func TestClientWithoutCertificate(t *testing.T) {
 func TestPlainClientOnATLSListener(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Echo(t).Addr())
-	l4test.Dial(t, s.addr).Send("GET / HTTP/1.1\r\n\r\n").ExpectReset()
-	s.record(t, NotTLS)
+	for first, fault := range map[string]string{
+		"GET / HTTP/1.1\r\n\r\n":                "no handshake record",
+		"\x16\x03\x01\x00\x05\x02\x00\x00\x01x": "malformed ClientHello: the first message is another one",
+		"\x16\x03\x01\x40\x00\x01\x02\x00\x00":  "more than 64 KiB",
+	} {
+		l4test.Dial(t, s.addr).Send(first).ExpectResetSoon()
+		if r := s.record(t, NotTLS); !strings.Contains(r.Fault, fault) {
+			t.Errorf("%q: fault %q, want one with %q", first, r.Fault, fault)
+		}
+	}
 }
 
 // What looked like a ClientHello as far as it came was one.
@@ -532,12 +540,20 @@ func TestNoRoute(t *testing.T) {
 	routes.Names.Add(sni.Pattern("a.example"), &Route{})
 	s := serve(t, func(s *Server) { s.Routes, s.Pool = &routes, nil }, l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("no TLS").ExpectReset()
-	s.record(t, NoRoute)
+	if r := s.record(t, NoRoute); r.Fault != sni.ErrNotTLS.Error() {
+		t.Errorf("fault %q, want %q", r.Fault, sni.ErrNotTLS)
+	}
+	l4test.Dial(t, s.addr).Send("\x16\x03\x01\x02").CloseWrite().ExpectReset()
+	if r := s.record(t, NoRoute); r.Fault != errCutHello.Error() {
+		t.Errorf("fault %q, want %q", r.Fault, errCutHello)
+	}
 	c := tls.Client(l4test.Dial(t, s.addr).Conn(), &tls.Config{ServerName: "b.example", InsecureSkipVerify: true})
 	if err := c.Handshake(); err == nil {
 		t.Error("a client for whom there is no route was served")
 	}
-	s.record(t, NoRoute)
+	if r := s.record(t, NoRoute); r.Fault != "" {
+		t.Errorf("fault %q of a ClientHello that is good", r.Fault)
+	}
 }
 
 func TestHelloTimeout(t *testing.T) {

@@ -42,6 +42,7 @@ type Record struct {
 	Tries    []Try  // every backend that was tried, the one that served last
 	UniqueID string // the PROXY protocol UNIQUE_ID that the backend was given, "" where none was
 	Cause    Cause
+	Fault    string // what was wrong with the PROXY header or the ClientHello that it was refused for, "" where neither was
 }
 
 // Empty reports whether the session carried no byte either way, as a port scan or an upstream's health check does.

@@ -65,6 +65,7 @@ type trace struct {
 	local      pool.Address     // what the client connected to, as far as somebody wanted to know
 	tlvs       []proxyproto.TLV // what came with the introduction
 	uniqueID   []byte
+	fault      error   // what a client that is refused has sent
 	concluded  Cause   // why it was
 	replay     *replay // while the client's bytes could be sent to another backend
 	meter      *meter  // where Limits ask for one, and then this stands in it

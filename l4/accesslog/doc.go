@@ -6,6 +6,7 @@
 //	time                 when the connection was accepted: RFC 3339, UTC, microseconds
 //	session              a number that counts up from 1 since the process started
 //	cause                who ended the session and how; the names are those of l4.Cause
+//	fault                what was wrong with the PROXY header or the ClientHello that the client was refused for
 //	listener             the listen address as the operator wrote it
 //	client               where the client connected from, by a trusted source's PROXY header where there was one
 //	via                  who sent that header

@@ -21,6 +21,7 @@ func appendRecord(b []byte, f Format, r *l4.Record) []byte {
 	return line{b, f}.begin(r.Start).
 		number("session", r.ID).
 		string("cause", r.Cause.String()).
+		string("fault", r.Fault).
 		string("listener", r.Listener).
 		address("client", r.Client).
 		address("via", r.Via).

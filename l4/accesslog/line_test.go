@@ -57,6 +57,11 @@ func insecure() *l4.Record {
 		ClientTLS: l4.TLSInfo{Fault: "tls: no"}}
 }
 
+// nameless is a session whose PROXY header was refused.
+func nameless() *l4.Record {
+	return &l4.Record{ID: 11, Listener: ":80", Start: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), Connect: -1, Cause: l4.ProxyRefused, Fault: "no PROXY header"}
+}
+
 // shed is a session that never had a backend.
 func shed() *l4.Record {
 	return &l4.Record{
@@ -73,7 +78,7 @@ func TestLines(t *testing.T) {
 		record *l4.Record
 		want   string
 	}{
-		{"served", JSON, served(), `{"time":"2026-03-04T04:06:07.089012Z","session":7,"cause":"client-closed","listener":":8080",` +
+		{"served", JSON, served(), `{"time":"2026-03-04T04:06:07.089012Z","session":7,"cause":"client-closed","fault":null,"listener":":8080",` +
 			`"client":"192.0.2.1:40000","via":"192.0.2.8:33000","local":"192.0.2.9:8080","route":null,"server_name":null,"backend":"localhost:8001","address":"127.0.0.1:8001",` +
 			`"tries":[{"backend":"localhost:8000","address":"[::1]:8000","result":"refused","took":0.000090,"fault":null},` +
 			`{"backend":"localhost:8001","address":"127.0.0.1:8001","result":"connected","took":0.001100,"fault":null}],` +
@@ -88,7 +93,7 @@ func TestLines(t *testing.T) {
 			`from_client=64 to_backend=64 from_backend=512 to_client=500 ` +
 			`client_rtt=0.025000 client_retransmits=3 client_unacked=12 ` +
 			`backend_rtt=0.000040 backend_retransmits=0 backend_unacked=0 unique_id=ab12`},
-		{"shed", JSON, shed(), `{"time":"0999-12-31T23:59:59.999999Z","session":8,"cause":"queue-timeout",` +
+		{"shed", JSON, shed(), `{"time":"0999-12-31T23:59:59.999999Z","session":8,"cause":"queue-timeout","fault":null,` +
 			`"listener":"unix:/run/a b.sock","client":"unix:@","via":null,"local":null,"route":null,"server_name":null,"backend":null,"address":null,"tries":null,` +
 			`"queue":5.000000,"connect":null,"first_byte":null,"total":5.000000,` +
 			`"from_client":1,"to_backend":0,"from_backend":0,"to_client":0,` +
@@ -98,7 +103,7 @@ func TestLines(t *testing.T) {
 			`client=unix:@ queue=5.000000 total=5.000000 ` +
 			`from_client=1 to_backend=0 from_backend=0 to_client=0 client_retransmits=0 client_unacked=0 ` +
 			`backend_retransmits=0 backend_unacked=0`},
-		{"secured", JSON, secured(), `{"time":"2026-03-04T05:06:07.000000Z","session":9,"cause":"client-truncated","listener":":443",` +
+		{"secured", JSON, secured(), `{"time":"2026-03-04T05:06:07.000000Z","session":9,"cause":"client-truncated","fault":null,"listener":":443",` +
 			`"client":"192.0.2.1:40000","via":null,"local":null,"route":"*.example.com","server_name":"www.example.com","backend":"a:1","address":"10.0.0.1:1",` +
 			`"tries":[{"backend":"b:1","address":"10.0.0.2:1","result":"tls-failed","took":0.001000,"fault":"tls: bad certificate"},` +
 			`{"backend":"a:1","address":"10.0.0.1:1","result":"connected","took":0.001000,"fault":null}],` +
@@ -118,6 +123,9 @@ func TestLines(t *testing.T) {
 		{"insecure", Text, insecure(), `time=2026-03-04T05:06:07.000000Z session=10 cause=handshake-failed listener=:443 ` +
 			`queue=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
 			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0 client_tls_fault="tls: no"`},
+		{"nameless", Text, nameless(), `time=2026-03-04T05:06:07.000000Z session=11 cause=proxy-refused fault="no PROXY header" listener=:80 ` +
+			`queue=0.000000 total=0.000000 from_client=0 to_backend=0 from_backend=0 to_client=0 ` +
+			`client_retransmits=0 client_unacked=0 backend_retransmits=0 backend_unacked=0`},
 	} {
 		if got := string(appendRecord(nil, c.format, c.record)); got != c.want+"\n" {
 			t.Errorf("%s as %s: got\n%swant\n%s", c.name, c.format, got, c.want)
