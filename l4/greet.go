@@ -99,7 +99,11 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 	facts := s.facts()
 	tlvs := facts.fields(selected)
 	if selected&ProxyReceived != 0 {
-		tlvs = append(passedOn(s.traced().tlvs, tlvs), tlvs...)
+		passed := passedOn(s.traced().tlvs, tlvs)
+		if id := uniqueIDIn(passed); id != nil {
+			s.traced().uniqueID = id // which is the session's as well, then
+		}
+		tlvs = append(passed, tlvs...)
 	}
 	if selected&ProxyCRC32C != 0 {
 		tlvs = append(tlvs, unsealed())

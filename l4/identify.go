@@ -155,7 +155,23 @@ func parseProxyHeader(b []byte) (introduction, error) {
 	if in.tlvs, err = proxyproto.SplitTLVs(b[addresses:]); err != nil {
 		return introduction{}, err
 	}
+	if id := uniqueIDIn(in.tlvs); len(id) > mostUniqueID {
+		return introduction{}, fmt.Errorf("a UNIQUE_ID of %d bytes, want %d at most", len(id), mostUniqueID)
+	}
 	return in, checkProxySum(b, addresses)
+}
+
+// mostUniqueID is how long a UNIQUE_ID may be (section 2.2.5).
+const mostUniqueID = 128
+
+// uniqueIDIn returns the longest UNIQUE_ID among fields, of which there should be one at most; nil for none.
+func uniqueIDIn(fields []proxyproto.TLV) (id []byte) {
+	for _, f := range fields {
+		if f.Type == proxyproto.PP2_TYPE_UNIQUE_ID && len(f.Value) >= len(id) {
+			id = f.Value
+		}
+	}
+	return id
 }
 
 // withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses alone: it refuses

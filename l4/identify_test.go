@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"hash/crc32"
 	"io"
 	"maps"
@@ -94,6 +95,9 @@ var proxyVectors = []struct{ name, header, source string }{
 	{"v2 checksum", sealed(v2(0x21, 0x11, inet4, tlv(0x04, "pad"), tlv(0x03, "\x00\x00\x00\x00"))), "192.0.2.1:4321"},
 	{"v2 wrong checksum", v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00\x01")), "refused"},
 	{"v2 checksum of three bytes", v2(0x21, 0x11, inet4, tlv(0x03, "\x00\x00\x00")), "refused"},
+	{"v2 longest ID", v2(0x21, 0x11, inet4, tlv(0x05, strings.Repeat("x", 128))), "192.0.2.1:4321"},
+	{"v2 ID too long", v2(0x21, 0x11, inet4, tlv(0x05, strings.Repeat("x", 129))), "refused"},
+	{"v2 ID too long before another", v2(0x21, 0x00, tlv(0x05, strings.Repeat("x", 129)), tlv(0x05, "id")), "refused"},
 	{"v2 LOCAL", v2(0x20, 0x00), ""},
 	{"v2 LOCAL with addresses", v2(0x20, 0x11, inet4), ""},
 	{"v2 LOCAL with a family and no addresses", v2(0x20, 0x11), ""},
@@ -202,6 +206,21 @@ func TestHeaderIsPassedOn(t *testing.T) {
 	header := sealed(v2(0x21, 0x11, inet4, tlv(0x02, "a.example"), tlv(0x03, "\x00\x00\x00\x00")))
 	l4test.Dial(t, s.addr).Send(header + "x").Expect("y").CloseWrite().ExpectEOF()
 	backend.AwaitDone(1)
+}
+
+// TestIDThatIsPassedOnIsTheSessions has an ID come in and go out, unless the session is to have one of its own.
+func TestIDThatIsPassedOnIsTheSessions(t *testing.T) {
+	header := v2(0x21, 0x11, inet4, tlv(0x05, "theirs"))
+	for selected, want := range map[ProxyTLV]string{0: "", ProxyCRC32C: "", ProxyReceived: hex.EncodeToString([]byte("theirs")), ProxyReceived | ProxyUniqueID: "own"} {
+		backend, got := headerReader(t)
+		s := trusting(t, func(s *Server) { s.ProxyOut, s.ProxyTLV = ProxyV2, selected }, backend.Addr())
+		l4test.Dial(t, s.addr).Send(header + "x").Expect("x").CloseWrite().ExpectEOF()
+		id, sent := s.record(t, ClientClosed).UniqueID, <-got
+		raw, _ := hex.DecodeString(id)
+		if want == "own" && (len(raw) != 16 || !strings.Contains(sent, string(tlv(0x05, string(raw))))) || want != "own" && id != want {
+			t.Errorf("selected %#x: the ID is %s, and the backend was sent %q", selected, id, sent)
+		}
+	}
 }
 
 func TestTrustedSourceMustSendAHeader(t *testing.T) {
@@ -355,6 +374,9 @@ func judged(b []byte) (introduction, verdict) {
 	want := introduction{tlvs: tlvs}
 	if from, to, ok := h.TCPAddrs(); ok {
 		want.source, want.destination = plain(from), plain(to)
+	}
+	if len(uniqueIDIn(tlvs)) > mostUniqueID {
+		return introduction{}, refused // it leaves the length to others
 	}
 	if slices.ContainsFunc(tlvs, func(t proxyproto.TLV) bool { return t.Type == proxyproto.PP2_TYPE_CRC32C }) {
 		return want, unasked // it leaves the checksum to others
