@@ -177,6 +177,7 @@ func (s *session) connectTo(a *attempt) {
 		}
 		return
 	}
+	setZone(fd, address, &raw)
 	s.loop.accept.backoff = 0
 	s.setOptions(&a.side)
 	switch errno = s.reach(&a.side, family, &raw, size); {
@@ -261,7 +262,9 @@ func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uint
 	// ip(7): leave the port open until connect, when the whole four-tuple is known, so that one local port can serve many backends.
 	setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	var from unix.RawSockaddrAny
-	_, fromSize := rawAddress(pool.TCPAddress(netip.AddrPortFrom(source, 0)), &from)
+	at := pool.TCPAddress(netip.AddrPortFrom(source, 0))
+	_, fromSize := rawAddress(at, &from)
+	setZone(fd, at, &from)
 	if errno := bind(fd, &from, fromSize); errno != 0 {
 		return errno
 	}

@@ -197,7 +197,7 @@ func setNetworkPort(p *uint16, port uint16) {
 	b[0], b[1] = byte(port>>8), byte(port)
 }
 
-// rawAddress writes a into raw and returns its family and size.
+// rawAddress writes a into raw, but for the interface of a link-local address, and returns its family and size.
 func rawAddress(a pool.Address, raw *unix.RawSockaddrAny) (family int, size uintptr) {
 	*raw = unix.RawSockaddrAny{}
 	if a.IsUNIX() {
@@ -212,18 +212,31 @@ func rawAddress(a pool.Address, raw *unix.RawSockaddrAny) (family int, size uint
 	}
 	r := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw))
 	r.Family, r.Addr = unix.AF_INET6, ap.Addr().As16()
-	r.Scope_id = zoneIndex(ap.Addr().Zone())
 	setNetworkPort(&r.Port, ap.Port())
 	return unix.AF_INET6, unix.SizeofSockaddrInet6
 }
 
-// zoneIndex returns the number of the interface that a link-local address names, 0 where it names none.
-func zoneIndex(zone string) uint32 {
-	if zone == "" {
-		return 0
+// setZone writes the interface that a link-local a names into raw, for socket fd. It is asked for each time, as an interface may come later, or
+// again with another number.
+func setZone(fd int32, a pool.Address, raw *unix.RawSockaddrAny) {
+	if zone := a.TCP().Addr().Zone(); zone != "" {
+		(*unix.RawSockaddrInet6)(unsafe.Pointer(raw)).Scope_id = zoneIndex(fd, zone)
 	}
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return uint32(i.Index)
+}
+
+// zoneIndex returns the number of the interface called zone, else the number that zone is, else 0. Any socket tells (netdevice(7),
+// SIOCGIFINDEX): package net would take one of netlink's, and a list of all interfaces.
+func zoneIndex(fd int32, zone string) uint32 {
+	var r struct { // struct ifreq
+		name  [unix.IFNAMSIZ]byte
+		index int32
+		_     [20]byte
+	}
+	if copy(r.name[:len(r.name)-1], zone) == len(zone) {
+		_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFINDEX, uintptr(unsafe.Pointer(&r)))
+		if e == 0 {
+			return uint32(r.index)
+		}
 	}
 	n, _ := strconv.ParseUint(zone, 10, 32)
 	return uint32(n)
