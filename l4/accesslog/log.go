@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"forebay/l4"
@@ -44,12 +43,15 @@ type Log struct {
 	full    chan struct{} // has a token when a batch is full
 	closing chan struct{}
 	done    chan struct{} // closed when the goroutine has ended
-	dropped atomic.Uint64 // since the start
 
-	mu     sync.Mutex // guards what follows; never held while writing
-	lines  []byte     // wait to be written
-	lost   uint64     // dropped since the last line that said so
-	closed bool
+	mu      sync.Mutex // guards what follows; never held while writing
+	lines   []byte     // wait to be written
+	waiting uint64     // how many lines that is
+	writing uint64     // how many lines of the batch are not known to be written
+	lost    uint64     // dropped since the last line that said so
+	dropped uint64     // since the start
+	closed  bool
+	gaveUp  bool // Close did: what waits is lost
 
 	// Belong to the goroutine.
 	batch  []byte // being written
@@ -101,9 +103,10 @@ func (l *Log) enter(text []byte) {
 	fits := !l.closed && before+len(text) <= l.o.Buffer
 	if fits {
 		l.lines = append(l.lines, text...)
+		l.waiting++
 	} else {
 		l.lost++
-		l.dropped.Add(1)
+		l.dropped++
 	}
 	after := len(l.lines)
 	l.mu.Unlock()
@@ -162,6 +165,7 @@ func (l *Log) take() (lost uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.batch, l.lines = l.lines, l.batch[:0]
+	l.writing, l.waiting = l.waiting, 0
 	lost, l.lost = l.lost, 0
 	return lost
 }
@@ -180,19 +184,45 @@ func (l *Log) write(lost uint64) {
 	l.batch, l.failed = l.batch[:0], true
 }
 
-// writeBatch returns how much of the batch was written. A line that an earlier write left torn is ended first.
-func (l *Log) writeBatch() (int, error) {
+// writeBatch returns how much of the batch was written. A line that an earlier write left torn is ended first. How much a write into a
+// pipe has got rid of is known when it returns, so a batch that grew while another was stuck goes in parts.
+func (l *Log) writeBatch() (n int, err error) {
 	if l.torn {
 		if _, err := l.w.Write([]byte{'\n'}); err != nil {
 			return 0, err
 		}
 		l.torn = false
 	}
-	n, err := l.w.Write(l.batch)
+	for n < len(l.batch) && err == nil {
+		var more int
+		more, err = l.w.Write(part(l.batch[n:]))
+		l.wrote(l.batch[n : n+more])
+		n += more
+	}
 	if n > 0 && n < len(l.batch) {
 		l.torn = l.batch[n-1] != '\n'
 	}
 	return n, err
+}
+
+// part returns the first lines of text, no more of them than a batch should have.
+func part(text []byte) []byte {
+	if len(text) <= batchSize {
+		return text
+	}
+	end := bytes.LastIndexByte(text[:batchSize], '\n') + 1
+	if end == 0 {
+		return text // a line that is longer than that
+	}
+	return text[:end]
+}
+
+// wrote takes the lines in text off those that are being written.
+func (l *Log) wrote(text []byte) {
+	n := uint64(bytes.Count(text, []byte{'\n'}))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing -= min(n, l.writing) // the last may say what is missing, and is none of a session
 }
 
 // giveUp counts the lines in rest as lost. The last of them is none of a session if it says that lost were missing before.
@@ -203,14 +233,23 @@ func (l *Log) giveUp(rest []byte, lost uint64) {
 	} else {
 		lost = 0
 	}
-	l.dropped.Add(unwritten)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.writing = 0
+	l.dropped += unwritten
 	l.lost += unwritten + lost
 }
 
-// Dropped returns how many lines were dropped since the start, for want of room or because writing failed.
-func (l *Log) Dropped() uint64 { return l.dropped.Load() }
+// Dropped returns how many lines were dropped since the start, for want of room or because writing failed. After a Close that gave up these
+// are also the lines that still wait; of those that a write is stuck in, a pipe may have taken some already.
+func (l *Log) Dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gaveUp {
+		return l.dropped + l.waiting + l.writing
+	}
+	return l.dropped
+}
 
 // Close writes what waits and ends the Log; sessions that finish later are dropped. It does not close the writer. If that takes nothing
 // for two seconds, Close gives up with an error. The second call is a no-op.
@@ -226,6 +265,9 @@ func (l *Log) Close() error {
 	case <-l.done:
 		return nil
 	case <-time.After(closeTimeout):
+		l.mu.Lock()
+		l.gaveUp = true
+		l.mu.Unlock()
 		return fmt.Errorf("close the access log: its reader has taken nothing for %v", closeTimeout)
 	}
 }

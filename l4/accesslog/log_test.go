@@ -182,6 +182,40 @@ func TestCloseGivesUpOnAStuckReader(t *testing.T) {
 	})
 }
 
+// What a reader that has stopped leaves behind is counted with what was dropped for want of room: nothing is missing from the total.
+func TestGivingUpCountsWhatWaits(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		const count, read = 2000, 100_000
+		reader, writer := io.Pipe()
+		l := New(writer, Options{Format: JSON, Buffer: 256 << 10})
+		for range count / 2 { // more than there is room for
+			l.Finished(served())
+		}
+		var got bytes.Buffer
+		io.CopyN(&got, reader, read)
+		for range count / 2 {
+			l.Finished(served())
+		}
+		dropped := l.Dropped()
+		if err := l.Close(); err == nil || dropped == 0 {
+			t.Errorf("%d dropped, and Close: %v; want some, and an error", dropped, err)
+		}
+		lines := func() uint64 { return uint64(bytes.Count(got.Bytes(), []byte{'\n'})) }
+		stuck := uint64(batchSize / len(appendRecord(nil, JSON, served()))) // the reader may have some of these
+		if sum := lines() + l.Dropped(); sum < count || sum > count+stuck {
+			t.Errorf("%d lines were read and %d are said to be lost; want %d in all, or up to %d more", lines(), l.Dropped(), count, stuck)
+		}
+		go func() {
+			<-l.done
+			writer.Close()
+		}()
+		io.Copy(&got, reader) // it goes on after all
+		if l.Dropped() != dropped || lines()-uint64(bytes.Count(got.Bytes(), []byte(`"lost":`)))+dropped != count {
+			t.Errorf("then %d lines were read and %d are said to be lost; want the %d of before", lines(), l.Dropped(), dropped)
+		}
+	})
+}
+
 // A faulty writer takes room bytes, then fails until room is raised.
 type faulty struct {
 	mu sync.Mutex
