@@ -75,6 +75,33 @@ func TestDocumentedCauses(t *testing.T) {
 	}
 }
 
+// recipe is a line of a page that has jq read an access log.
+var recipe = regexp.MustCompile(`(?m)^jq .* ((?:sessions|clients)\.log)\b.*$`)
+
+// TestRecipesReadEveryLine runs what the pages do to an access log over lines that are no session's, or of sessions without a try.
+func TestRecipesReadEveryLine(t *testing.T) {
+	need(t, "jq")
+	var recipes [][]string // and the file that each reads
+	for _, path := range documents(t) {
+		recipes = append(recipes, recipe.FindAllStringSubmatch(readPage(t, path).text, -1)...)
+	}
+	if len(recipes) < 5 {
+		t.Fatalf("found %d recipes, want those of the access log at least: %q", len(recipes), recipes)
+	}
+	t.Chdir(t.TempDir())
+	const lines = `{"time":"2026-01-02T15:04:05.000000Z","cause":"queue-full","backend":null,"tries":null,"from_backend":0,"client_unacked":null}
+{"time":"2026-01-02T15:04:05.000000Z","lost":7}
+`
+	for _, r := range recipes {
+		if err := os.WriteFile(r[1], []byte(lines), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("sh", "-c", r[0]).CombinedOutput(); strings.Contains(string(out), "jq: error") {
+			t.Errorf("%s: %v, and it printed\n%s", r[0], err, out)
+		}
+	}
+}
+
 // namesIn returns the names of a type's values in the table of a Go file.
 func namesIn(t *testing.T, path string) []string {
 	t.Helper()
