@@ -219,11 +219,22 @@ func TestUnwritableLogFile(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may write anything")
 	}
-	path := t.TempDir() + "/log"
+	dir := t.TempDir()
+	path := dir + "/log"
 	if err := os.WriteFile(path, nil, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := invoke(nil, "check", "--log-file", path, "127.0.0.1:1"); status != exitUsage || !strings.Contains(stderr, "permission denied") {
-		t.Errorf("got %q and status %d", stderr, status)
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(dir, 0o700)
+	for path, want := range map[string]string{
+		path:         "write to " + path,
+		dir + "/new": dir + "/new can't be made in " + dir,
+	} {
+		want = "forebay: --log-file: " + want + ": permission denied: let this user write there, or name another\n"
+		if _, stderr, status := invoke(nil, "check", "--log-file", path, "127.0.0.1:1"); status != exitUsage || stderr != want {
+			t.Errorf("got %q and status %d, want %q and %d", stderr, status, want, exitUsage)
+		}
 	}
 }

@@ -151,21 +151,33 @@ func (c *commandLine) planLogFile() {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		c.refuseUnwritable(filepath.Dir(path))
+		c.refuseUnmakable(path)
 	case err != nil:
 		c.refuse("log-file", "%w", err)
 	case info.IsDir():
 		c.refuse("log-file", "%s is a directory; name a file in it", path)
 	default:
-		c.refuseUnwritable(path)
+		if err := writable(path); err != nil {
+			c.refuse("log-file", "write to %s: %w: let this user write there, or name another", path, err)
+		}
 	}
 }
 
-func (c *commandLine) refuseUnwritable(path string) {
-	const writable = 2 // W_OK of access(2)
-	if err := syscall.Access(path, writable); err != nil {
-		c.refuse("log-file", "write to %s: %w", path, err)
+// refuseUnmakable refuses the log file at path, where nothing is, if it could not be made.
+func (c *commandLine) refuseUnmakable(path string) {
+	dir := filepath.Dir(path)
+	switch err := writable(dir); {
+	case errors.Is(err, os.ErrNotExist):
+		c.refuse("log-file", "%s can't be made, for there is no directory %s: make it, or name another", path, dir)
+	case err != nil:
+		c.refuse("log-file", "%s can't be made in %s: %w: let this user write there, or name another", path, dir, err)
 	}
+}
+
+// writable returns nil if this user may write to a file, or make others in a directory.
+func writable(path string) error {
+	const write = 2 // W_OK of access(2)
+	return syscall.Access(path, write)
 }
 
 // refuseCircles finds backends that are this process's own listeners: a session there would open another, without end.

@@ -256,7 +256,7 @@ func (s Spec) Resolve(ctx context.Context, r Resolver) ([]Spec, error) {
 	}
 	addrs, err := r.LookupNetIP(ctx, "ip", s.name)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", s, err)
+		return nil, s.unresolved(err)
 	}
 	var all []Spec
 	seen := map[netip.Addr]bool{}
@@ -268,4 +268,12 @@ func (s Spec) Resolve(ctx context.Context, r Resolver) ([]Spec, error) {
 		}
 	}
 	return all, nil
+}
+
+// unresolved says what would be right where the name of s could not be looked up.
+func (s Spec) unresolved(err error) error {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return fmt.Errorf("listen on %s: %w: correct the name, or write an address", s, err)
+	}
+	return fmt.Errorf("listen on %s: %w: the name may be right; see to the name server or the way there, or write an address", s, err)
 }

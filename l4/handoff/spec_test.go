@@ -3,6 +3,7 @@ package handoff
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,8 +114,22 @@ func TestSpecDoesNotResolveAddresses(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want itself", text, got, err)
 		}
 	}
-	if _, err := spec(t, "gone.example:80").Resolve(t.Context(), r); err == nil || !strings.Contains(err.Error(), "gone.example:80") {
-		t.Errorf("got %v, want an error that names gone.example:80", err)
+}
+
+func TestUnresolvedNamesGetARemedy(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, ": correct the name, or write an address"},
+		{&net.DNSError{Err: "server misbehaving", IsTemporary: true}, ": the name may be right; see to the name server"},
+		{context.DeadlineExceeded, ": the name may be right; see to the name server"},
+	} {
+		r := resolver(func(string) ([]netip.Addr, error) { return nil, c.err })
+		_, err := spec(t, "gone.example:80").Resolve(t.Context(), r)
+		if want := "listen on gone.example:80: " + c.err.Error() + c.want; err == nil || !errors.Is(err, c.err) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s…", err, want)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func ReadFile(path string) ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unopened(err)
 	}
 	defer f.Close()
 	text, err := readAll(f)
@@ -29,6 +29,19 @@ func ReadFile(path string) ([]byte, error) {
 		err = &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	return text, err
+}
+
+// unopened adds to what os.Open says what would be right.
+func unopened(err error) error {
+	at, ok := errors.AsType[*fs.PathError](err)
+	switch {
+	case !ok:
+	case errors.Is(err, fs.ErrNotExist):
+		at.Err = fmt.Errorf("%w; name a file that is there", at.Err)
+	case errors.Is(err, fs.ErrPermission):
+		at.Err = fmt.Errorf("%w; give this user the right to read it, or name another", at.Err)
+	}
+	return err
 }
 
 // unfit says why a file is not read. A directory is left to the kernel, which says it as well.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -41,8 +40,21 @@ func TestReadFileRefusesWhatHasNoEnd(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, "read "+path+": "+want)
 		}
 	}
-	if _, err := ReadFile(at("none")); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "open ") {
-		t.Errorf("none: got %v, want the kernel's word", err)
+	want := "open " + at("none") + ": no such file or directory; name a file that is there"
+	if _, err := ReadFile(at("none")); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("none: got %v, want %s", err, want)
+	}
+}
+
+func TestReadFileNamesTheRightThatIsMissing(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read any file")
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	must(t, 0, os.WriteFile(path, nil, 0o200))
+	want := "open " + path + ": permission denied; give this user the right to read it, or name another"
+	if _, err := ReadFile(path); !errors.Is(err, fs.ErrPermission) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
