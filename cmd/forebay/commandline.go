@@ -142,14 +142,11 @@ func (c *commandLine) nearest(arg, name string) string {
 	if s := c.named(name[:min(1, len(name))]); s != nil && !strings.HasPrefix(arg, "--") && strings.Contains(name, ":") {
 		return fmt.Sprintf("did you mean -%s %s?", s.short, name[1:])
 	}
-	var known []string
-	for _, s := range c.settings {
-		known = append(known, s.name)
+	near := c.meant(name)
+	if len(near) == 0 {
+		return "forebay help all lists those there are"
 	}
-	if near := pool.Nearest(name, known); near != "" {
-		return "did you mean --" + near + "?"
-	}
-	return "forebay help all lists those there are"
+	return "did you mean --" + strings.Join(near, " or --") + "?"
 }
 
 func (c *commandLine) flags() []cli.Flag {

@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"forebay/pool"
 )
 
 // variablePrefix begins the name of every environment variable that is a setting.
@@ -59,20 +57,21 @@ func (c *commandLine) refuseUnknown(all variables) {
 	}
 	slices.Sort(unknown)
 	for _, name := range unknown {
-		c.faults.addf(name, "there is no such variable; %s", nearestVariable(name, known))
+		c.faults.addf(name, "there is no such variable; %s", c.nearestVariable(name))
 	}
 }
 
-// nearestVariable says which of known was most likely meant by name. What all of them begin with makes none of them nearer.
-func nearestVariable(name string, known []string) string {
-	bare := make([]string, len(known))
-	for i, k := range known {
-		bare[i] = strings.TrimPrefix(k, variablePrefix)
+// nearestVariable says which variable was most likely meant by name.
+func (c *commandLine) nearestVariable(name string) string {
+	flag := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, variablePrefix)), "_", "-")
+	var near []string
+	for _, meant := range c.meant(flag) {
+		near = append(near, c.named(meant).variable())
 	}
-	if near := pool.Nearest(strings.TrimPrefix(name, variablePrefix), bare); near != "" {
-		return "did you mean " + variablePrefix + near + "?"
+	if len(near) == 0 {
+		return "each flag that forebay help all lists is one"
 	}
-	return "each flag that forebay help all lists is one"
+	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
 // tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name begins with
