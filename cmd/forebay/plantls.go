@@ -149,25 +149,26 @@ func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
 	return clients
 }
 
-// planECH reads the keys for Encrypted Client Hello, and refuses those with whose public name a client would not get here.
+// planECH reads the keys for Encrypted Client Hello.
 func (c *commandLine) planECH(t *tlsPlan) {
 	if c.config.TLSECHKeys == "" {
 		return
 	}
 	var err error
-	if t.ech, err = profile.LoadECH(string(c.config.TLSECHKeys)); err != nil {
-		c.blame("tls-ech-keys", err)
-		return
+	t.ech, err = profile.LoadECH(string(c.config.TLSECHKeys), func(name string) error { return c.config.reaches(t.store, name) })
+	c.blame("tls-ech-keys", err)
+}
+
+// reaches says why a client that asks for a public name in clear would not get what it needs here. What is wrong with the certificates has
+// been told where there is no store.
+func (c *config) reaches(store *certs.Store, name string) error {
+	if store != nil && !store.Has(name) {
+		return fmt.Errorf("the public name of a key is %s, and there is no certificate for it; add one with --tls-cert", name)
 	}
-	for _, name := range t.uncertified() {
-		c.refuse("tls-ech-keys", "the public name of a key in %s is %s, and there is no certificate for it; add one with --tls-cert",
-			c.config.TLSECHKeys, name)
+	if r := c.routeOf(name); !c.terminates(r) {
+		return fmt.Errorf("clients ask for %s in clear, and route %s does not end TLS; write terminate behind it", name, r.keys())
 	}
-	for _, name := range t.ech.PublicNames() {
-		if r := c.config.routeOf(name); !c.config.terminates(r) {
-			c.refuse("tls-ech-keys", "clients ask for %s in clear, and route %s does not end TLS; write terminate behind it", name, r.keys())
-		}
-	}
+	return nil
 }
 
 // uncertified returns the public names for which there is no certificate.

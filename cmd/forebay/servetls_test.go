@@ -393,14 +393,24 @@ func TestServesECH(t *testing.T) {
 		t.Fatalf("got %v, want Encrypted Client Hello to be accepted", err)
 	}
 	conn.Close()
-	// The next key has no certificate for its public name.
+	// The next key has no certificate for its public name, and is taken when it has.
 	if _, stderr, status := invoke(nil, "ech-key", "other.example.com", f.path("next.pem")); status != exitDone {
 		t.Fatal(stderr)
 	}
 	if err := os.Rename(f.path("next.pem"), f.path("ech.pem")); err != nil {
 		t.Fatal(err)
 	}
+	if m := r.wait("a file can't be used"); !strings.Contains(m["error"].(string), "other.example.com, and there is no certificate for it") {
+		t.Errorf("got %v", m)
+	}
+	conn, err = r.secure(client, "x")
+	if err != nil || !conn.ConnectionState().ECHAccepted {
+		t.Fatalf("got %v, want the old key to stay in use", err)
+	}
+	conn.Close()
+	f.pair("inner", ca, year, "secret.example.com", "other.example.com")
 	r.wait("a file has changed and is in use")
+	f.pair("inner", ca, year, "secret.example.com")
 	if m := r.wait("there is no certificate for a key's public name"); m["name"] != "other.example.com" {
 		t.Errorf("got %v", m)
 	}

@@ -104,8 +104,8 @@ func TestFaultyFiles(t *testing.T) {
 		pair + "--tls-ticket-keys $D/site.key": "--tls-ticket-keys: $D/site.key: line 1 is no session ticket key",
 		pair + "--tls-client-ca $D/site.key":   "--tls-client-ca: $D/site.key: PRIVATE KEY among the certificates",
 		pair + "--tls-client-ca $D/ca.pem --tls-client-crl $D/other.crl":       "--tls-client-crl: $D/other.crl: the revocation list of",
-		pair + "--tls-ech-keys $D/stray.pem":                                   "--tls-ech-keys: the public name of a key in $D/stray.pem is public.example, and there is no certificate for it; add one with --tls-cert",
-		pair + "--tls-ech-keys $D/ech.pem --route www.example.com=127.0.0.1:9": "--tls-ech-keys: clients ask for www.example.com in clear, and route www.example.com does not end TLS; write terminate behind it",
+		pair + "--tls-ech-keys $D/stray.pem":                                   "--tls-ech-keys: $D/stray.pem: the public name of a key is public.example, and there is no certificate for it; add one with --tls-cert",
+		pair + "--tls-ech-keys $D/ech.pem --route www.example.com=127.0.0.1:9": "--tls-ech-keys: $D/ech.pem: clients ask for www.example.com in clear, and route www.example.com does not end TLS; write terminate behind it",
 		"--backend-tls --backend-cert $D/site.pem --backend-key $D/wild.key":   "--backend-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
 		"--backend-tls --backend-ca $D/empty":                                  "--backend-ca: $D/empty: no certificate in it",
 	} {
@@ -187,7 +187,7 @@ func TestECHKeyIsWritten(t *testing.T) {
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("got %v, %v; want a file for its owner alone", info.Mode(), err)
 	}
-	ech, err := profile.LoadECH(f.path("ech.pem"))
+	ech, err := profile.LoadECH(f.path("ech.pem"), func(string) error { return nil })
 	if err != nil || !slices.Equal(ech.PublicNames(), []string{"www.example.com"}) {
 		t.Errorf("got %v, %v; want a key for www.example.com", ech, err)
 	}

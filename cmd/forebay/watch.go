@@ -94,7 +94,6 @@ func (p *process) tellFile(e profile.Event) {
 		return
 	}
 	p.logger.Info("a file has changed and is in use", "file", e.File)
-	p.tellUncertified()
 }
 
 // tellReread logs what has become of a file that was to be read, changed or not.
@@ -106,7 +105,7 @@ func (p *process) tellReread(e profile.Event) {
 	p.logger.Info("SIGHUP: read a file again", "file", e.File)
 }
 
-// tellUncertified logs the public names of Encrypted Client Hello that no certificate is for, now that one of both has changed.
+// tellUncertified logs the public names of Encrypted Client Hello that no certificate is for any more.
 func (p *process) tellUncertified() {
 	for _, name := range p.tls.uncertified() {
 		p.logger.Error("there is no certificate for a key's public name: clients whose key is out of date can't be told of the new one",

@@ -23,10 +23,22 @@ type ECH struct {
 	file watched[[]tls.EncryptedClientHelloKey]
 }
 
-// LoadECH reads the file.
-func LoadECH(file string) (*ECH, error) {
+// LoadECH reads the file. It is of use, now and whenever it has changed, only if fit finds nothing wrong with any of its public names.
+func LoadECH(file string, fit func(publicName string) error) (*ECH, error) {
 	e := new(ECH)
-	if err := e.file.open(file, parseECH); err != nil {
+	parse := func(text []byte) ([]tls.EncryptedClientHelloKey, error) {
+		keys, err := parseECH(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range publicNames(keys) {
+			if err := fit(name); err != nil {
+				return nil, err
+			}
+		}
+		return keys, nil
+	}
+	if err := e.file.open(file, parse); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -42,8 +54,10 @@ func (e *ECH) keys(*tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) 
 
 // PublicNames returns the names that clients of these keys ask for in clear, in the file's order, each once. Clients whose key has gone
 // are told of the new one by a certificate for that name.
-func (e *ECH) PublicNames() (names []string) {
-	for _, k := range *e.file.value.Load() {
+func (e *ECH) PublicNames() []string { return publicNames(*e.file.value.Load()) }
+
+func publicNames(keys []tls.EncryptedClientHelloKey) (names []string) {
+	for _, k := range keys {
 		c, _ := readECHConfig(k.Config) // which has been read before
 		if !slices.Contains(names, c.publicName) {
 			names = append(names, c.publicName)

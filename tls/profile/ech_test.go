@@ -20,6 +20,9 @@ func newECH(t testing.TB) (*ECHKey, []byte) {
 	return k, must(t, text, err)
 }
 
+// anyName is fit for a key.
+func anyName(string) error { return nil }
+
 // echClient hides the name a.example behind public.example.
 func (h *house) echClient(configs []byte) *tls.Config {
 	c := h.client(nil)
@@ -32,7 +35,7 @@ func TestECHIsAccepted(t *testing.T) {
 	first, firstText := newECH(t)
 	second, secondText := newECH(t)
 	path := write(t, dir, "ech.pem", append(bytes.Clone(firstText), secondText...))
-	ech, err := LoadECH(path)
+	ech, err := LoadECH(path, anyName)
 	server := h.config(t, Server{ECH: must(t, ech, err)})
 	var asked string
 	server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { asked = hello.ServerName; return nil, nil }
@@ -84,9 +87,43 @@ func TestECHPublicNames(t *testing.T) {
 	other, err := NewECHKey("www.example.com")
 	last, err := must(t, other, err).PEM()
 	path := write(t, t.TempDir(), "ech.pem", slices.Concat(text, again, must(t, last, err)))
-	ech, err := LoadECH(path)
+	ech, err := LoadECH(path, anyName)
 	if got, want := must(t, ech, err).PublicNames(), []string{"public.example", "www.example.com"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestECHOfUnfitNamesIsKeptOut: at the start and later alike, until it is fit.
+func TestECHOfUnfitNamesIsKeptOut(t *testing.T) {
+	dir := t.TempDir()
+	_, text := newECH(t)
+	path := write(t, dir, "ech.pem", text)
+	unfit := ""
+	fit := func(name string) error {
+		if name == unfit {
+			return errors.New(name + " is unfit")
+		}
+		return nil
+	}
+	ech, err := LoadECH(path, fit)
+	must(t, ech, err)
+	unfit = "www.example.com"
+	other, err := NewECHKey(unfit)
+	more, err := must(t, other, err).PEM()
+	write(t, dir, "ech.pem", append(bytes.Clone(text), must(t, more, err)...))
+	ech.Check()
+	if e, ok := ech.Check(); !ok || e.Err == nil || !strings.Contains(e.Err.Error(), path+": www.example.com is unfit") {
+		t.Errorf("told of %v, %v", e, ok)
+	}
+	if got := ech.PublicNames(); !slices.Equal(got, []string{"public.example"}) {
+		t.Errorf("got %v, want the old key alone", got)
+	}
+	if _, err := LoadECH(path, fit); err == nil {
+		t.Error("taken at the start")
+	}
+	unfit = ""
+	if e, ok := ech.Check(); !ok || e.Err != nil || len(ech.PublicNames()) != 2 {
+		t.Errorf("now that it is fit: told of %v, %v", e, ok)
 	}
 }
 
@@ -127,7 +164,7 @@ func TestECHRefuses(t *testing.T) {
 		"public name's length": {changed(54, 99), "does not fit"},
 		"garbage for a key":    {append(encode("PRIVATE KEY", []byte{1}), good[split:]...), "the private key"},
 	} {
-		_, err := LoadECH(write(t, t.TempDir(), "ech.pem", c.text))
+		_, err := LoadECH(write(t, t.TempDir(), "ech.pem", c.text), anyName)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
