@@ -103,4 +103,5 @@ func (p *process) warn() {
 	if p.BackendTLSInsecure {
 		p.logger.Warn("backends are not verified: whoever stands in between can read and change everything", "flag", "--backend-tls-insecure")
 	}
+	p.tellUnregistered()
 }

@@ -26,6 +26,7 @@ func check(e *env, c *commandLine, _ []string) error {
 		return err
 	}
 	p.noteCertificates(time.Now())
+	p.noteUnregistered()
 	c.show(e, p)
 	if len(p.notes) > 0 {
 		fmt.Fprintf(e.stdout, "\n%s\n", strings.Join(p.notes, "\n"))

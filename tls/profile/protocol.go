@@ -11,8 +11,19 @@ type Protocol string
 // slips are how registered names come to be written, and what they are.
 var slips = map[string]string{
 	"http2": "h2", "http/2": "h2", "HTTP/2": "h2", "H2": "h2", "http/2.0": "h2",
-	"http1": "http/1.1", "http1.1": "http/1.1", "http/1": "http/1.1", "HTTP/1.1": "http/1.1", "h1": "http/1.1",
-	"http3": "h3", "postgres": "postgresql", "POSTGRESQL": "postgresql", "acme-tls": "acme-tls/1",
+	"http": "http/1.1", "https": "http/1.1", "http1": "http/1.1", "http1.1": "http/1.1", "http/1": "http/1.1", "HTTP/1.1": "http/1.1", "h1": "http/1.1",
+	"http3": "h3", "http/3": "h3", "postgres": "postgresql", "POSTGRESQL": "postgresql", "acme-tls": "acme-tls/1",
+}
+
+// Registered returns what is in the registry "TLS Application-Layer Protocol Negotiation (ALPN) Protocol IDs" of IANA. Others are private, or
+// newer than this list.
+func Registered() []string {
+	return []string{
+		"http/1.1", "h2", "h3", "http/1.0", "http/0.9", "h2c", "spdy/1", "spdy/2", "spdy/3",
+		"stun.turn", "stun.nat-discovery", "webrtc", "c-webrtc", "ftp", "imap", "pop3", "managesieve", "coap", "co",
+		"xmpp-client", "xmpp-server", "acme-tls/1", "mqtt", "dot", "doq", "ntske/1", "sunrpc", "smb", "irc", "nntp", "nnsp",
+		"sip/2", "tds/8.0", "dicom", "postgresql", "radius/1.0", "radius/1.1",
+	}
 }
 
 // UnmarshalText reads 1 to 255 printable bytes that are no slip of a registered name: a protocol that no client offers ends handshakes.

@@ -77,6 +77,7 @@ func TestTextIsRead(t *testing.T) {
 		{new(Version), "TLS1.3", "", "1.2 or 1.3 is right"},
 		{new(Protocol), "h2", "", ""},
 		{new(Protocol), "http/2", "", "write h2"},
+		{new(Protocol), "http", "", "write http/1.1"},
 		{new(Protocol), "", "", "1 to 255"},
 		{new(Protocol), strings.Repeat("x", 256), "", "1 to 255"},
 		{new(Protocol), "h2,x", "", "without blanks and commas"},
@@ -99,5 +100,20 @@ func TestTextIsRead(t *testing.T) {
 	}
 	if got := Version(0).String(); got != "1.2" {
 		t.Errorf("the zero Version: got %s, want 1.2", got)
+	}
+}
+
+// TestRegisteredProtocolsAreNoSlips: what is registered is neither refused nor there twice, and what is a slip is the slip of one of them.
+func TestRegisteredProtocolsAreNoSlips(t *testing.T) {
+	known := Registered()
+	for i, name := range known {
+		if err := new(Protocol).UnmarshalText([]byte(name)); err != nil || slices.Contains(known[:i], name) {
+			t.Errorf("%s: %v, or twice", name, err)
+		}
+	}
+	for slip, right := range slips {
+		if !slices.Contains(known, right) || slices.Contains(known, slip) {
+			t.Errorf("%s stands for %s", slip, right)
+		}
 	}
 }
