@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"forebay/tls/profile"
@@ -90,14 +91,23 @@ func (a *allowed) UnmarshalText(text []byte) error {
 
 func (a allowed) String() string { return a.kind + ":" + a.value }
 
-// enter adds a to a list.
+// enter adds a to a list, unless no certificate would fit it, or not as it is meant.
 func (a allowed) enter(list *profile.Allow) error {
 	switch a.kind {
 	case "dns":
+		if strings.Contains(a.value, "*") {
+			return errors.New("patterns are not known here; write each name out, like dns:web.example.com")
+		}
 		list.DNS = append(list.DNS, a.value)
 	case "uri":
+		if u, err := url.Parse(a.value); err != nil || u.Scheme == "" {
+			return errors.New("no URI is without its scheme; write one like uri:spiffe://example.org/web")
+		}
 		list.URIs = append(list.URIs, a.value)
 	case "email":
+		if at := strings.LastIndexByte(a.value, '@'); at <= 0 || at == len(a.value)-1 {
+			return errors.New("an address has something on both sides of an @; write one like email:ann@example.com")
+		}
 		list.Emails = append(list.Emails, a.value)
 	case "cn":
 		list.CommonNames = append(list.CommonNames, a.value)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"forebay/tls/profile"
@@ -25,5 +26,22 @@ func TestAllowedEntersItsList(t *testing.T) {
 		CommonNames: []string{"Ann: the first"}, Pins: []profile.Pin{hash}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestAllowedRefusesWhatNobodyHas(t *testing.T) {
+	for text, want := range map[string]string{
+		"dns:*.example.com":    "patterns are not known here",
+		"dns:web*.example.com": "patterns are not known here",
+		"uri:example.org/web":  "without its scheme",
+		"uri:%":                "without its scheme",
+		"email:ann":            "on both sides of an @",
+		"email:@example.com":   "on both sides of an @",
+		"email:ann@":           "on both sides of an @",
+	} {
+		var a allowed
+		if err := a.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
 	}
 }
