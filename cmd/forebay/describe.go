@@ -90,11 +90,14 @@ func (p *plan) fate(r plannedRoute) string {
 	return does + " to " + strings.Join(to, ", ") + over
 }
 
-// noteCertificates notes each certificate that will soon be of no use, and each name that there should be one for.
+// noteCertificates notes each certificate that is of no use or will soon be, and each name that there should be one for.
 func (p *plan) noteCertificates(now time.Time) {
 	for _, s := range p.tls.certificates() {
 		if s.NotAfter.Sub(now) < certs.Notice {
 			p.note("certificate %s expires on %s", s.Pair, day(s.NotAfter))
+		}
+		if s.Shadowed {
+			p.note("certificate %s is never served, as one with the same kind of key is before it for each of its names; leave one out", s.Pair)
 		}
 	}
 	p.noteRevocations()

@@ -162,6 +162,18 @@ func TestEndsOfRevocationListsAreTold(t *testing.T) {
 	}
 }
 
+// A certificate that another one hides is easily taken for the one that is served.
+func TestShadowedCertificateIsNoted(t *testing.T) {
+	f := furnished(t)
+	f.pair("again", nil, year, "*.apps.example.com")
+	stdout, stderr, status := invoke(nil, append([]string{"check", "127.0.0.1:8000"},
+		f.args("--tls-cert $D/both.pem --tls-cert $D/again.pem --tls-key $D/again.key")...)...)
+	want := "\ncertificate " + f.path("again.pem") + " with key " + f.path("again.key") + " is never served"
+	if strings.Count(stdout, " is never served") != 1 || !strings.Contains(stdout, want) || strings.Count(stdout, "and all others") != 1 || status != exitDone {
+		t.Errorf("got status %d, %s and\n%swant it to have %q", status, stderr, stdout, want)
+	}
+}
+
 // Keys go to the certificates that need one, in their order.
 func TestKeysArePaired(t *testing.T) {
 	f := furnished(t)

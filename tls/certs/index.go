@@ -59,6 +59,22 @@ func (x *index) find(name string) (exact, wild []*tls.Certificate) {
 	return exact, wild
 }
 
+// shadowed reports whether c is never served, since there is one with the same kind of key before it wherever it is looked up. One without
+// names is another matter.
+func (x *index) shadowed(c *tls.Certificate) bool {
+	kind := kindOf(c.Leaf)
+	behind := func(list []*tls.Certificate) bool {
+		return list[slices.IndexFunc(list, func(o *tls.Certificate) bool { return kindOf(o.Leaf) == kind })] != c
+	}
+	names := namesOf(c.Leaf)
+	for _, n := range names {
+		if !behind(x.byName[strings.TrimPrefix(n, "*")]) {
+			return false
+		}
+	}
+	return len(names) > 0 && (!slices.Contains(x.first, c) || behind(x.first))
+}
+
 // choose returns the first certificate for the client's name that it can use. Where it can use none, it gets the first, and crypto/tls
 // the words to say so. It is nil where there is none for the name.
 func (x *index) choose(hello *tls.ClientHelloInfo) *tls.Certificate {

@@ -16,6 +16,7 @@ type Snapshot struct {
 	NotAfter  time.Time
 	Loaded    time.Time // when it was read
 	Default   bool      // it serves clients that give no name, or an unknown one
+	Shadowed  bool      // it is never served: others before it have its names and its kind of key
 	Fault     string    // what is wrong with the files, if they are bad now; "" otherwise
 }
 

@@ -76,7 +76,8 @@ func (s *Store) publishLocked() {
 	}
 	x := newIndex(all)
 	for i, c := range all {
-		snapshots[i].Default = !s.options.Strict && slices.Contains(x.first, c)
+		snapshots[i].Shadowed = x.shadowed(c)
+		snapshots[i].Default = !s.options.Strict && !snapshots[i].Shadowed && slices.Contains(x.first, c)
 	}
 	x.snapshots = snapshots
 	s.serving.Store(x)

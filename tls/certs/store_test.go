@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,51 @@ func TestSnapshot(t *testing.T) {
 	}
 	if !list[0].Default || !list[1].Default || list[2].Default {
 		t.Errorf("defaults: got %v, %v, %v, want those for the names of the first pair", list[0].Default, list[1].Default, list[2].Default)
+	}
+}
+
+// TestShadowedIsNeverServed has certificates that differ from those before them by a name or by the kind of key, or by neither.
+func TestShadowedIsNeverServed(t *testing.T) {
+	names := func(n ...string) spec { return spec{names: n} }
+	rsa := func(n ...string) spec { return spec{names: n, key: rsaKey()} }
+	for _, c := range []struct {
+		name     string
+		specs    []spec
+		shadowed []int
+	}{
+		{"same name", []spec{names("a.example"), names("A.example")}, []int{1}},
+		{"same name, not the default's", []spec{names("x.example"), names("a.example"), names("a.example")}, []int{2}},
+		{"same wildcard", []spec{names("*.a.example"), names("*.a.example")}, []int{1}},
+		{"some of the names", []spec{names("a.example", "b.example"), names("b.example")}, []int{1}},
+		{"one name more", []spec{names("a.example"), names("a.example", "b.example")}, nil},
+		{"each name by another one", []spec{names("a.example"), names("b.example"), names("a.example", "b.example")}, []int{2}},
+		{"exact name behind a wildcard", []spec{names("*.example"), names("a.example")}, nil},
+		{"other kind", []spec{rsa("a.example"), names("a.example")}, nil},
+		{"RSA between", []spec{names("a.example"), rsa("a.example"), names("a.example"), rsa("a.example")}, []int{2, 3}},
+		{"the default's other kind", []spec{rsa("a.example"), names("a.example", "b.example"), names("a.example")}, nil},
+		{"no names", []spec{{}, {}}, nil},
+	} {
+		f := newFolder(t)
+		var pairs []Pair
+		for i, s := range c.specs {
+			pairs = append(pairs, f.pair(strconv.Itoa(i), s))
+		}
+		s := f.load(Options{}, pairs...)
+		seen := map[string]bool{}
+		for _, name := range []string{"a.example", "b.example", "x.a.example", "x.example", "other", ""} {
+			for _, client := range []*tls.Config{{}, {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}} {
+				client.ServerName = name
+				if state, err := shake(t, s, client); err == nil {
+					seen[state.PeerCertificates[0].SerialNumber.Text(16)] = true
+				}
+			}
+		}
+		for i, got := range s.Snapshot() {
+			want := slices.Contains(c.shadowed, i)
+			if got.Shadowed != want || want && (seen[got.Serial] || got.Default) || !want && !seen[got.Serial] && len(got.Names) > 0 {
+				t.Errorf("%s: certificate %d: shadowed %v, default %v, served %v; want it shadowed: %v", c.name, i, got.Shadowed, got.Default, seen[got.Serial], want)
+			}
+		}
 	}
 }
 
