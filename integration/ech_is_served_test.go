@@ -45,12 +45,15 @@ func TestECHIsServed(t *testing.T) {
 		return client
 	}
 	exchangeTLS(t, f, hiding(list))
+	f.Sessions(1) // each is logged before the next one begins
 	_, err := l4test.TryDialTLS(t, f.Addr(), hiding(outdated))
 	rejected, ok := errors.AsType[*tls.ECHRejectionError](err)
 	if !ok {
 		t.Fatalf("an outdated configuration: got %v, want a rejection", err)
 	}
+	f.Sessions(2)
 	exchangeTLS(t, f, hiding(rejected.RetryConfigList))
+	f.Sessions(3)
 	exchangeTLS(t, f, a.Client("secret.example"))
 	// The second one has done its part of the handshake when it says, by an alert, that it wants ECH.
 	for i, want := range []struct {

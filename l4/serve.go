@@ -103,14 +103,14 @@ func (s *Server) Serve(listeners ...*Listener) error {
 	s.prepare()
 	s.own(listeners)
 	defer s.closeListeners()
+	if err := s.validate(); err != nil {
+		return err
+	}
 	for _, ln := range s.listeners {
 		if err := unix.SetNonblock(int(ln.fd), true); err != nil { // Fd made it blocking
 			return os.NewSyscallError("fcntl", err)
 		}
 		s.inherit(ln)
-	}
-	if s.Loops > MostLoops {
-		return fmt.Errorf("%d event loops are more than the kernel can wake: %d", s.Loops, MostLoops)
 	}
 	for range max(s.Loops, 1) {
 		if _, err := s.startLoop(); err != nil {
@@ -125,6 +125,17 @@ func (s *Server) Serve(listeners ...*Listener) error {
 	close(s.started)
 	s.group.Wait()
 	return s.fault
+}
+
+// validate refuses what would break at work.
+func (s *Server) validate() error {
+	if s.Loops > MostLoops {
+		return fmt.Errorf("%d event loops are more than the kernel can wake: %d", s.Loops, MostLoops)
+	}
+	if s.Tries < 1 || s.Tries > maxTries {
+		return fmt.Errorf("%d tries: 1 to %d are right", s.Tries, maxTries)
+	}
+	return nil
 }
 
 // own takes the listeners over.

@@ -9,7 +9,8 @@ import (
 )
 
 // A Server accepts sessions on listeners and relays each to a backend of a pool. Its exported fields are its configuration;
-// they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose.
+// they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose. A time that says nothing of 0 is
+// over at once where it is 0.
 type Server struct {
 	Route          // where sessions go that none of Routes takes; without a Pool they are refused
 	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS or ProxyAuthority wants the name

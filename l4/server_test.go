@@ -479,6 +479,16 @@ func TestAsManyLoopsAsTheKernelWakes(t *testing.T) {
 	}
 }
 
+func TestTriesHaveBounds(t *testing.T) {
+	for _, n := range []int{0, maxTries + 1} {
+		s := DefaultServer(nil)
+		s.Tries = n
+		if err := s.Serve(listenLoopback(t)); err == nil || !strings.Contains(err.Error(), "1 to 16 are right") {
+			t.Errorf("%d: got %v, want a fault", n, err)
+		}
+	}
+}
+
 // TestWorkSpills moves sessions to a second loop in the middle of an exchange and looks that no byte is lost; then back.
 func TestWorkSpills(t *testing.T) {
 	const sessions = 20
