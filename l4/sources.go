@@ -85,7 +85,7 @@ func (t *sources) enter(ip netip.Addr, now int64) (*source, Cause) {
 	h := &t.shards[hash%sourceShards]
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.find(key, hash, now)
+	s := h.findLocked(key, hash, now)
 	if s == nil {
 		h.passed++
 		return nil, CauseNone
@@ -113,25 +113,25 @@ func (t *sources) leave(s *source) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s.sessions--; s.sessions == 0 {
-		h.link(s)
+		h.linkLocked(s)
 	}
 }
 
-// find returns the source of that key, which it makes room for if it is new. nil: there is none.
-func (h *sourceShard) find(key, hash uint64, now int64) *source {
+// findLocked returns the source of that key, which it makes room for if it is new. nil: there is none.
+func (h *sourceShard) findLocked(key, hash uint64, now int64) *source {
 	for s := *h.chain(hash); s != nil; s = s.next {
 		if s.key == key {
 			return s
 		}
 	}
-	s := h.place(now)
+	s := h.placeLocked(now)
 	if s == nil {
 		return nil
 	}
 	head := h.chain(hash) // which making places may have moved
 	*s = source{key: key, home: h, next: *head}
 	*head = s
-	h.link(s)
+	h.linkLocked(s)
 	return s
 }
 
@@ -145,18 +145,18 @@ func (t *sources) hash(key uint64) uint64 {
 	return maphash.Comparable(t.seed, key)
 }
 
-// place returns a place for another source: that of one of which nothing is known any more, a new one, or that of the one which has had no
+// placeLocked returns a place for another source: that of one of which nothing is known any more, a new one, or that of the one which has had no
 // session for longest.
-func (h *sourceShard) place(now int64) *source {
+func (h *sourceShard) placeLocked(now int64) *source {
 	oldest := h.idle.newer
 	switch {
 	case oldest != &h.idle && (h.table.forgets(oldest, now) || len(h.fresh) == 0 && h.made >= h.most):
-		h.forget(oldest)
+		h.forgetLocked(oldest)
 		return oldest
 	case len(h.fresh) == 0 && h.made >= h.most:
 		return nil
 	case len(h.fresh) == 0:
-		h.grow()
+		h.growLocked()
 	}
 	s := &h.fresh[0]
 	h.fresh = h.fresh[1:]
@@ -169,8 +169,8 @@ func (t *sources) forgets(s *source, now int64) bool {
 	return s.started.full(now, l.ClientRate) && s.up.full(now, l.ClientUpload) && s.down.full(now, l.ClientDownload)
 }
 
-// forget takes s out of its chain and out of the list.
-func (h *sourceShard) forget(s *source) {
+// forgetLocked takes s out of its chain and out of the list.
+func (h *sourceShard) forgetLocked(s *source) {
 	at := h.chain(h.table.hash(s.key))
 	for *at != s {
 		at = &(*at).next
@@ -179,8 +179,8 @@ func (h *sourceShard) forget(s *source) {
 	s.unlink()
 }
 
-// grow makes places, and chains where there are more sources than chains.
-func (h *sourceShard) grow() {
+// growLocked makes places, and chains where there are more sources than chains.
+func (h *sourceShard) growLocked() {
 	n := min(sourceSlab, h.most-h.made)
 	h.fresh = make([]source, n)
 	if h.made += n; h.made <= len(h.heads) {
@@ -196,8 +196,8 @@ func (h *sourceShard) grow() {
 	}
 }
 
-// link puts s behind the sources that have had no session for longer.
-func (h *sourceShard) link(s *source) {
+// linkLocked puts s behind the sources that have had no session for longer.
+func (h *sourceShard) linkLocked(s *source) {
 	s.older, s.newer = h.idle.older, &h.idle
 	s.older.newer, s.newer.older = s, s
 }

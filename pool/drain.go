@@ -21,12 +21,12 @@ func (b *Backend) setDraining(draining bool) {
 	if !draining {
 		p.tellChangeLocked()
 	}
-	b.endRamp()
+	b.endRampLocked()
 	p.takeCensusLocked(b)
 	if b.standing == standingUp {
-		b.beginRamp()
+		b.beginRampLocked()
 	}
-	b.withdrawTrial()
+	b.withdrawTrialLocked()
 	p.admitLocked(b)
 	p.offerTrialLocked(b)
 	p.serveLocked()

@@ -122,13 +122,13 @@ func (p *Pool) ejectLocked(b *Backend, e Evidence) {
 // holdAgainLocked ejects b anew, whose trial failed.
 func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
 	p.holdLocked(b)
-	p.recordLocked(b, Transition{From: b.State(), To: b.State(), Until: b.heldUntil(),
+	p.recordLocked(b, Transition{From: b.State(), To: b.State(), Until: b.heldUntilLocked(),
 		Evidence: Evidence{Witness: Traffic, Reason: fmt.Sprintf("its trial failed: %v", o)}})
 }
 
 // holdLocked starts b's next hold.
 func (p *Pool) holdLocked(b *Backend) {
-	b.withdrawTrial()
+	b.withdrawTrialLocked()
 	if b.hold == nil && time.Since(b.readmitted) >= maxHold {
 		b.holds = 0
 	}
@@ -180,7 +180,7 @@ func (p *Pool) offerTrialLocked(b *Backend) {
 func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	after := max(p.options.Ejection.After-1, 0)
 	unanswered := min(b.unanswered, after)
-	b.acquit()
+	b.acquitLocked()
 	b.unanswered = unanswered
 	p.reviewLocked(b, e)
 }
@@ -204,11 +204,11 @@ func (p *Pool) triedLocked(b *Backend, took time.Duration) {
 	}
 }
 
-// acquit drops what traffic has against b, but for the number of its ejections.
-func (b *Backend) acquit() {
+// acquitLocked drops what traffic has against b, but for the number of its ejections.
+func (b *Backend) acquitLocked() {
 	if h := b.hold; h != nil {
 		h.timer.Stop()
-		b.withdrawTrial()
+		b.withdrawTrialLocked()
 		b.hold = nil
 		b.readmitted = time.Now()
 	}
@@ -216,14 +216,14 @@ func (b *Backend) acquit() {
 	b.failing = false
 }
 
-func (b *Backend) withdrawTrial() {
+func (b *Backend) withdrawTrialLocked() {
 	if h := b.hold; h != nil && h.place.linked {
 		b.tier.trials.remove(&h.place)
 	}
 }
 
-// heldUntil returns when b's hold ends, the zero time where there is none.
-func (b *Backend) heldUntil() time.Time {
+// heldUntilLocked returns when b's hold ends, the zero time where there is none.
+func (b *Backend) heldUntilLocked() time.Time {
 	if b.hold == nil || b.accusers != 0 {
 		return time.Time{}
 	}

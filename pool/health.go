@@ -44,7 +44,7 @@ func (b *Backend) Judge(s State, e Evidence) {
 		b.accusers.remove(e.Witness)
 	}
 	if before == Down && b.judged() != Down {
-		b.acquit()
+		b.acquitLocked()
 	}
 	p.reviewLocked(b, e)
 	b.seen = true
@@ -68,16 +68,16 @@ func (b *Backend) Readmit(e Evidence) bool {
 func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 	if from, to := b.State(), b.judged(); from != to {
 		b.state.Store(uint32(to))
-		p.recordLocked(b, Transition{From: from, To: to, Until: b.heldUntil(), Evidence: e})
-		b.endRamp()
-		b.withdrawTrial()
+		p.recordLocked(b, Transition{From: from, To: to, Until: b.heldUntilLocked(), Evidence: e})
+		b.endRampLocked()
+		b.withdrawTrialLocked()
 	} else if b.standing == b.standingNow() {
 		return
 	}
 	served := b.serving
 	p.takeCensusLocked(b)
 	if b.standing == standingUp && !served && b.seen {
-		b.beginRamp()
+		b.beginRampLocked()
 	}
 	p.admitLocked(b)
 	if b.serving {
@@ -89,7 +89,7 @@ func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 // recordLocked enters t, which happens now, into b's history and tells it to those who watch.
 func (p *Pool) recordLocked(b *Backend, t Transition) {
 	t.At = time.Now()
-	b.record(t)
+	b.recordLocked(t)
 	if len(p.watchers) > 0 {
 		p.news = append(p.news, news{b, t})
 	}

@@ -13,8 +13,8 @@ type ramp struct {
 	timer *time.Timer
 }
 
-// beginRamp makes b's share small. It is not in a ranking now.
-func (b *Backend) beginRamp() {
+// beginRampLocked makes b's share small. It is not in a ranking now.
+func (b *Backend) beginRampLocked() {
 	p := b.pool
 	if p.options.SlowStart == 0 {
 		return
@@ -22,18 +22,18 @@ func (b *Backend) beginRamp() {
 	r := &ramp{step: 1}
 	b.ramp = r
 	b.turn = turn{} // which turn it had is forgotten
-	b.setShare()
+	b.setShareLocked()
 	r.timer = time.AfterFunc(p.options.SlowStart/rampSteps, func() { p.climb(b, r) })
 }
 
-// endRamp gives b its whole share.
-func (b *Backend) endRamp() {
+// endRampLocked gives b its whole share.
+func (b *Backend) endRampLocked() {
 	if b.ramp == nil {
 		return
 	}
 	b.ramp.timer.Stop()
 	b.ramp = nil
-	b.reshare()
+	b.reshareLocked()
 }
 
 // climb makes b's share one step larger.
@@ -44,26 +44,26 @@ func (p *Pool) climb(b *Backend, r *ramp) {
 		return
 	}
 	if r.step++; r.step == rampSteps {
-		b.endRamp()
+		b.endRampLocked()
 		return
 	}
 	r.timer.Reset(p.options.SlowStart / rampSteps)
-	b.reshare()
+	b.reshareLocked()
 }
 
-// reshare takes b's share anew and has it ranked by that.
-func (b *Backend) reshare() {
+// reshareLocked takes b's share anew and has it ranked by that.
+func (b *Backend) reshareLocked() {
 	if b.ranked {
 		b.tier.remove(b)
-		b.setShare()
+		b.setShareLocked()
 		b.tier.add(b)
 		return
 	}
-	b.setShare()
+	b.setShareLocked()
 }
 
-// setShare works out what b counts for. It must not be ranked meanwhile: the order of a ranking hangs on it.
-func (b *Backend) setShare() {
+// setShareLocked works out what b counts for. It must not be ranked meanwhile: the order of a ranking hangs on it.
+func (b *Backend) setShareLocked() {
 	step := rampSteps
 	if b.ramp != nil {
 		step = b.ramp.step

@@ -77,8 +77,8 @@ type Transition struct {
 // counts; a backend that flaps every few seconds still shows the last minutes.
 const historyLength = 50
 
-// record adds t to b's history. Its callers hold the pool's mutex; readers have the slice that was there.
-func (b *Backend) record(t Transition) {
+// recordLocked adds t to b's history. Its callers hold the pool's mutex; readers have the slice that was there.
+func (b *Backend) recordLocked(t Transition) {
 	var past []Transition
 	if h := b.history.Load(); h != nil {
 		past = *h

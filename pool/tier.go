@@ -47,7 +47,7 @@ type tier struct {
 func (t *tier) lease(b *Backend) Lease {
 	trial := b.onTrial()
 	if trial {
-		b.withdrawTrial()
+		b.withdrawTrialLocked()
 	}
 	b.active.Add(1)
 	b.picks.Add(1)

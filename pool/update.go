@@ -106,7 +106,7 @@ func (p *Pool) replace(members []member, install func()) {
 	defer p.release()
 	old, joined := *p.members.Load(), p.joined(members)
 	for _, m := range old {
-		m.withdrawTrial()
+		m.withdrawTrialLocked()
 		m.tier, m.ranked, m.serving = nil, false, false
 	}
 	p.primary.empty()
@@ -117,7 +117,7 @@ func (p *Pool) replace(members []member, install func()) {
 		p.tierOf(m).join(m.Backend)
 	}
 	for _, b := range joined {
-		b.beginRamp()
+		b.beginRampLocked()
 	}
 	p.setMembersLocked(append(members, removed(old)...))
 	p.openLocked(old)
@@ -138,7 +138,7 @@ func (p *Pool) joined(members []member) []*Backend {
 func (p *Pool) openLocked(old []member) {
 	members := *p.members.Load()
 	for _, m := range slices.Concat(old, members) {
-		m.setShare()
+		m.setShareLocked()
 		p.takeCensusLocked(m.Backend)
 	}
 	p.gate = p.gateNow()
