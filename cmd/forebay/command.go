@@ -30,7 +30,8 @@ const (
 type command struct {
 	name     string
 	usage    string
-	settings bool // takes the flags and BACKENDs
+	more     string // what help says of it; "": what it says of all
+	settings bool   // takes the flags and BACKENDs
 	run      func(e *env, c *commandLine, operands []string) error
 }
 
@@ -49,13 +50,13 @@ func printing(run func(e *env, c *commandLine, operands []string) error) func(e 
 
 func commands() []command {
 	return []command{
-		{serveName, "balance; forebay [flags] BACKEND ... means the same", true, serve},
-		{"check", "say all that is wrong, or show the settings; touches no traffic", true, printing(check)},
-		{"demo", "four sample backends, a balancer before them, nothing to install", true, demo},
-		{"ech-key", "ech-key NAME FILE makes a key for Encrypted Client Hello in FILE", false, printing(makeECHKey)},
-		{"completion", "print a script for the shell: bash, zsh or fish", false, printing(complete)},
-		{"version", "what was built from what, and where it runs", false, printing(version)},
-		{helpName, "this; help GROUP and help all tell more", false, printing(help)},
+		{serveName, "balance; forebay [flags] BACKEND ... means the same", "", true, serve},
+		{"check", "say all that is wrong, or show the settings; touches no traffic", helpCheck, true, printing(check)},
+		{"demo", "four sample backends, a balancer before them, nothing to install", helpDemo, true, demo},
+		{"ech-key", "ech-key NAME FILE makes a key for Encrypted Client Hello in FILE", helpECHKey, false, printing(makeECHKey)},
+		{"completion", "print a script for the shell: bash, zsh or fish", helpCompletion, false, printing(complete)},
+		{"version", "what was built from what, and where it runs", helpVersion, false, printing(version)},
+		{helpName, "this; help GROUP and help all tell more", "", false, printing(help)},
 	}
 }
 
@@ -69,6 +70,16 @@ func commandNames() []string {
 
 func isCommand(name string) bool {
 	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == name })
+}
+
+// moreOf returns what help says of a command alone.
+func moreOf(name string) string {
+	for _, c := range commands() {
+		if c.name == name {
+			return c.more
+		}
+	}
+	return ""
 }
 
 func takesSettings(name string) bool {

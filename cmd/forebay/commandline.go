@@ -58,6 +58,9 @@ func (c *commandLine) sort(args []string) []string {
 	if !c.implied {
 		command, operands = operands[0], operands[1:]
 	}
+	if c.asked == helpName && len(c.topic) == 0 && moreOf(command) != "" {
+		c.topic = []string{command}
+	}
 	if takesSettings(command) {
 		flags, operands = sortListen(flags, operands)
 	}

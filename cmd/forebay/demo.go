@@ -23,7 +23,7 @@ var demoPage string
 // demo runs four sample backends and balances over them.
 func demo(e *env, c *commandLine, _ []string) error {
 	if c.given("backend") {
-		c.faults.addf("", "demo brings its own backends; to balance over others leave out demo")
+		c.refuseOne("backend", "demo brings its own backends; to balance over others leave out demo")
 		return c.faults.err()
 	}
 	if !c.given("listen") {
@@ -41,9 +41,18 @@ func demo(e *env, c *commandLine, _ []string) error {
 	return balance(e, c, func(p *process) { fmt.Fprint(p.stderr, p.invitation()) })
 }
 
+// curlSocket has curl(1) connect to a UNIX socket.
+func curlSocket(path string) string {
+	if name, abstract := strings.CutPrefix(path, "@"); abstract {
+		return "--abstract-unix-socket " + quote(name)
+	}
+	return "--unix-socket " + quote(path)
+}
+
 // invitation says what to try.
 func (p *process) invitation() string {
-	at := p.listeners[0].Address.String()
+	address := p.listeners[0].Address
+	at := address.String()
 	if name := p.addresses()[0]; strings.HasPrefix(name, ":") {
 		at = "localhost" + name
 	}
@@ -51,11 +60,15 @@ func (p *process) invitation() string {
 	if p.terminates(p.routes[0].route) {
 		scheme, curl = "https", "curl -sk"
 	}
+	look := fmt.Sprintf("  open %s://%s/ in a browser and reload\n", scheme, at)
+	if address.IsUNIX() {
+		at, look = "localhost", "" // no browser goes there
+		curl += " " + curlSocket(address.Path())
+	}
 	return fmt.Sprintf(`
 Four sample backends answer on 127.0.0.1:8000-8003. Try:
-  open %[2]s://%[1]s/ in a browser and reload
-  for i in 1 2 3 4 5 6 7 8; do %[3]s %[2]s://%[1]s/; done
-`, at, scheme, curl)
+%s  for i in 1 2 3 4 5 6 7 8; do %s %s://%s/; done
+`, look, curl, scheme, at)
 }
 
 // A sample is a small HTTP server for the demo.

@@ -37,3 +37,11 @@ func TestSampleClosesItsConnections(t *testing.T) {
 		t.Errorf("got %q, want what ends with %s", answer, at)
 	}
 }
+
+func TestCurlReachesSockets(t *testing.T) {
+	for path, want := range map[string]string{"/run/a b": "--unix-socket '/run/a b'", "@app": "--abstract-unix-socket app"} {
+		if got := curlSocket(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}

@@ -62,13 +62,60 @@ Exit status: 0 stopped as asked, 1 failed at work or sessions were cut, 2 wrong
 usage or configuration, and nothing was started.
 `
 
-// help prints what most need to know, whichever command it is asked about, or all there is to say of some groups.
+// What there is to say of one command.
+const (
+	helpCheck = `Says all that is wrong with a command line, or shows what it comes to.
+
+  forebay check [flags] [:PORT] BACKEND ...
+
+It takes the flags and variables of forebay serve (forebay --help), resolves
+names, reads files and tries addresses, and touches no traffic: it may run
+beside a running Forebay. Without a fault it shows each setting, its value and
+where that comes from, and the command line in full. Exit status: 0 all is
+right, 2 something is wrong, all of which stands on standard error.
+`
+	helpDemo = `Four sample backends on 127.0.0.1:8000-8003 and a balancer before them.
+
+  forebay demo [flags]
+
+The balancer listens on 127.0.0.1:8080 unless --listen says otherwise, and takes
+all flags of forebay serve but --backend (forebay --help). Nothing needs to be
+installed; Ctrl-C ends it all.
+`
+	helpECHKey = `Makes a key for Encrypted Client Hello, for --tls-ech-keys.
+
+  forebay ech-key NAME FILE
+
+NAME is the public name that everybody may see, for which there must be a
+certificate. FILE is made, to be read by its owner alone; one that is there
+stays as it is. What belongs into the DNS is printed.
+`
+	helpCompletion = `Prints a script that completes commands, flags and their words.
+
+  forebay completion bash    source <(forebay completion bash)
+  forebay completion zsh     source <(forebay completion zsh)
+  forebay completion fish    forebay completion fish | source
+
+For good, bash wants it in /usr/share/bash-completion/completions/forebay, zsh
+in /usr/local/share/zsh/site-functions/_forebay, and fish in
+/etc/fish/completions/forebay.fish.
+`
+	helpVersion = `Says what this program was built from, and what it runs on.
+
+  forebay version
+`
+)
+
+// help prints what most need to know, or what there is to say of one command, or of some groups of flags.
 func help(e *env, c *commandLine, operands []string) error {
 	switch {
+	case len(operands) == 1 && moreOf(operands[0]) != "":
+		fmt.Fprint(e.stdout, moreOf(operands[0]))
+		return nil
 	case len(operands) == 0 || len(operands) == 1 && isCommand(operands[0]):
 		fmt.Fprint(e.stdout, c.helpBrief())
 		return nil
-	case len(operands) == 1 && operands[0] == allTopics:
+	case slices.Contains(operands, allTopics):
 		fmt.Fprint(e.stdout, c.helpAll())
 		return nil
 	}
