@@ -245,7 +245,8 @@ func whileLiving(t *testing.T) (living *os.File, gone <-chan struct{}) {
 	return w, done
 }
 
-// stopGroup ends the processes that a page left running, and waits for them.
+// stopGroup ends the processes that a page left running, and waits for them. Servers and forebay may give what is under way 30 s, the one after
+// the other.
 func stopGroup(t *testing.T, group int, gone <-chan struct{}) {
 	t.Helper()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
@@ -253,8 +254,8 @@ func stopGroup(t *testing.T, group int, gone <-chan struct{}) {
 		select {
 		case <-gone:
 			return
-		case <-time.After(patience):
-			t.Errorf("what the page started is still running %v after %v", patience, sig)
+		case <-time.After(3 * patience):
+			t.Errorf("what the page started is still running %v after %v", 3*patience, sig)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 // A backend that comes and goes under load is used while it is there, and no client notices that it goes: those that find it gone are served by
 // another, and with --replay even those whose connections it resets.
 func TestFlappingBackendsHarmNobody(t *testing.T) {
+	var dying ponderer
 	for _, test := range []struct {
 		name   string
 		args   []string
@@ -19,7 +22,7 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 		tried  string // what is in the log of some session
 	}{
 		{"refuses", nil, answers("flapping"), func(c *crowd, b *l4test.Backend) { c.Between(b.StopListening) }, "refused"},
-		{"dies", []string{"--replay", "1KiB"}, ponders("flapping"), func(_ *crowd, b *l4test.Backend) { b.Close() }, "died"},
+		{"dies", []string{"--replay", "1KiB"}, dying.ponder, func(_ *crowd, b *l4test.Backend) { dying.end(b) }, "died"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,20 +46,39 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 	}
 }
 
-// ponders is answers of a backend that takes its time, so that it has somebody in its hands whenever it ends.
-func ponders(name string) func(*l4test.Peer) {
-	return func(p *l4test.Peer) {
-		conn := p.Conn().(*net.TCPConn)
-		conn.SetLinger(0)
-		if n, _ := conn.Read(make([]byte, 1)); n == 0 {
-			return
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-			tell(conn, name)
-		case <-p.Ended():
-		}
+// A ponderer is a backend that takes its time, so that it has somebody in its hands whenever it ends: it resets them then.
+type ponderer struct{ telling sync.RWMutex }
+
+func (d *ponderer) ponder(p *l4test.Peer) {
+	conn := p.Conn().(*net.TCPConn)
+	conn.SetLinger(0)
+	if n, _ := conn.Read(make([]byte, 1)); n == 0 {
+		return
 	}
+	select {
+	case <-time.After(20 * time.Millisecond):
+		d.tell(conn)
+	case <-p.Ended():
+	}
+}
+
+// tell gives the answer and its end, or nothing of both.
+func (d *ponderer) tell(conn *net.TCPConn) {
+	if !d.telling.TryRLock() {
+		return // it is ending
+	}
+	conn.SetLinger(-1)
+	io.WriteString(conn, "flapping")
+	conn.CloseWrite()
+	d.telling.RUnlock()
+	io.Copy(io.Discard, conn)
+}
+
+// end ends b at a moment at which no answer has been begun.
+func (d *ponderer) end(b *l4test.Backend) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	b.Close()
 }
 
 // Each time that it fails it is held back for twice as long as the time before.

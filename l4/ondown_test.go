@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func TestDrainOfABackendThatIsDownEndsWithIt(t *testing.T) {
 }
 
 // TestSessionsBegunWhileAllAreDownStay has two from before, one of which waits for an answer, and two that are begun after: those neither hurry the
-// others, nor go at the deadline.
+// others, nor go when these do.
 func TestSessionsBegunWhileAllAreDownStay(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
 		if p.Expect("a").Send("b"); p.Receive(1)[0] == 'c' {
@@ -79,17 +80,32 @@ func TestSessionsBegunWhileAllAreDownStay(t *testing.T) {
 	begin := func() *l4test.Peer { return l4test.Dial(t, s.addr).Send("a").Expect("b") }
 	quiet, asking := begin().Send("c").Expect("d"), begin().Send("?")
 	s.down()
-	d := s.downDrainage(Drain{Backend: s.Pool.Backends()[0], Spread: 10 * calm, Deadline: 12 * calm})
+	drainage := s.downDrainage(Drain{Backend: s.Pool.Backends()[0]})
 	others := []*l4test.Peer{begin(), begin()}
-	d.Progress = func(p DrainProgress) {
-		if left := 2 - int(p.Elapsed/(d.Spread/2)); p.Elapsed < d.Spread && p.Left-p.Leaving < left {
-			t.Errorf("%d are left after %v, want %d", p.Left-p.Leaving, p.Elapsed, left)
+	drain := func(spread, deadline time.Duration, until func(DrainProgress) bool) {
+		t.Helper()
+		drainage.Spread, drainage.Deadline = spread, deadline
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		drainage.Progress = func(p DrainProgress) {
+			if until(p) {
+				cancel()
+			}
+		}
+		if err := drainage.run(ctx); err != nil && ctx.Err() == nil {
+			t.Error(err)
 		}
 	}
-	if err := d.run(t.Context()); err != nil {
-		t.Error(err)
-	}
+	looks := 0
+	drain(time.Hour, 0, func(p DrainProgress) bool {
+		if looks++; p.Left-p.Leaving != 2 && p.Elapsed < 30*time.Minute {
+			t.Errorf("%d are left after %v, want both until half an hour has passed", p.Left-p.Leaving, p.Elapsed)
+		}
+		return looks == 3
+	})
+	drain(0, 0, func(p DrainProgress) bool { return p.Left == 1 })
 	quiet.ExpectEOF()
+	drain(0, 1, func(DrainProgress) bool { return false })
 	asking.ExpectReset()
 	for _, p := range others {
 		p.Send("c").Expect("d").CloseWrite().ExpectEOF()
