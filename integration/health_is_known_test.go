@@ -106,7 +106,7 @@ func TestStoppedServerIsNoticed(t *testing.T) {
 	other := freePort(t)
 	serve(t, local(other), gunicorn(t, other))
 	f := start(t, "--check", "http:///", "--check-interval", "200ms", "--check-timeout", "1s", "--slow-start", "0", local(port), local(other))
-	f.Allow("a backend is down")
+	f.Allow("a backend is (down|ejected)") // its queue stands, too
 	stopped.Signal(syscall.SIGSTOP)
 	f.Stderr.AwaitMatch(t, `"a backend is down","backend":"`+local(port)+`".*no answer in time`)
 	for range 20 {
