@@ -184,7 +184,7 @@ func (p *process) reopen() {
 	p.logger.Info("opened the log file anew", "file", p.LogFile.String())
 }
 
-// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once.
+// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once, and a third one changes nothing.
 func (p *process) drain(sig os.Signal) error {
 	p.logger.Info("draining", "signal", sig.String(), "sessions", p.server.Snapshot().Sessions, "timeout", p.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.DrainTimeout))
@@ -194,6 +194,7 @@ func (p *process) drain(sig os.Signal) error {
 	progress := time.NewTicker(progressEvery)
 	defer progress.Stop()
 	var stopped error
+	atOnce := false
 	for {
 		select {
 		case err := <-drained:
@@ -201,7 +202,8 @@ func (p *process) drain(sig os.Signal) error {
 		case <-progress.C:
 			p.logger.Info("draining", "sessions", p.server.Snapshot().Sessions)
 		case again := <-p.signals:
-			if p.stops(again) {
+			if p.stops(again) && !atOnce {
+				atOnce = true
 				p.logger.Info("stopping at once", "signal", again.String(), "sessions", p.server.Snapshot().Sessions)
 				stopped = p.server.Stop()
 			}

@@ -180,6 +180,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	r.wait("SIGHUP")
 	<-time.After(echoTime)
 	r.signals <- syscall.SIGTERM
+	r.signals <- syscall.SIGTERM // the status stays what it is
 	if m := r.wait("stopping at once"); m["sessions"] != 1.0 {
 		t.Errorf("got %v, want 1 session", m)
 	}
