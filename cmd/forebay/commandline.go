@@ -146,6 +146,9 @@ func (c *commandLine) nearest(arg, name string) string {
 		return fmt.Sprintf("did you mean -%s %s?", s.short, name[1:])
 	}
 	near := c.meant(name)
+	if word := pool.Nearest(name, []string{"help", "version"}); word != "" && len(near) == 0 {
+		near = []string{word}
+	}
 	if len(near) == 0 {
 		return "forebay help all lists those there are"
 	}
