@@ -31,7 +31,8 @@ func TestRefusingBackendIsPassedOver(t *testing.T) {
 // A backend that does not answer costs one connect timeout.
 func TestBlackHoleCostsOneConnectTimeout(t *testing.T) {
 	t.Parallel()
-	f := start(t, unwatched("--policy", "first", "--connect-timeout", "200ms", l4test.BlackHole(t), l4test.Named(t, "alive").Addr())...)
+	f := start(t, unwatched("--policy", "first", "--connect-timeout", "200ms", "--connect-budget", "1m", // a machine that stalls has time for both
+		l4test.BlackHole(t), l4test.Named(t, "alive").Addr())...)
 	l4test.Dial(t, f.Addr()).Expect("alive").ExpectEOF().Close()
 	e := f.Session()
 	if got, want := e.results(), []string{"timeout", "connected"}; !slices.Equal(got, want) {

@@ -73,14 +73,16 @@ func TestMaxLifetimeEndsBusySessions(t *testing.T) {
 func TestLifetimeJitterSpreadsEnds(t *testing.T) {
 	t.Parallel()
 	const clients = 12
-	f := start(t, "--max-lifetime", "1s", "--lifetime-jitter", "50%", l4test.Echo(t).Addr())
+	f := start(t, "--max-lifetime", "5s", "--lifetime-jitter", "80%", l4test.Echo(t).Addr())
 	for range clients {
 		l4test.Dial(t, f.Addr()).Send("x").Expect("x")
 	}
 	least, most := 9.9, 0.0
 	for _, e := range f.Sessions(clients) {
 		wantCause(t, e, "lifetime")
-		wantTotal(t, e, 0.5)
+		if e.Total < 1 {
+			t.Errorf("session %d lived for %v s, want 1 or more", e.Session, e.Total)
+		}
 		least, most = min(least, e.Total), max(most, e.Total)
 	}
 	if most-least < 0.05 {

@@ -163,7 +163,7 @@ func TestNoBackendLeft(t *testing.T) {
 }
 
 func TestBlackHoleCostsOneConnectTimeout(t *testing.T) {
-	s := serve(t, func(s *Server) { s.ConnectTimeout = 200 * time.Millisecond }, l4test.BlackHole(t), l4test.Echo(t).Addr())
+	s := serve(t, func(s *Server) { s.ConnectTimeout, s.ConnectBudget = 200*time.Millisecond, time.Hour }, l4test.BlackHole(t), l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
 	r := s.record(t, ClientClosed)
 	if len(r.Tries) != 2 || r.Tries[0].Result != pool.TimedOut || r.Connect < 200*time.Millisecond {
