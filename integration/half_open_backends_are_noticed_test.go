@@ -19,11 +19,11 @@ func TestHalfOpenBackendsAreNoticed(t *testing.T) {
 		lost    int // who are lost by that
 		why     string
 	}{
-		{"answers no SYN, to checks", l4test.BlackHole, []string{"--check-timeout", "300ms", "--eject-waiting", "0"}, 0, 0, `"by":"check".*no answer in time`},
+		{"answers no SYN, to checks", l4test.BlackHole, []string{"--check-timeout", "3s", "--eject-waiting", "0"}, 0, 0, `"by":"check".*no answer in time`},
 		{"answers no SYN, to sessions", l4test.BlackHole, []string{"--check", "off", "--connect-timeout", "200ms", "--connect-budget", "1m", "--eject-after", "2", "--eject-waiting", "0"},
 			2, 0, `"by":"traffic".*2 connections in a row failed.*time`},
 		{"is never accepted", neverAccepts, []string{"--eject-waiting", "500ms"}, 0, 1, `"by":"listener".*clients wait`},
-		{"says nothing", silent, []string{"--check", "send:?,expect:alive", "--check-timeout", "300ms"}, 0, 0, `"by":"check".*no answer in time`},
+		{"says nothing", silent, []string{"--check", "send:?,expect:alive", "--check-timeout", "3s"}, 0, 0, `"by":"check".*no answer in time`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
