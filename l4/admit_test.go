@@ -35,11 +35,13 @@ func TestDeniedClientIsReset(t *testing.T) {
 	}
 }
 
-// TestRefusalMayBeAnEnd has a client that has already sent something: closing without a reset takes that away first.
+// TestRefusalMayBeAnEnd has clients that send something, before they are turned away or in the middle of it: none may be reset by that.
 func TestRefusalMayBeAnEnd(t *testing.T) {
 	s := limited(t, Limits{Access: accessOf(nil, prefixes("127.0.0.0/8")), OnLimit: Close})
-	l4test.Dial(t, s.addr).Send("hello").ExpectEOF()
-	s.record(t, Denied)
+	for range 500 {
+		l4test.Dial(t, s.addr).Send("hello").ExpectEOF().Close()
+		s.record(t, Denied)
+	}
 }
 
 func TestClientConnsAreLimited(t *testing.T) {

@@ -55,6 +55,7 @@ func (s *session) close(cause Cause) {
 		return
 	}
 	if d := s.loop.server.door; d != nil && d.dismisses(cause) {
+		s.client.closeWrite() // before a byte can come that nobody reads, for which the kernel would send RST in place of FIN
 		s.client.discard(s.loop.buf)
 		s.client.close()
 	}
