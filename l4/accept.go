@@ -139,9 +139,7 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	}
 	l.server.release()
 	switch {
-	case errno == unix.EAGAIN:
-		q.ready = false
-	case errno == unix.EBADF, errno == unix.EINVAL: // closed by its owner
+	case errno == unix.EAGAIN, errno == unix.EBADF, errno == unix.EINVAL: // none waits, or it was closed by its owner
 		q.ready = false
 	case lacks(errno):
 		l.pauseAccepting(errno)

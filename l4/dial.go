@@ -90,10 +90,7 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 // look is progress at the address that is tried now.
 func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	late := s.loop.now >= s.setup.giveUp(a, s.loop.server)
-	if !late && a.again != 0 && s.loop.now >= a.again {
-		s.connectTo(a)
-	}
-	if !late && a.again != 0 {
+	if !late && s.lacksSocket(a) {
 		return false, 0
 	}
 	switch e := &a.side; {
@@ -112,6 +109,14 @@ func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 		return false, s.secureBackend(a)
 	}
 	return a.side.writable, errno
+}
+
+// lacksSocket reports whether this machine has no socket for a yet, and asks it again when it is time to.
+func (s *session) lacksSocket(a *attempt) bool {
+	if a.again != 0 && s.loop.now >= a.again {
+		s.connectTo(a)
+	}
+	return a.again != 0
 }
 
 // secureBackend begins TLS on a connected socket, behind the PROXY header that the backend's TLS is not to see.
@@ -238,21 +243,20 @@ func (s *session) reach(e *side, family int, to *unix.RawSockaddrAny, size uintp
 	if len(server.Sources) == 0 || !e.tcp {
 		return connect(e.fd, to, size)
 	}
-	none := syscall.Errno(0)
+	tried := false
 	n, first := uint32(len(server.Sources)), server.sourceAt.Add(1)
 	for i := range n {
 		source := server.Sources[(first+i)%n]
 		if source.Is4() != (family == unix.AF_INET) {
 			continue
 		}
-		errno := connectFrom(e.fd, source, to, size)
-		if errno != unix.EADDRNOTAVAIL {
+		if errno := connectFrom(e.fd, source, to, size); errno != unix.EADDRNOTAVAIL {
 			return errno
 		}
-		none = errno
+		tried = true
 	}
-	if none != 0 {
-		return none
+	if tried {
+		return unix.EADDRNOTAVAIL
 	}
 	return connect(e.fd, to, size) // the kernel's choice, as there is no source of the family
 }
@@ -331,7 +335,7 @@ func (s *session) complain(a *attempt, errno syscall.Errno) {
 	}
 	var why error = errno
 	if errno == unix.EADDRNOTAVAIL {
-		why = fmt.Errorf("no local port is left: %w", errno)
+		why = fmt.Errorf("no local port is left, or a source address is not there any more: %w", errno)
 	}
 	b := a.lease.Backend()
 	s.loop.server.log().Warn("a backend can't be reached, which is no fault of its own", "error", why, "times", times, "backend", b.Name(),

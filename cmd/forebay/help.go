@@ -57,9 +57,9 @@ too, which gives way to the flag: --idle-timeout is FOREBAY_IDLE_TIMEOUT; what
 is repeatable has spaces between its parts there.
 
 Signals: SIGTERM and SIGINT drain, a second one, 0.3 s later or more, stops at
-once; SIGHUP opens --log-file anew and reads --allow-file and --deny-file again.
-Exit status: 0 stopped as asked, 1 failed at work or sessions were cut, 2 wrong
-usage or configuration, and nothing was started.
+once; SIGHUP opens --log-file anew and reads --allow-file, --deny-file and
+--drain-file again. Exit status: 0 stopped as asked, 1 failed at work or
+sessions were cut, 2 wrong usage or configuration, and nothing was started.
 `
 
 // What there is to say of one command.

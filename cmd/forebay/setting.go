@@ -25,7 +25,7 @@ type setting struct {
 	name    string
 	short   string // a letter, or ""
 	arg     string // what help calls the value; "" for a flag that needs none
-	brief   string // what --help says, which shows few flags; "": it shows this one not
+	brief   string // what --help says, which shows few flags; "": not this one
 	meaning string
 	shown   string // the default in words; "": as it would be written
 	words   string // what completion offers for the value, with spaces between; "": files

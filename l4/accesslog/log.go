@@ -46,7 +46,7 @@ type Log struct {
 
 	mu      sync.Mutex // guards what follows; never held while writing
 	lines   []byte     // wait to be written
-	waiting uint64     // how many lines that is
+	waiting uint64     // how many lines that is, which is not to be counted while loops wait
 	writing uint64     // how many lines of the batch are not known to be written
 	lost    uint64     // dropped since the last line that said so
 	dropped uint64     // since the start
