@@ -76,7 +76,7 @@ func TestFirstCheckDecides(t *testing.T) {
 func TestTrafficEjects(t *testing.T) {
 	t.Parallel()
 	dead := l4test.Refused(t)
-	f := start(t, "--policy", "first", "--check", "off", "--eject-after", "3", "--eject-hold", "1s", "--slow-start", "0", dead, l4test.Named(t, "alive").Addr())
+	f := start(t, "--policy", "first", "--check", "off", "--eject-after", "3", "--eject-hold", "5s", "--slow-start", "0", dead, l4test.Named(t, "alive").Addr())
 	f.Allow("a backend is ejected")
 	for range 10 {
 		f.name(t, "alive")

@@ -221,7 +221,7 @@ func TestAlertBeforeAResetIsHeard(t *testing.T) {
 func TestSilentTLSBackendCostsOneConnectTimeout(t *testing.T) {
 	id := newIdentity(t, "backend.example")
 	silent := l4test.Serve(t, func(p *l4test.Peer) { <-p.Ended() })
-	s := serve(t, func(s *Server) { s.BackendTLS, s.ConnectTimeout = id.backendTLS, 200*time.Millisecond },
+	s := serve(t, func(s *Server) { s.BackendTLS, s.ConnectTimeout = id.backendTLS, 2*time.Second },
 		silent.Addr(), serveTLS(t, id.server(), echoTLS))
 	l4test.Dial(t, s.addr).Send("x").Expect("x").CloseWrite().ExpectEOF()
 	if r := s.record(t, ClientClosed); len(r.Tries) != 2 || r.Tries[0].Result != pool.TimedOut {
@@ -558,9 +558,9 @@ func TestNoRoute(t *testing.T) {
 
 func TestHelloTimeout(t *testing.T) {
 	var routes Routes
-	s := serve(t, func(s *Server) { s.Routes, s.HelloTimeout = &routes, 100*time.Millisecond }, l4test.Echo(t).Addr())
+	s := serve(t, func(s *Server) { s.Routes, s.HelloTimeout = &routes, time.Second }, l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("\x16\x03").ExpectReset()
-	if r := s.record(t, HelloTimeout); r.FromClient != 2 || r.Total < 100*time.Millisecond {
+	if r := s.record(t, HelloTimeout); r.FromClient != 2 || r.Total < time.Second {
 		t.Errorf("%+v", r)
 	}
 }

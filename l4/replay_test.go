@@ -191,8 +191,8 @@ func TestWhatIsNotReplayed(t *testing.T) {
 // TestProgressBeginsAnewWithTheNextBackend has the first one take little until it dies, and the second be asked before it can have taken more.
 func TestProgressBeginsAnewWithTheNextBackend(t *testing.T) {
 	const size, over = 256 << 10, 600 * time.Millisecond
-	dead := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) { pass(over * 5 / 3); p.Reset() })
-	alive := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) { pass(over * 2 / 3); p.ExpectContent(1, size).Send("all").ExpectEOF() })
+	dead := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) { pass(over * 7 / 6); p.Reset() })
+	alive := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) { pass(over); p.ExpectContent(1, size).Send("all").ExpectEOF() })
 	s := replaying(t, size, func(s *Server) { s.Limits = Limits{LeastProgress: Rate{64 << 10, over}} }, dead.Addr(), alive.Addr())
 	l4test.Dial(t, s.addr).SendContent(1, size).Expect("all").CloseWrite().ExpectEOF()
 	wantTries(t, s.record(t, ClientClosed), pool.Died, pool.Served)

@@ -153,7 +153,7 @@ func TestFirstBytesAreReadAhead(t *testing.T) {
 			t.Run(name+what, func(t *testing.T) {
 				t.Parallel()
 				s := servePool(t, func(s *Server) {
-					s.ConnectTimeout = 100 * time.Millisecond
+					s.ConnectTimeout, s.ConnectBudget = 100*time.Millisecond, time.Minute
 				}, pool.Options{Policy: pool.First}, configsOf(t, backends)...)
 				var waits [4]func()
 				for i := range waits { // at once, with one buffer

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,6 +27,7 @@ type proxy struct {
 	program *program
 	process *process
 	addr    string
+	release func() // gives the port of addr back
 	dir     string
 	pids    []int
 	// certificate is what the program shows to clients, as DER; nil: it speaks no TLS with them.
@@ -52,35 +56,47 @@ func startProxy(ctx context.Context, p *program, s setup) (*proxy, error) {
 }
 
 func startIn(dir string, p *program, s setup) (*proxy, error) {
-	addr, err := freeAddr()
+	addr, release, err := reserve()
 	if err != nil {
 		return nil, err
 	}
 	s.dir, s.listen = dir, addr
 	command, err := p.command(p, s)
 	if err != nil {
+		release()
 		return nil, fmt.Errorf("configure %s: %w", p.name, err)
 	}
 	command = limitDescriptors(s.descriptors, command)
 	process, err := startProcess(p.name, exec.Command(command[0], command[1:]...))
 	if err != nil {
+		release()
 		return nil, err
 	}
-	started := &proxy{program: p, process: process, addr: addr, dir: dir}
+	started := &proxy{program: p, process: process, addr: addr, release: release, dir: dir}
 	if s.identity != nil {
 		started.certificate = s.identity.certificate
 	}
 	return started, nil
 }
 
-// freeAddr returns an address on 127.0.0.1 that nobody listens on now.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// reserve returns an address on 127.0.0.1 whose port nobody is given by chance until it is released. A socket is bound there that never
+// listens; one that sets SO_REUSEADDR can be bound beside it and listen, as all these programs do.
+func reserve() (addr string, release func(), err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+		return "", nil, os.NewSyscallError("socket", err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	release = func() { unix.Close(fd) }
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}),
+	)
+	at, nameErr := unix.Getsockname(fd)
+	if err = errors.Join(err, nameErr); err != nil {
+		release()
+		return "", nil, fmt.Errorf("reserve a port: %w", err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port), release, nil
 }
 
 // ready returns when an exchange has gone through p.
@@ -157,6 +173,7 @@ func (p *proxy) stop() {
 		}
 	}
 	p.process.stop()
+	p.release()
 	os.RemoveAll(p.dir)
 }
 

@@ -123,7 +123,7 @@ func (b *Backend) accept() {
 			return // closed: nothing else ends a listener of a test
 		}
 		if !b.add(conn) {
-			conn.Close()
+			reset(conn) // as the kernel does with what has not been accepted
 			return
 		}
 		b.running.Go(func() { b.play(conn) })

@@ -147,13 +147,16 @@ func (p *Peer) CloseWrite() *Peer {
 // it sent bytes that were not read.
 func (p *Peer) Reset() {
 	p.tb.Helper()
-	below := p.below()
-	if tcp, ok := below.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	if err := below.Close(); err != nil {
+	if err := reset(p.below()); err != nil {
 		p.fail("close: %v", err)
 	}
+}
+
+func reset(c io.Closer) error {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	return c.Close()
 }
 
 // Close closes both directions. The kernel makes that a reset when there are bytes that were not read.

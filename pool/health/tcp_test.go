@@ -16,18 +16,24 @@ import (
 	"forebay/l4/l4test"
 )
 
-// The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection.
+// The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection. A check that
+// a busy machine holds up for as long as the kernel holds back the acknowledgement, 200 ms, may be seen.
 func TestTCPIsNotSeen(t *testing.T) {
 	for host, at := range map[string]string{"127.0.0.1": "127.0.0.1:0", "[::1]": "[::1]:0", "localhost": "127.0.0.1:0"} {
 		t.Run(host, func(t *testing.T) {
 			b := l4test.ServeAt(t, at, func(p *l4test.Peer) { p.ReceiveAll() })
 			_, port, _ := net.SplitHostPort(b.Addr())
+			slow := 0
 			for range 100 {
-				wantUp(t, ask(t, TCP{}, host+":"+port))
+				r := ask(t, TCP{}, host+":"+port)
+				wantUp(t, r)
+				if r.Took > 100*time.Millisecond {
+					slow++
+				}
 			}
 			l4test.Dial(t, b.Addr()).CloseWrite().ExpectEOF()
-			if n := b.Accepted(); n != 1 {
-				t.Errorf("the server accepted %d connections, want 1", n)
+			if n := b.Accepted(); n < 1 || n > 1+slow {
+				t.Errorf("the server accepted %d connections, want 1; %d checks were slow", n, slow)
 			}
 		})
 	}
