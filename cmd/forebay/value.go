@@ -126,15 +126,11 @@ func (d duration) String() string {
 type count int
 
 func (c *count) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 32)
-	if n == math.MaxInt32 && err != nil {
-		return fmt.Errorf("%q is above %d", text, math.MaxInt32)
+	n, err := wholeNumber(text, 0, "no number")
+	if err == nil {
+		*c = count(n)
 	}
-	if err != nil || n < 0 {
-		return fmt.Errorf("%q is no number from 0 up", text)
-	}
-	*c = count(n)
-	return nil
+	return err
 }
 
 func (c count) String() string { return strconv.Itoa(int(c)) }
@@ -147,15 +143,23 @@ func (c *autoCount) UnmarshalText(text []byte) error {
 		*c = 0
 		return nil
 	}
+	n, err := wholeNumber(text, 1, "neither auto nor a number")
+	if err == nil {
+		*c = autoCount(n)
+	}
+	return err
+}
+
+// wholeNumber reads a number from least up. What is none is said to be what.
+func wholeNumber(text []byte, least int64, what string) (int, error) {
 	n, err := strconv.ParseInt(string(text), 10, 32)
-	if n == math.MaxInt32 && err != nil {
-		return fmt.Errorf("%q is above %d", text, math.MaxInt32)
+	switch {
+	case err != nil && n == math.MaxInt32:
+		return 0, fmt.Errorf("%q is above %d", text, math.MaxInt32)
+	case err != nil || n < least:
+		return 0, fmt.Errorf("%q is %s from %d up", text, what, least)
 	}
-	if err != nil || n < 1 {
-		return fmt.Errorf("%q is neither auto nor a number from 1 up", text)
-	}
-	*c = autoCount(n)
-	return nil
+	return int(n), nil
 }
 
 func (c autoCount) String() string {
