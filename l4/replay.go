@@ -21,9 +21,10 @@ type replay struct {
 	hedged bool
 }
 
-// rehearse begins to keep what would have to be replayed, now that a backend is connected.
+// rehearse begins to keep what would have to be replayed, now that a backend is connected. Where a backend has died of the request already, it
+// may be the request that kills: if this one dies of it too, no third one is to have it.
 func (s *session) rehearse(c *setup) {
-	if len(s.up.held) > s.loop.server.Replay {
+	if len(s.up.held) > s.loop.server.Replay || s.deadly() {
 		return
 	}
 	s.traced().replay = &replay{
@@ -46,6 +47,9 @@ func (s *session) remember(p []byte) {
 	}
 	r.kept = append(r.kept, p...)
 }
+
+// deadly reports whether a backend has died with the client's request in its hands.
+func (s *session) deadly() bool { return s.trace != nil && s.trace.deadly }
 
 // rehearses reports whether what the client sends is kept.
 func (s *session) rehearses() bool { return s.trace != nil && s.trace.replay != nil }
@@ -83,6 +87,7 @@ func (e *side) pending() bool {
 // that the dead backend had is not counted.
 func (s *session) replay() (stage, Cause) {
 	l, r := s.loop, s.trace.replay
+	s.trace.deadly = s.trace.deadly || s.up.read > 0
 	c := l.borrow()
 	c.route = s.route()
 	c.request.Source = s.peer.Addr()

@@ -104,13 +104,46 @@ func TestReplayBringsAllThatWasSent(t *testing.T) {
 }
 
 func TestReplayTriesAreLimited(t *testing.T) {
-	var dead []string
-	for range 3 {
-		dead = append(dead, dies(t, "ping", (*l4test.Peer).Close).Addr())
-	}
-	s := replaying(t, 1024, func(s *Server) { s.Tries = 2 }, dead...)
+	s := replaying(t, 1024, func(s *Server) { s.Tries = 1 }, dies(t, "ping", (*l4test.Peer).Close).Addr(), l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("ping").ExpectReset()
-	wantTries(t, s.record(t, ConnectFailed), pool.Died, pool.Died)
+	wantTries(t, s.record(t, ConnectFailed), pool.Died)
+}
+
+// What two backends died of may be what kills: the client sees how the second one ended, and a third never meets it.
+func TestDeadlyRequestIsNotGivenToAThird(t *testing.T) {
+	for name, end := range map[string]struct {
+		end  func(*l4test.Peer)
+		sees func(*l4test.Peer)
+		want Cause
+	}{
+		"FIN":   {(*l4test.Peer).Close, func(p *l4test.Peer) { p.ExpectEOF().Close() }, BackendClosed},
+		"reset": {(*l4test.Peer).Reset, (*l4test.Peer).ExpectReset, BackendReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			third := l4test.Echo(t)
+			s := replaying(t, 1024, nil, dies(t, "ping", end.end).Addr(), dies(t, "ping", end.end).Addr(), third.Addr())
+			end.sees(l4test.Dial(t, s.addr).Send("ping"))
+			wantTries(t, s.record(t, end.want), pool.Died, pool.Served)
+			if n := third.Accepted(); n != 0 {
+				t.Errorf("the third backend was reached %d times, want never", n)
+			}
+		})
+	}
+}
+
+// Backends that reset before the client has spoken died of nothing that it said: each may be passed over.
+func TestResetsBeforeTheClientSpokeAreNotDeadly(t *testing.T) {
+	connected := make(chan struct{}, 2)
+	script := func(p *l4test.Peer) { <-connected; p.Reset() }
+	s := replaying(t, 64, nil, l4test.Serve(t, script).Addr(), l4test.Serve(t, script).Addr(), l4test.Banner(t, "hello").Addr())
+	p := l4test.Dial(t, s.addr)
+	l4test.Await(t, 5*time.Second, "the session is relayed", func() bool { return s.has(relaying) })
+	connected <- struct{}{}
+	connected <- struct{}{}
+	p.Expect("hello").CloseWrite().ExpectEOF()
+	if got := results(s.record(t, ClientClosed)); len(got) != 3 {
+		t.Errorf("tries %v, want three", got)
+	}
 }
 
 // TestReplayWaitsInTheQueue has the second backend be full when the first one dies.

@@ -68,6 +68,7 @@ type trace struct {
 	fault      error   // what a client that is refused has sent
 	concluded  Cause   // why it was
 	replay     *replay // while the client's bytes could be sent to another backend
+	deadly     bool    // a backend died of these bytes
 	meter      *meter  // where Limits ask for one, and then this stands in it
 	unacked    int     // what the kernel held for both peers when a limit last asked
 	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged
