@@ -50,8 +50,27 @@ func (p *Policy) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	if near := Nearest(string(text), policyNames[:]); near != "" {
+	if near := meantPolicy(string(text)); near != "" {
 		return fmt.Errorf("no policy is named %q: did you mean %s? There are %s", text, near, strings.Join(policyNames[:], ", "))
 	}
 	return fmt.Errorf("no policy is named %q: there are %s", text, strings.Join(policyNames[:], ", "))
+}
+
+// meantPolicy returns the name of the policy that does what other programs have this word for (nginx, HAProxy, Envoy,
+// IPVS, Traefik), or else of the one that is spelled most like it; "": none.
+func meantPolicy(word string) string {
+	word = strings.ReplaceAll(strings.ToLower(word), "_", "-")
+	known, found := map[string]Policy{
+		"rr": RoundRobin, "wrr": RoundRobin, "static-rr": RoundRobin, "weighted": RoundRobin, "weighted-round-robin": RoundRobin,
+		"lc": LeastConn, "wlc": LeastConn, "least-connections": LeastConn, "least-request": LeastConn, "fewest": LeastConn,
+		"two-choices": Random, "p2c": Random, "power-of-two": Random, "power-of-two-choices": Random,
+		"ip-hash": Source, "iphash": Source, "hash": Source, "source-hash": Source, "source-ip": Source, "sh": Source, "sticky": Source,
+		"ring-hash": Source, "consistent": Source, "consistent-hash": Source, "maglev": Source, "affinity": Source, "persistent": Source,
+		"failover": First, "priority": First, "active-passive": First, "active-backup": First, "ordered": First,
+		"latency": LeastTime, "least-latency": LeastTime, "response-time": LeastTime, "ewma": LeastTime, "peak-ewma": LeastTime, "fastest": LeastTime,
+	}[word]
+	if found {
+		return known.String()
+	}
+	return Nearest(word, policyNames[:])
 }

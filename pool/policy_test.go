@@ -23,7 +23,11 @@ func TestPolicyErrors(t *testing.T) {
 		"leastconn":   `no policy is named "leastconn": did you mean least-conn? There are ` + all,
 		"Random":      `no policy is named "Random": did you mean random? There are ` + all,
 		"least-times": `no policy is named "least-times": did you mean least-time? There are ` + all,
-		"maglev":      `no policy is named "maglev": there are ` + all,
+		"ip_hash":     `no policy is named "ip_hash": did you mean source? There are ` + all,
+		"sticky":      `no policy is named "sticky": did you mean source? There are ` + all,
+		"LEAST_CONN":  `no policy is named "LEAST_CONN": did you mean least-conn? There are ` + all,
+		"wrr":         `no policy is named "wrr": did you mean round-robin? There are ` + all,
+		"dns":         `no policy is named "dns": there are ` + all,
 		"":            `no policy is named "": there are ` + all,
 		long(1000):    `there are ` + all,
 	} {

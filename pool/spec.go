@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -119,13 +120,13 @@ func splitPlace(place string) (host, ports string, err error) {
 		return "", "", errors.New("nothing is written: write HOST:PORT, HOST:FIRST-LAST or unix:PATH")
 	}
 	if scheme, rest, ok := strings.Cut(place, "://"); ok {
-		return "", "", fmt.Errorf("a backend has no scheme %s://: write %s", scheme, orHostPort(strings.TrimRight(rest, "/")))
+		return "", "", hasScheme(scheme, rest)
 	}
 	if inside, ok := strings.CutPrefix(place, "["); ok {
 		return splitBrackets(inside)
 	}
-	if one, _, ok := strings.Cut(place, " "); ok && strings.Contains(one, ":") {
-		return "", "", fmt.Errorf("there is a space in it: write %s, and what follows as a BACKEND of its own", one)
+	if one, after, ok := strings.Cut(place, " "); ok && strings.Contains(one, ":") {
+		return "", "", hasSpace(one, strings.Fields(after))
 	}
 	colon := strings.LastIndexByte(place, ':')
 	if colon < 0 {
@@ -138,11 +139,34 @@ func splitPlace(place string) (host, ports string, err error) {
 	return host, ports, checkHost(host, ports)
 }
 
-func orHostPort(place string) string {
-	if place == "" {
-		return "HOST:PORT"
+// hasScheme says what to write for a URL.
+func hasScheme(scheme, rest string) error {
+	place, _, _ := strings.Cut(rest, "/")
+	port := map[string]string{"http": "80", "https": "443"}[scheme]
+	switch {
+	case place == "":
+		place = "HOST:PORT"
+	case !strings.Contains(place, ":") && port != "":
+		place += ":" + port
 	}
-	return place
+	if scheme == "https" {
+		return fmt.Errorf("a backend has no scheme https://: write %s, and --backend-tls where clients speak no TLS themselves", place)
+	}
+	return fmt.Errorf("a backend has no scheme %s://: write %s", scheme, place)
+}
+
+// hasSpace says what to write for a place with a space behind it, and then after.
+func hasSpace(place string, after []string) error {
+	if len(after) > 0 && isOption(after[0]) {
+		return fmt.Errorf("there is a space in it: an option follows a comma, as in %s,%s", place, after[0])
+	}
+	return fmt.Errorf("there is a space in it: write %s, and what follows as a BACKEND of its own", place)
+}
+
+// isOption reports whether text is one of the options of a backend, and right.
+func isOption(text string) bool {
+	key, _, _ := strings.Cut(text, "=")
+	return slices.Contains(specOptions, key) && new(Spec).readOption(text, map[string]bool{}) == nil
 }
 
 // splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports, given what is behind the first bracket.
@@ -168,6 +192,12 @@ func splitBrackets(inside string) (host, ports string, err error) {
 func noPort(place string) error {
 	if _, err := strconv.ParseUint(strings.ReplaceAll(place, "-", ""), 10, 64); err == nil {
 		return fmt.Errorf("no host before the port: write 127.0.0.1:%s", place)
+	}
+	switch {
+	case isOption(place):
+		return fmt.Errorf("an option stands behind its backend and a comma: write 127.0.0.1:8000,%s", place)
+	case strings.Contains(place, "/"):
+		return fmt.Errorf("a path has unix: before it: write unix:%s", place)
 	}
 	return fmt.Errorf("%q has no port: write %s:PORT", place, place)
 }
@@ -252,7 +282,7 @@ func readPort(s string) (uint16, error) {
 // maxMaxConns is far over what a machine has ports for, and keeps products of counts and weights small.
 const maxMaxConns = 100_000_000
 
-var specOptions = []string{"weight=N", "max-conns=N", "backup"}
+var specOptions = []string{"weight", "max-conns", "backup"}
 
 // readOption reads one option. seen holds the keys that were there before.
 func (s *Spec) readOption(option string, seen map[string]bool) error {
@@ -289,7 +319,7 @@ func (s *Spec) readMaxConns(value string) error {
 }
 
 func unknownOption(key, option string) error {
-	switch near := Nearest(key, []string{"weight", "max-conns", "backup"}); {
+	switch near := Nearest(key, specOptions); {
 	case option == "":
 		return errors.New("a comma with no option after it")
 	case near != "":
@@ -297,5 +327,5 @@ func unknownOption(key, option string) error {
 	case new(Spec).readPlace(option) == nil:
 		return fmt.Errorf("%q is no option: another BACKEND stands apart, with a space between", option)
 	}
-	return fmt.Errorf("unknown option %q: there are %s", option, strings.Join(specOptions, ", "))
+	return fmt.Errorf("unknown option %q: there are weight=N, max-conns=N, backup", option)
 }

@@ -123,15 +123,21 @@ func TestPortOfAConnection(t *testing.T) {
 }
 
 func TestOwnerText(t *testing.T) {
-	for want, o := range map[string]owner{
-		"":                        {},
-		" by nginx (pid 1)":       {inode: 5, uid: "0", pid: 1, comm: "nginx"},
-		" by this process itself": {inode: 5, pid: os.Getpid(), comm: "x"},
-		" as the port of a connection; outgoing ones take those of net.ipv4.ip_local_port_range": {port: true, uid: "0"},
-		" by a process of user id 33 that is not visible from here":                              {inode: 5, uid: "33"},
+	const root, other = 0, 1000
+	for _, c := range []struct {
+		owner owner
+		asker int
+		want  string
+	}{
+		{owner{}, other, ""},
+		{owner{inode: 5, uid: "0", pid: 1, comm: "nginx"}, other, " by nginx (pid 1)"},
+		{owner{inode: 5, pid: os.Getpid(), comm: "x"}, other, " by this process itself"},
+		{owner{port: true, uid: "0"}, root, " as the port of a connection; outgoing ones take those of net.ipv4.ip_local_port_range"},
+		{owner{inode: 5, uid: "33"}, root, " by a process of user id 33 that is not visible from here"},
+		{owner{inode: 5, uid: "0"}, other, " by a process of user id 0; to see which, try sudo"},
 	} {
-		if got := o.by(); got != want {
-			t.Errorf("%+v: got %q, want %q", o, got, want)
+		if got := c.owner.by(c.asker); got != c.want {
+			t.Errorf("%+v, asked by user %d: got %q, want %q", c.owner, c.asker, got, c.want)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("listen on %s: %v%s", e.Spec, unix.EADDRINUSE, e.owner.by())
+	return fmt.Sprintf("listen on %s: %v%s", e.Spec, unix.EADDRINUSE, e.owner.by(os.Geteuid()))
 }
 
 func (e *InUseError) Unwrap() error { return unix.EADDRINUSE }
@@ -43,8 +43,8 @@ type owner struct {
 	port  bool   // it does not listen: the port is that of a connection
 }
 
-// by returns " by nginx (pid 123)", for the end of an error, or less where less is known.
-func (o owner) by() string {
+// by returns " by nginx (pid 123)", for the end of an error, or less where less is known. asker is the user that asked.
+func (o owner) by(asker int) string {
 	who := ""
 	switch {
 	case o.pid == os.Getpid():
@@ -53,6 +53,9 @@ func (o owner) by() string {
 		who = fmt.Sprintf(" by %s (pid %d)", o.comm, o.pid)
 	case o.uid != "" && o.inode != 0:
 		who = fmt.Sprintf(" by a process of user id %s that is not visible from here", o.uid)
+		if asker != 0 {
+			who = fmt.Sprintf(" by a process of user id %s; to see which, try sudo", o.uid)
+		}
 	}
 	if o.port {
 		who += " as the port of a connection; outgoing ones take those of net.ipv4.ip_local_port_range"
