@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type commandLine struct {
 	asked    string   // the command that --help or --version stand for; "" without them
 	topic    []string // what help is asked about behind --help, or nothing
 	implied  bool     // no command was written
+	ports    []string // the operands that are a port alone, and so say where to listen
 }
 
 func newCommandLine() *commandLine {
@@ -42,9 +44,13 @@ func (c *commandLine) sort(args []string) []string {
 		case arg == "--":
 			operands = append(operands, args...)
 			args = nil
+		case len(operands) > 0 && operands[0] == helpName && c.isFlag(arg) && asks(arg) == "":
+			operands = append(operands, arg) // help --policy tells of that flag
 		case asks(arg) != "":
 			c.asked = asks(arg)
-			c.topic, args = sortTopic(arg, args)
+			var topic []string
+			topic, args = c.sortTopic(arg, args)
+			c.topic = append(c.topic, topic...)
 		case strings.HasPrefix(arg, "-") && arg != "-":
 			var flag string
 			flag, args = c.sortFlag(arg, args)
@@ -62,7 +68,7 @@ func (c *commandLine) sort(args []string) []string {
 		c.topic = []string{command}
 	}
 	if takesSettings(command) {
-		flags, operands = sortListen(flags, operands)
+		flags, operands = c.sortListen(flags, operands)
 	}
 	flags = slices.DeleteFunc(flags, func(f string) bool { return f == "" })
 	return slices.Concat([]string{programName, command}, flags, []string{"--"}, operands)
@@ -73,15 +79,16 @@ func asks(arg string) string {
 	switch arg {
 	case "-h", "-help", "--help":
 		return helpName
-	case "-v", "-version", "--version":
+	case "-v", "-V", "-version", "--version":
 		return "version"
 	}
 	return ""
 }
 
-// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls", and what is left of the arguments after it.
-func sortTopic(arg string, after []string) (topic, rest []string) {
-	if asks(arg) != helpName || len(after) == 0 || !slices.Contains(topics(), after[0]) {
+// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls" or "forebay --help policy", and
+// what is left of the arguments after it.
+func (c *commandLine) sortTopic(arg string, after []string) (topic, rest []string) {
+	if asks(arg) != helpName || len(after) == 0 || !slices.Contains(topics(), after[0]) && c.named(after[0]) == nil {
 		return nil, after
 	}
 	return after[:1], after[1:]
@@ -96,11 +103,15 @@ func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []
 		c.faults.addf(unknown(arg), "it takes no value, and %q is one", text)
 		return "", after
 	case s == nil:
-		c.faults.addf(unknown(arg), "there is no such flag; %s", c.nearest(arg, name))
+		c.faults.add(unknown(arg), c.noFlag(arg, name))
+		c.named("backend").rejected = true // whether it was to name some is not known
 		return "", skipValue(hasText, after)
 	case hasText:
 	case s.arg == "":
 		text = "true"
+	case len(after) == 0 && c.asked == helpName || len(after) > 0 && asks(after[0]) == helpName:
+		c.topic = append(c.topic, s.name)
+		return "", after
 	case len(after) == 0 || c.isFlag(after[0]):
 		c.faults.addf("--"+s.name, "the value is missing; write --%s %s", s.name, s.arg)
 		return "", after
@@ -127,7 +138,7 @@ func skipValue(hasText bool, after []string) []string {
 // isFlag reports whether arg is a flag that there is, and so no value.
 func (c *commandLine) isFlag(arg string) bool {
 	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-	return strings.HasPrefix(arg, "-") && (arg == "--" || c.named(name) != nil)
+	return strings.HasPrefix(arg, "-") && (arg == "--" || c.named(name) != nil || asks(arg) != "")
 }
 
 // named returns the setting with this name or letter, or nil.
@@ -138,6 +149,14 @@ func (c *commandLine) named(name string) *setting {
 		}
 	}
 	return nil
+}
+
+// noFlag says what to write for arg, whose name is no flag's.
+func (c *commandLine) noFlag(arg, name string) error {
+	if instead := absentFlag(name); instead != "" {
+		return errors.New(instead)
+	}
+	return fmt.Errorf("there is no such flag; %s", c.nearest(arg, name))
 }
 
 // nearest says which flag was most likely meant by arg, whose name is name.
@@ -164,9 +183,10 @@ func (c *commandLine) flags() []cli.Flag {
 }
 
 // sortListen makes flags of the operands that stand first and are a port alone.
-func sortListen(flags, operands []string) ([]string, []string) {
+func (c *commandLine) sortListen(flags, operands []string) ([]string, []string) {
 	for len(operands) > 0 && isPort(operands[0]) {
 		flags = append(flags, "--listen="+operands[0])
+		c.ports = append(c.ports, operands[0])
 		operands = operands[1:]
 	}
 	return flags, operands
@@ -186,13 +206,16 @@ func (c *commandLine) complete(operands, environ []string) {
 	c.enterVariables(variablesOf(environ))
 }
 
-// enterOperand enters one operand as a backend, unless it was meant to be something else. first is true for one where a command could have
-// stood.
+// enterOperand enters one operand as a backend, unless it was meant to be something else. first is true for one where a
+// command could have stood.
 func (c *commandLine) enterOperand(operand string, first bool) {
 	backend := c.named("backend")
 	switch {
-	case first && !strings.Contains(operand, ":"):
+	case first && isWord(operand):
 		c.faults.add("", noCommand(operand))
+	case isPort(":" + operand):
+		c.faults.addf("", "%q is a port alone; write 127.0.0.1:%[2]s for a BACKEND on this machine, or :%[2]s before the first BACKEND to listen there",
+			operand, operand)
 	case isPort(operand):
 		c.faults.addf("", "%q is no BACKEND, for it has no host; to listen there write --listen %s", operand, operand)
 	default:
@@ -202,8 +225,17 @@ func (c *commandLine) enterOperand(operand string, first bool) {
 	backend.rejected = true
 }
 
+// isWord reports whether operand can be a command, and no BACKEND: it has no port, and it is neither an address, a name with dots, a path
+// nor an option.
+func isWord(operand string) bool {
+	return !strings.ContainsAny(operand, ":./=") && operand != "localhost" && strings.Trim(operand, "0123456789-") != ""
+}
+
 // noCommand says what is wrong with a first operand that is neither a command nor an address.
 func noCommand(operand string) error {
+	if instead := absentCommand(operand); instead != "" {
+		return fmt.Errorf("there is no command %q; %s", operand, instead)
+	}
 	meant := ""
 	if near := pool.Nearest(operand, commandNames()); near != "" {
 		meant = "; did you mean " + near + "?"

@@ -122,12 +122,11 @@ func help(e *env, c *commandLine, operands []string) error {
 	var text []string
 	var f faults
 	for _, o := range operands {
-		i := slices.IndexFunc(groups(), func(g group) bool { return g.topic == o })
-		if i < 0 {
-			f.addf("", "help knows no group %q; %s", o, c.nearestTopic(o))
-			continue
+		told := c.helpTopic(o)
+		if told == "" {
+			f.addf("", "help knows no group %q; %s", o, nearestTopic(o))
 		}
-		text = append(text, c.helpGroup(groups()[i]))
+		text = append(text, told)
 	}
 	if err := f.err(); err != nil {
 		return err
@@ -145,12 +144,23 @@ func topics() []string {
 	return append(all, allTopics)
 }
 
-// nearestTopic says what was most likely meant by word.
-func (c *commandLine) nearestTopic(word string) string {
-	if s := c.named(word); s != nil {
-		i := slices.IndexFunc(groups(), func(g group) bool { return g.title == s.group })
-		return fmt.Sprintf("--%s is in forebay help %s", s.name, groups()[i].topic)
+// helpTopic tells of a group of flags, or of one flag, with its dashes or without; "": word is neither.
+func (c *commandLine) helpTopic(word string) string {
+	for _, g := range groups() {
+		if g.topic == word {
+			return c.helpGroup(g)
+		}
 	}
+	s := c.named(strings.TrimLeft(word, "-"))
+	if s == nil {
+		return ""
+	}
+	i := slices.IndexFunc(groups(), func(g group) bool { return g.title == s.group })
+	return s.entry() + "\nforebay help " + groups()[i].topic + " tells of the flags beside it.\n"
+}
+
+// nearestTopic says what was most likely meant by word.
+func nearestTopic(word string) string {
 	if near := pool.Nearest(word, slices.Concat(topics(), commandNames())); near != "" {
 		return "did you mean " + near + "?"
 	}
@@ -204,11 +214,7 @@ func (c *commandLine) helpGroup(g group) string {
 	var b strings.Builder
 	b.WriteString(g.title + ":\n")
 	for _, s := range c.settingsIn(g) {
-		indent := "      "
-		if s.short != "" {
-			indent = "  "
-		}
-		b.WriteString(helpEntry(indent+s.synopsis(), s.meaning+s.bracketed(), flagColumn))
+		b.WriteString(s.entry())
 	}
 	if g.title == groupRoutes {
 		b.WriteString("\n" + helpRoutes)
@@ -218,6 +224,15 @@ func (c *commandLine) helpGroup(g group) string {
 
 func (c *commandLine) settingsIn(g group) []*setting {
 	return slices.DeleteFunc(slices.Clone(c.settings), func(s *setting) bool { return s.group != g.title })
+}
+
+// entry is the flag, its meaning and its default, in a line or more.
+func (s *setting) entry() string {
+	indent := "      "
+	if s.short != "" {
+		indent = "  "
+	}
+	return helpEntry(indent+s.synopsis(), s.meaning+s.bracketed(), flagColumn)
 }
 
 // synopsis is the flag and what its value is called.

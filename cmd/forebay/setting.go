@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -184,8 +186,24 @@ func (s *setting) enter(text string, from origin) {
 	}
 	if err := s.value.set(text); err != nil {
 		s.rejected = true
-		s.faults.add(s.called(), err)
+		s.faults.add(s.called(), cmp.Or(s.apart(text), err))
 	}
+}
+
+// apart says how several values are written, if text is several with commas between; nil: it is not.
+func (s *setting) apart(text string) error {
+	parts := strings.Split(text, ",")
+	if len(parts) < 2 || !s.value.repeatable() || slices.ContainsFunc(parts, func(p string) bool { return !s.value.reads(p) }) {
+		return nil
+	}
+	right := strings.Join(parts, " ")
+	switch s.origin {
+	case fromEnvironment:
+		right = fmt.Sprintf("%s=%q", s.variable(), right)
+	case fromFlag:
+		right = "--" + s.name + " " + strings.Join(parts, " --"+s.name+" ")
+	}
+	return fmt.Errorf("%q holds %d values, with commas between; write %s", text, len(parts), right)
 }
 
 // called is what the operator knows the setting by, given where its value came from.

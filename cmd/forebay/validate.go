@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -58,11 +60,19 @@ func (c *commandLine) given(name string) bool { return c.named(name).given() }
 
 func (c *commandLine) validateBackends() {
 	if len(c.config.Backends)+len(c.config.Routes) == 0 && !c.named("backend").rejected && !c.named("route").rejected {
-		c.faults.addf("", "no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help tells more")
+		c.faults.add("", c.noBackends())
 	}
 	if c.given("hash-load-factor") && c.config.Policy != pool.Source && !c.named("policy").rejected {
 		c.refuse("hash-load-factor", "it only speaks of --policy source, and the policy is %s", c.config.Policy)
 	}
+}
+
+// noBackends says what is missing, with the ports that the operator may have meant for backends.
+func (c *commandLine) noBackends() error {
+	if len(c.ports) == 0 {
+		return errors.New("no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help tells more")
+	}
+	return fmt.Errorf("no backends; %s is a place to listen: for a backend on this machine write 127.0.0.1%[1]s", c.ports[len(c.ports)-1])
 }
 
 func (c *commandLine) validateListen() {

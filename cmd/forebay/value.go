@@ -19,7 +19,8 @@ import (
 // A value is where a setting's text goes.
 type value interface {
 	set(text string) error
-	texts() []string // what set would read back; one element, or any number for a list
+	reads(text string) bool // set would take it
+	texts() []string        // what set would read back; one element, or any number for a list
 	repeatable() bool
 }
 
@@ -37,8 +38,13 @@ func one[T fmt.Stringer, P interface {
 }
 
 func (v single[T, P]) set(text string) error { return P(v.at).UnmarshalText([]byte(text)) }
-func (v single[T, P]) texts() []string       { return []string{(*v.at).String()} }
-func (v single[T, P]) repeatable() bool      { return false }
+func (v single[T, P]) reads(text string) bool {
+	var other T
+	return P(&other).UnmarshalText([]byte(text)) == nil
+}
+
+func (v single[T, P]) texts() []string  { return []string{(*v.at).String()} }
+func (v single[T, P]) repeatable() bool { return false }
 
 // A list is a setting that may be given several times. The first one given replaces the default.
 type list[T fmt.Stringer, P interface {
@@ -66,6 +72,11 @@ func (v *list[T, P]) set(text string) error {
 	}
 	*v.at = append(*v.at, element)
 	return nil
+}
+
+func (v *list[T, P]) reads(text string) bool {
+	var element T
+	return P(&element).UnmarshalText([]byte(text)) == nil
 }
 
 func (v *list[T, P]) texts() []string {
