@@ -36,7 +36,7 @@ func (t *tunnel) dial(tb testing.TB) *l4test.Peer {
 func (w arrangement) build(t testing.TB, script func(*l4test.Peer), args ...string) *tunnel {
 	t.Helper()
 	a := l4test.NewAuthority(t)
-	site := a.Issue("site", l4test.Leaf{Names: []string{"a.example", "127.0.0.1"}})
+	site := a.Issue("site", l4test.Leaf{Names: []string{"a.example", "127.0.0.1", l4test.There}})
 	tun := &tunnel{}
 	if w.backend {
 		tun.backend = l4test.ServeTLS(t, site.Server(), script)

@@ -70,7 +70,7 @@ func Stalled(tb testing.TB) (b *Backend, resume func()) {
 // BlackHole returns an address that answers no SYN: a socket listens there whose accept queue is full (listen(2), tcp(7)).
 func BlackHole(tb testing.TB) string {
 	tb.Helper()
-	fd, addr := bind(tb, netip.MustParseAddrPort("127.0.0.1:0"))
+	fd, addr := bind(tb, netip.MustParseAddrPort(anywhere()))
 	if err := unix.Listen(fd, 0); err != nil {
 		tb.Fatal(err)
 	}

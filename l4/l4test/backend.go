@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does. Its address stays its own
-// until then, whatever happens to the Backend: another one may be started there.
+// A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does. Its
+// address stays its own until then, whatever happens to the Backend: another one may be started there.
 type Backend struct {
 	tb       testing.TB
 	listener net.Listener
@@ -25,14 +25,14 @@ type Backend struct {
 	closed bool
 }
 
-// Serve starts a Backend on a free port of 127.0.0.1. script is run for each connection, on a goroutine of its own; the connection is
-// closed when it returns.
+// Serve starts a Backend on a free port of 127.0.0.1, or of the other host where AgainOnTwoHosts says so. script is run
+// for each connection, on a goroutine of its own; the connection is closed when it returns.
 func Serve(tb testing.TB, script func(*Peer)) *Backend {
 	tb.Helper()
-	return ServeAt(tb, "127.0.0.1:0", script)
+	return ServeAt(tb, anywhere(), script)
 }
 
-// ServeAt is Serve at an address; port 0 is any free one.
+// ServeAt is Serve at an address; port 0 is any free one. It may be one of the other host's, see TwoHosts.
 func ServeAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
 	tb.Helper()
 	return listen(tb, addr, script, nil)
@@ -41,7 +41,7 @@ func ServeAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
 // ServeNarrow is Serve with a receive buffer of so many bytes for each connection, as DialNarrow has one.
 func ServeNarrow(tb testing.TB, bytes int, script func(*Peer)) *Backend {
 	tb.Helper()
-	return listen(tb, "127.0.0.1:0", script, narrow(bytes))
+	return listen(tb, anywhere(), script, narrow(bytes))
 }
 
 func listen(tb testing.TB, addr string, script func(*Peer), prepare preparation) *Backend {
@@ -51,7 +51,11 @@ func listen(tb testing.TB, addr string, script func(*Peer), prepare preparation)
 		address = Reserve(tb, address)
 	}
 	config := net.ListenConfig{Control: prepare}
-	l, err := config.Listen(tb.Context(), network, address)
+	var l net.Listener
+	err := whereItIs(address, func() (err error) {
+		l, err = config.Listen(tb.Context(), network, address)
+		return err
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -89,8 +93,8 @@ func (b *Backend) Open() int {
 	return len(b.open)
 }
 
-// AwaitDone returns when n connections have been accepted and the scripts of all have ended. A failure of a script that runs into the
-// Backend's own end is not told, so a test that relies on its scripts waits here.
+// AwaitDone returns when n connections have been accepted and the scripts of all have ended. A failure of a script that
+// runs into the Backend's own end is not told, so a test that relies on its scripts waits here.
 func (b *Backend) AwaitDone(n int) {
 	b.tb.Helper()
 	Await(b.tb, stepLimit, fmt.Sprintf("the scripts of %d connections have ended", n), func() bool {
@@ -160,7 +164,8 @@ func (b *Backend) remove(conn net.Conn) {
 	conn.Close()
 }
 
-// SocketPath returns a path for a UNIX socket, short enough for one (unix(7): 108 bytes), in a directory that ends with the test.
+// SocketPath returns a path for a UNIX socket, short enough for one (unix(7): 108 bytes), in a directory that ends with
+// the test.
 func SocketPath(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "l4test")

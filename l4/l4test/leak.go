@@ -44,6 +44,10 @@ func Main(m *testing.M) int {
 	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
 		return m.Run()
 	}
+	if err := makeHosts(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return hostsMissing
+	}
 	before := holdings()
 	code := m.Run()
 	if code == 0 && !within(stepLimit, func() bool { return holdings().within(before) }) {

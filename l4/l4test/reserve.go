@@ -24,7 +24,7 @@ func Reserve(tb testing.TB, addr string) string {
 // Refused returns an address that refuses connections.
 func Refused(tb testing.TB) string {
 	tb.Helper()
-	return Reserve(tb, "127.0.0.1:0")
+	return Reserve(tb, anywhere())
 }
 
 // bind returns a socket that is bound at addr until the test ends, and where that is. The kernel gives the port to none that does not name
@@ -33,7 +33,10 @@ func Refused(tb testing.TB) string {
 func bind(tb testing.TB, addr netip.AddrPort) (fd int, bound string) {
 	tb.Helper()
 	family, to := socketAddress(addr)
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	err := whereItIs(addr.String(), func() (err error) {
+		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
