@@ -35,16 +35,18 @@ func (s *session) conclude(why Cause) {
 	s.loop.step(s)
 }
 
-// part ends a session in which both sides have finished.
+// part ends a session in which both sides have finished. A client that was concluded may not have, and one that speaks TLS may go on behind its
+// close_notify as long as there is no FIN: what comes then would be answered with RST.
 func (s *session) part() (stage, Cause) {
-	if s.first == ownEnd && s.client.unacknowledged() > 0 {
-		s.client.closeWrite()
+	e := &s.client
+	if (s.first == ownEnd || e.layer != nil && !e.hungUp) && e.unacknowledged() > 0 {
+		e.closeWrite()
 		return lingering, CauseNone
 	}
 	return relaying, s.closedBy()
 }
 
-// linger waits until the client of a concluded session has acknowledged all that it was sent. It has not finished: what it may say meanwhile
+// linger waits until a client that has not finished, or goes on though it has, has acknowledged all that it was sent. What it may say meanwhile
 // is left unread.
 func (s *session) linger() (stage, Cause) {
 	switch e, now := &s.client, s.loop.now; {

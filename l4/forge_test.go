@@ -40,7 +40,13 @@ type forger struct {
 
 func forge(t *testing.T, s *testServer, id *identity) *forger {
 	t.Helper()
-	f := &forger{t: t, peer: l4test.Dial(t, s.addr)}
+	return forgeOver(t, l4test.Dial(t, s.addr), id)
+}
+
+// forgeOver is forge over a connection that is there.
+func forgeOver(t *testing.T, peer *l4test.Peer, id *identity) *forger {
+	t.Helper()
+	f := &forger{t: t, peer: peer}
 	var log bytes.Buffer
 	config := id.client()
 	config.KeyLogWriter, config.MinVersion = &log, tls.VersionTLS13
@@ -147,25 +153,68 @@ func TestUrgentDataBetweenRecords(t *testing.T) {
 	expect(t, f.conn, "d")
 }
 
-// What a client sends behind its close_notify is not read, and must not cost it the end of its answer.
+// What a client sends behind its close_notify is not read, and must not cost it the end of its answer: whether it comes later, or at once with
+// the close_notify, of which crypto/tls reads a part and leaves the rest in the kernel.
 func TestDataBehindCloseNotify(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	answer := strings.Repeat("answer ", 10_000)
-	said := make(chan struct{})
+	for _, c := range []struct {
+		name           string
+		behind, beside int // bytes that come later, and at once
+	}{
+		{"later", 1000, 0},
+		{"at once", 0, 1000},
+		{"at once and later", 1000, 1000},
+		{"more than is read at a time", 0, 20 * readSize},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			heard, said := make(chan struct{}), make(chan struct{})
+			s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) {
+				p.ExpectEOF()
+				close(heard)
+				<-said
+				p.Send(answer).Close()
+			}).Addr())
+			f := forge(t, s, id)
+			f.peer.Send(f.record(alertRecord, closeNotify) + strings.Repeat("?", c.beside))
+			<-heard
+			f.peer.Send(strings.Repeat("?", c.behind))
+			close(said)
+			if got, err := io.ReadAll(f.conn); err != nil || string(got) != answer {
+				t.Errorf("got %d bytes and %v, want %d", len(got), err, len(answer))
+			}
+			s.record(t, ClientClosed)
+		})
+	}
+}
+
+// A client that goes on talking behind its close_notify, and reads slowly, still gets all of its answer.
+func TestTalkBehindCloseNotify(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	answer := strings.Repeat("answer ", 100_000)
+	heard := make(chan struct{})
 	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) {
 		p.ExpectEOF()
-		<-said
+		close(heard)
 		p.Send(answer).Close()
 	}).Addr())
-	f := forge(t, s, id)
+	f := forgeOver(t, l4test.DialNarrow(t, s.addr, 4<<10), id)
 	f.peer.Send(f.record(alertRecord, closeNotify))
-	l4test.Await(t, patience, "the end is forwarded", func() bool { return s.has(relaying) })
-	f.peer.Send(strings.Repeat("?", 1000))
-	close(said)
-	<-s.records
+	<-heard
+	talk := []byte(strings.Repeat("?", 1000))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for err := error(nil); err == nil; {
+			_, err = f.peer.Conn().Write(talk)
+		}
+	}()
 	if got, err := io.ReadAll(f.conn); err != nil || string(got) != answer {
 		t.Errorf("got %d bytes and %v, want %d", len(got), err, len(answer))
 	}
+	s.record(t, ClientClosed)
+	f.conn.Close()
+	<-ended
 }
 
 // A client that asks for answers and takes none does not make the layer grow without bound, and is heard to the end once it takes them.

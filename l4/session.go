@@ -96,7 +96,7 @@ const (
 	dialing                  // connect to it, or to the next one
 	greeting                 // send the PROXY header and the client's first bytes
 	relaying                 // move bytes both ways until both sides are done
-	lingering                // it was concluded: wait until the client has what it was sent
+	lingering                // the client may go on talking: wait until it has what it was sent
 	delivering               // one side is lost: hand the other what was read from it
 )
 

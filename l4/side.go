@@ -201,9 +201,10 @@ func (e *side) abort(scratch []byte) {
 	e.close()
 }
 
-// closeWhole closes the socket of a peer that has said all it had to say, as close does, at the end of the loop's turn at the latest.
+// closeWhole closes the socket of a peer that has said all it had to say, as close does, at the end of the loop's turn at the latest. Over TLS
+// something may have come behind close_notify. Whether it has is asked: the event that says so may be on its way still.
 func (e *side) closeWhole(l *loop) {
-	if e.layer != nil && e.readable { // something came behind close_notify
+	if e.layer != nil {
 		e.discard(l.buf)
 	}
 	if !e.open() || e.layer != nil || !l.mayCloseLater() {
