@@ -120,3 +120,15 @@ func BenchmarkQueue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkManyWeights makes a pool of ten thousand backends whose weights differ.
+func BenchmarkManyWeights(b *testing.B) {
+	all := make([]Config, 10_000)
+	for i := range all {
+		all[i] = configs(Weight(1 + i*7919%int(MaxWeight)))[0]
+		all[i].Name = fmt.Sprintf("10.0.%d.%d:80", i/250, i%250)
+	}
+	for b.Loop() {
+		newPool(b, Options{Policy: Source}, all)
+	}
+}

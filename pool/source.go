@@ -12,9 +12,9 @@ const boundFloor = 64
 // does it come to that.
 const sourceAttempts = 16
 
-// source sends a client to the backend that its address belongs to, by weighted rendezvous hashing: each backend has a score for each
-// slot of a table, the highest has the slot, and a client's address chooses a slot. Rendezvous was preferred to Maglev's table because
-// removing a backend moves exactly its own clients and bringing it back restores them, where Maglev moves some others as well. The scores
+// source sends a client to the backend that its address belongs to, by weighted rendezvous hashing: each backend has a time for each
+// slot of a table, the earliest has the slot, and a client's address chooses a slot. Rendezvous was preferred to Maglev's table because
+// removing a backend moves exactly its own clients and bringing it back restores them, where Maglev moves some others as well. The times
 // come from the backends' names alone, so that every machine, and the same one after a restart, agrees. Tabulated, a pick is O(1).
 //
 // A client whose backend cannot serve it, being full, tried or over the load bound, goes on to another slot, always the same for that
@@ -33,10 +33,10 @@ func newSource(t *tier, factor float64) *source {
 	return &source{tier: t, factor: factor, table: new(table), heap: heap{before: (*Backend).lighter}}
 }
 
-// prepare computes the new table. Only Update replaces p.table, one at a time, so it may be read here without the mutex.
+// prepare computes the new table.
 func (p *source) prepare(members []member) (install func()) {
 	installHeap := p.heap.prepare(members)
-	next := p.table.with(members)
+	next := newTable(members)
 	return func() {
 		installHeap()
 		p.table = next

@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"math"
-	"math/bits"
-)
+import "math"
 
 // slots is the number of slots in a table: with a thousand backends each has some 65, and shares differ by an eighth of the mean; with a
 // dozen, by less than 2 %.
@@ -14,110 +11,130 @@ const (
 
 // A table says which backend each slot belongs to. It is never changed once made. The zero table is that of no backends.
 type table struct {
-	entrants []entrant
-	owners   []uint16 // index into entrants, by slot
+	backends []*Backend
+	owners   []uint16 // index into backends, by slot
 }
 
-// An entrant is a backend in the contest for the slots.
+// An entrant is a backend in the race for the slots. It comes to each slot once, in an order and at times that depend on its name and weight
+// alone. Who comes to a slot first has it. So one that goes away leaves behind its own slots and no others, and has them again when it is back.
 type entrant struct {
-	backend *Backend
-	seed    uint64 // from its name
-	weight  int
+	weight int
+	order  order
+	steps  int // how many slots it has come to
 }
 
 // owner returns the backend for a key, at its first attempt or a later one. There must be one backend at least.
 func (t *table) owner(key, attempt uint64) *Backend {
-	return t.entrants[t.owners[mix(key+attempt)>>(64-slotBits)]].backend
+	return t.backends[t.owners[mix(key+attempt)>>(64-slotBits)]]
 }
 
-// with returns the table for members. Slots of entrants that stay are contested by the newcomers alone, and only those of the ones that
-// went away by all; the outcome is the same as if all had contested each. A new weight makes a newcomer.
-func (t *table) with(members []member) *table {
+// newTable returns the table for members. What it costs hardly depends on their number: some twelve visits for each slot, about 10 ms.
+func newTable(members []member) *table {
 	if len(members) == 0 {
 		return new(table)
 	}
-	next := &table{entrants: enter(members), owners: make([]uint16, slots)}
-	stayed := t.indexIn(next)
-	all, fresh := newContest(next.entrants, nil), newContest(next.entrants, stayed)
-	for slot := range next.owners {
-		draw := mix(uint64(slot))
-		if t.owners == nil || stayed[t.owners[slot]] < 0 {
-			next.owners[slot] = uint16(all.winner(draw).index)
-			continue
-		}
-		holder := stayed[t.owners[slot]]
-		next.owners[slot] = uint16(fresh.winnerAgainst(next.score(holder, draw), draw).index)
+	r := newRace(members)
+	for !r.over() {
+		r.goOn()
 	}
-	return next
-}
-
-func enter(members []member) []entrant {
-	entrants := make([]entrant, len(members))
+	t := &table{backends: make([]*Backend, len(members)), owners: r.owners}
 	for i, m := range members {
-		entrants[i] = entrant{backend: m.Backend, seed: nameSeed(m.name), weight: int(m.config.Weight)}
+		t.backends[i] = m.Backend
 	}
-	return entrants
+	return t
 }
 
-// indexIn returns, for each of t's entrants, its index in next, or -1 if it is not there with the same weight.
-func (t *table) indexIn(next *table) []int {
-	indexes := make(map[*Backend]int, len(next.entrants))
-	for i, e := range next.entrants {
-		indexes[e.backend] = i
+// A race is a table that is being made. The times at which an entrant comes to the slots are those of an exponential distribution, with a rate of
+// its weight, for each slot: then its share of the slots is that of its weight (weighted rendezvous hashing; Schindelhauer and Schomaker,
+// 2005). They are made in their order, so that all that comes after the last slot was taken need not be known.
+type race struct {
+	entrants []entrant
+	weight   int       // of all entrants
+	owners   []uint16  // by slot
+	taken    []float64 // when each was; never where nobody has come yet
+	moments  []float64 // when an entrant of weight 1 comes to its first slot, its second, and so on, as far as they were needed
+	time     float64   // all that happens before has happened
+	free     int       // slots that nobody has come to
+}
+
+func newRace(members []member) *race {
+	r := &race{entrants: make([]entrant, len(members)), owners: make([]uint16, slots), taken: make([]float64, slots), free: slots}
+	for i, m := range members {
+		r.entrants[i] = entrant{weight: int(m.config.Weight), order: newOrder(m.name)}
+		r.weight += r.entrants[i].weight
 	}
-	stayed := make([]int, len(t.entrants))
-	for old, e := range t.entrants {
-		i, ok := indexes[e.backend]
-		if !ok || next.entrants[i].weight != e.weight {
-			i = -1
+	for slot := range r.taken {
+		r.taken[slot] = math.Inf(1)
+	}
+	return r
+}
+
+// over reports whether every slot is taken. Whoever comes later comes too late.
+func (r *race) over() bool { return r.free == 0 }
+
+// goOn lets the entrants come to a slot more for each slot that there is, by all of them together and on average.
+func (r *race) goOn() {
+	r.time += 1 / float64(r.weight)
+	for i := range r.entrants {
+		e := &r.entrants[i]
+		for weight := float64(e.weight); e.steps < slots; e.steps++ {
+			at := r.moment(e.steps) / weight
+			if at >= r.time {
+				break
+			}
+			r.visit(uint16(i), e.order.slot(e.steps), at)
 		}
-		stayed[old] = i
 	}
-	return stayed
 }
 
-func (t *table) score(index int, draw uint64) score {
-	e := t.entrants[index]
-	return score{index: index, weight: e.weight, luck: luck(e.seed, draw)}
-}
-
-// A score is how an entrant fares in the contest for a slot.
-type score struct {
-	index  int
-	weight int
-	luck   uint64 // uniform
-}
-
-// beats reports whether s wins over u. By weight, an entrant's chance is that of the first among exponentially distributed times with a
-// rate of its weight, -ln(luck)/weight (weighted rendezvous hashing; Schindelhauer and Schomaker, 2005). Among equal weights the order is
-// that of luck, without a logarithm.
-func (s score) beats(u score) bool {
-	if s.weight == u.weight {
-		return s.luck > u.luck
+// moment returns when an entrant of weight 1 comes to slot number step of its order: the middle of the step's share of the distribution. Machines
+// differ in the last bit of a logarithm at most, and on that hangs a slot only where two weights come to it within that bit.
+func (r *race) moment(step int) float64 {
+	for n := len(r.moments); n <= step; n++ {
+		r.moments = append(r.moments, -math.Log1p(-(float64(n)+0.5)/slots))
 	}
-	return s.time() < u.time()
+	return r.moments[step]
 }
 
-// time is positive. The arithmetic is that of IEEE 754 but for the last bit of the logarithm, on which no slot has ever hung.
-func (s score) time() float64 {
-	uniform := (float64(s.luck>>11) + 0.5) / (1 << 53)
-	return -math.Log(uniform) / float64(s.weight)
+// visit has an entrant come to a slot. Of two that come at the same moment chance decides, another one for each slot.
+func (r *race) visit(index uint16, slot int, at float64) {
+	switch taken := r.taken[slot]; {
+	case at > taken:
+		return
+	case at == taken && r.entrants[index].order.luck(slot) < r.entrants[r.owners[slot]].order.luck(slot):
+		return
+	case math.IsInf(taken, 1):
+		r.free--
+	}
+	r.owners[slot], r.taken[slot] = index, at
 }
 
-// luck is uniform over seeds and draws. One multiplication is enough because both are mixed well (as the last step of wyhash).
-func luck(seed, draw uint64) uint64 {
-	high, low := bits.Mul64(seed, draw)
-	return high ^ low
-}
+// An order is one in which all slots come once each, by chance.
+type order struct{ first, second uint64 }
 
-// nameSeed hashes a name: FNV-1a, mixed.
-func nameSeed(name string) uint64 {
-	h := uint64(14695981039346656037)
+// newOrder returns that of a backend's name.
+func newOrder(name string) order {
+	h := uint64(14695981039346656037) // FNV-1a
 	for i := range len(name) {
 		h = (h ^ uint64(name[i])) * 1099511628211
 	}
-	return mix(h) | 1 // not 0
+	return order{mix(h), mix(mix(h))}
 }
+
+// slot returns the slot that comes after so many others. Each line maps the slots onto themselves: multiplying by an odd number, adding, and folding
+// the upper bits onto the lower ones all can be undone.
+func (o order) slot(step int) int {
+	x := uint16(step)*uint16(o.first|1) + uint16(o.first>>16)
+	x ^= x >> 7
+	x = x*uint16(o.first>>32|1) + uint16(o.first>>48)
+	x ^= x >> 9
+	x = x*uint16(o.second|1) + uint16(o.second>>16)
+	x ^= x >> 8
+	return int(x)
+}
+
+// luck is what o has at a slot.
+func (o order) luck(slot int) uint64 { return mix(o.second ^ uint64(slot)) }
 
 // mix spreads every bit of x over all of the result (the finalizer of SplitMix64, Steele, Lea and Flood, 2014).
 func mix(x uint64) uint64 {
