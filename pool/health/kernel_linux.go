@@ -11,8 +11,9 @@ import (
 
 // A kernel answers questions about sockets, over NETLINK_SOCK_DIAG (sock_diag(7)).
 type kernel struct {
-	fd  int
-	buf []byte
+	fd    int
+	buf   []byte
+	asked uint32 // the number of the last request, which its answers bear
 }
 
 // What linux/sock_diag.h and linux/inet_diag.h say.
@@ -26,8 +27,11 @@ const (
 	diagSocketAt     = 8  // struct inet_diag_sockid in a request: source port, destination port, source
 	diagSourceAt     = diagSocketAt + 4
 	diagCookieAt     = diagSocketAt + 40 // all ones: any
+	diagDeviceAt     = 40                // in an answer: the interface that the socket is bound to, 0 for none
 	diagWaitingAt    = 56                // idiag_rqueue: of a listening socket, how many wait
 	diagMostAt       = 60                // idiag_wqueue: and how many may
+	diagIPv6Only     = 11                // INET_DIAG_SKV6ONLY, an attribute of one byte, which every listening IPv6 socket has
+	loopbackDevice   = 1                 // LOOPBACK_IFINDEX, in every network namespace
 )
 
 // openKernel opens the way to ask.
@@ -84,8 +88,11 @@ func (k *kernel) lookAt(places []netip.AddrPort, found queues) error {
 	return nil
 }
 
-// ask sends a request and takes in what the kernel answers.
+// ask sends a request and takes in what the kernel answers to it. A request whose answer was given up may be answered while the next one waits for
+// its own: so each has its number.
 func (k *kernel) ask(request []byte, take func(message []byte)) error {
+	k.asked++
+	binary.NativeEndian.PutUint32(request[8:], k.asked)
 	dumps := binary.NativeEndian.Uint16(request[6:])&syscall.NLM_F_DUMP == syscall.NLM_F_DUMP
 	if err := syscall.Sendto(k.fd, request, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
@@ -96,27 +103,34 @@ func (k *kernel) ask(request []byte, take func(message []byte)) error {
 		take(message)
 	}
 	for {
-		n, _, err := syscall.Recvfrom(k.fd, k.buf, 0)
+		n, from, err := syscall.Recvfrom(k.fd, k.buf, 0)
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil {
 			return os.NewSyscallError("recvfrom", err)
 		}
-		done, err := read(k.buf[:n], tell)
+		if sender, ok := from.(*syscall.SockaddrNetlink); !ok || sender.Pid != 0 {
+			continue // not the kernel
+		}
+		done, err := read(k.buf[:n], k.asked, tell)
 		if done || err != nil || told && !dumps { // nothing follows on what is no dump, nor does anything say so
 			return err
 		}
 	}
 }
 
-// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the last.
-func read(answer []byte, take func(message []byte)) (done bool, err error) {
+// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the last. What answers another
+// request than the one of that number is passed over.
+func read(answer []byte, asked uint32, take func(message []byte)) (done bool, err error) {
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil {
 		return false, err
 	}
 	for _, m := range messages {
+		if m.Header.Seq != asked {
+			continue
+		}
 		switch m.Header.Type {
 		case syscall.NLMSG_DONE: // with a number below 0 where the kernel broke off: what is missing then is not gone
 			if len(m.Data) >= 4 && int32(binary.NativeEndian.Uint32(m.Data)) < 0 {
@@ -168,9 +182,13 @@ func netlinkError(b []byte) error {
 	return syscall.Errno(-int32(binary.NativeEndian.Uint32(b)))
 }
 
-// add adds the socket that a struct inet_diag_msg tells of, at its own address.
+// add adds the socket that a struct inet_diag_msg tells of, at the address that it listens at: where that is all of IPv6 and of IPv4, at both. A
+// socket that is bound to a device takes nothing from another, and loopback is where is looked.
 func (q queues) add(m []byte) {
 	if len(m) < diagMessageSize {
+		return
+	}
+	if device := binary.NativeEndian.Uint32(m[diagDeviceAt:]); device != 0 && device != loopbackDevice {
 		return
 	}
 	size := 4
@@ -178,7 +196,26 @@ func (q queues) add(m []byte) {
 		size = 16
 	}
 	ip, _ := netip.AddrFromSlice(m[diagAddressAt : diagAddressAt+size])
-	q.addAt(netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(m[diagPortAt:])), m)
+	port := binary.BigEndian.Uint16(m[diagPortAt:])
+	q.addAt(netip.AddrPortFrom(ip, port), m)
+	if ip == netip.IPv6Unspecified() && !ipv6Only(m[diagMessageSize:]) {
+		q.addAt(netip.AddrPortFrom(allOfIPv4, port), m)
+	}
+}
+
+// ipv6Only reports whether a socket takes no IPv4 (ipv6(7), IPV6_V6ONLY), from the attributes that its message ends with.
+func ipv6Only(attributes []byte) bool {
+	for len(attributes) >= syscall.SizeofRtAttr {
+		size, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])
+		if size < syscall.SizeofRtAttr || size > len(attributes) {
+			return false
+		}
+		if kind == diagIPv6Only && size > syscall.SizeofRtAttr {
+			return attributes[syscall.SizeofRtAttr] != 0
+		}
+		attributes = attributes[min((size+3)&^3, len(attributes)):] // each begins at a multiple of four
+	}
+	return false
 }
 
 // addAt adds it at another one, for which it stands.

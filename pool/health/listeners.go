@@ -87,17 +87,26 @@ func NewListeners(p *pool.Pool) *Listeners {
 // A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
 type queue struct{ waiting, most int }
 
-// queues are all listening TCP sockets of this network namespace, by their address. Several at one address (SO_REUSEPORT) count as one.
+// queues are all listening TCP sockets of this network namespace, by their address. Several at one address (SO_REUSEPORT) count as one. An IPv6 socket
+// for an IPv4 address has that mapped into IPv6.
 type queues map[netip.AddrPort]queue
 
-// at returns the queue in which a connection to a waits, if there is one: that of the address itself, or of all addresses.
+// allOfIPv4 is the address of IPv6 sockets that take all of IPv4.
+var allOfIPv4 = netip.AddrFrom16(netip.IPv4Unspecified().As16())
+
+// at returns the queue in which a connection to a waits, if there is one. A socket for the address itself is before one for all addresses, and an IPv4
+// socket before one of IPv6, as the kernel has it (inet_lhash2_lookup and compute_score in net/ipv4/inet_hashtables.c).
 func (q queues) at(a netip.AddrPort) (queue, bool) {
-	wildcards := []netip.Addr{a.Addr(), netip.IPv6Unspecified()} // which takes IPv4 as well, as a rule
 	if a.Addr().Is4() {
-		wildcards = append(wildcards, netip.IPv4Unspecified())
+		return q.first(a.Port(), a.Addr(), netip.AddrFrom16(a.Addr().As16()), netip.IPv4Unspecified(), allOfIPv4)
 	}
-	for _, ip := range wildcards {
-		if found, ok := q[netip.AddrPortFrom(ip, a.Port())]; ok {
+	return q.first(a.Port(), a.Addr(), netip.IPv6Unspecified())
+}
+
+// first returns the queue at the first of ips that something listens at.
+func (q queues) first(port uint16, ips ...netip.Addr) (queue, bool) {
+	for _, ip := range ips {
+		if found, ok := q[netip.AddrPortFrom(ip, port)]; ok {
 			return found, true
 		}
 	}
@@ -306,8 +315,12 @@ func (k *listener) listening() Listening {
 
 func (k *listener) full() bool { return k.most > 0 && k.waiting >= k.most }
 
+// find returns the queue in which the backend's next session would wait: at the address that sessions begin with, or where nothing listens there, at
+// the one that they go to then.
 func (k *listener) find(found queues) (queue, bool) {
-	for _, a := range k.backend.Addrs() {
+	addrs := k.backend.Addrs()
+	for i := range addrs {
+		a := addrs[(k.backend.Preferred()+i)%len(addrs)]
 		if q, ok := found.at(a.TCP()); ok {
 			return q, true
 		}

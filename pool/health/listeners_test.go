@@ -249,6 +249,31 @@ func TestQueueThatIsFull(t *testing.T) {
 	})
 }
 
+// Of a backend with several addresses, that of the next session is looked at.
+func TestQueueOfThePreferredAddress(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		d := newDesk(t)
+		one, two := netip.MustParseAddrPort("127.0.0.1:8000"), netip.MustParseAddrPort("[::1]:8000")
+		if err := d.pool.Update([]pool.Config{
+			{Name: "localhost", Addrs: []pool.Address{pool.TCPAddress(one), pool.TCPAddress(two)}},
+			{Name: "b", Addrs: []pool.Address{pool.TCPAddress(d.b)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		d.set(one, queue{6, 5})
+		d.set(two, queue{0, 5})
+		d.pool.Backends()[0].Prefer(1)
+		d.watch(t)
+		d.after(10 * time.Second)
+		d.want(t, "localhost", pool.Up, "")
+		d.pool.Backends()[0].Prefer(0)
+		d.after(10 * time.Second)
+		d.want(t, "localhost", pool.Ejected, "6 clients wait, of 5")
+		d.stop()
+		synctest.Wait()
+	})
+}
+
 // Where all are behind, none is at fault; where one lets clients through, it keeps up.
 func TestQueuesThatMove(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
@@ -341,6 +366,50 @@ func TestKernelTellsOfWildcards(t *testing.T) {
 		defer l.Close()
 		for _, addr := range addrs {
 			queueAt(t, k, netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(l.Addr().(*net.TCPAddr).Port)))
+		}
+	}
+}
+
+// A server may listen at all of IPv4 and, apart from it, at all of IPv6, as nginx, Redis and sshd do. Each has a queue of its own, and when one is closed
+// the other takes nothing over.
+func TestKernelTellsTwoWildcardsApart(t *testing.T) {
+	k, err := openKernel()
+	if err != nil {
+		t.Skipf("this system does not tell: %v", err)
+	}
+	defer k.close()
+	v4, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v4.Close()
+	port := uint16(v4.Addr().(*net.TCPAddr).Port)
+	v6, err := net.Listen("tcp6", fmt.Sprintf("[::]:%d", port)) // which package net makes IPv6 only
+	if err != nil {
+		t.Skip(err)
+	}
+	defer v6.Close()
+	here4 := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+	here6 := netip.AddrPortFrom(netip.IPv6Loopback(), port)
+	for range 2 {
+		c, err := net.Dial("tcp", here4.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	l4test.Await(t, 10*time.Second, "2 wait at the IPv4 socket", func() bool { return queueAt(t, k, here4).waiting == 2 })
+	if q := queueAt(t, k, here6); q.waiting != 0 {
+		t.Errorf("%d wait at the IPv6 socket, want none", q.waiting)
+	}
+	v4.Close()
+	for _, places := range [][]netip.AddrPort{nil, {here4}} {
+		found, err := k.look(places)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q, ok := found.at(here4); ok {
+			t.Errorf("the IPv4 socket is closed, and got %v at %v", q, here4)
 		}
 	}
 }
