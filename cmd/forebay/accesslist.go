@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 
+	"forebay/file"
 	"forebay/l4"
 	"forebay/tls/profile"
 )
@@ -24,12 +24,11 @@ type accessList struct {
 // A rangeFile is one whose lines are ranges of addresses. It is read again when it changes.
 type rangeFile struct {
 	list   *accessList
-	path   string
+	file   file.Watched
 	denies bool
 
 	ranges []netip.Prefix // of the last good file
-	stamp  os.FileInfo    // of the file that was looked at last; nil: there was none
-	fault  error          // what was wrong with that
+	fault  error          // what is wrong with the one that was read last
 	told   bool
 }
 
@@ -58,7 +57,7 @@ func prefixesOf(all []addressRange) (list []netip.Prefix) {
 
 // open reads a file for the first time.
 func (a *accessList) open(path string, denies bool) error {
-	f := &rangeFile{list: a, path: path, denies: denies, stamp: stampOf(path)}
+	f := &rangeFile{list: a, file: file.Watched{Path: path}, denies: denies}
 	a.files = append(a.files, f)
 	return f.read()
 }
@@ -78,16 +77,16 @@ func (a *accessList) apply() {
 
 // read takes the ranges out of the file. It keeps those it had where the file does not hold.
 func (f *rangeFile) read() error {
-	text, err := profile.ReadFile(f.path)
+	text, err := f.file.Read()
 	if err != nil {
 		return err
 	}
 	ranges, err := parseRanges(text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", f.path, err)
+		return fmt.Errorf("%s: %w", f.file.Path, err)
 	case len(ranges) == 0 && !f.denies:
-		return fmt.Errorf("%s allows nobody; name a range in it, 0.0.0.0/0 and ::/0 for all", f.path)
+		return fmt.Errorf("%s allows nobody; name a range in it, 0.0.0.0/0 and ::/0 for all", f.file.Path)
 	}
 	f.ranges = ranges
 	return nil
@@ -132,21 +131,20 @@ func tooLong(line []byte) error {
 func (f *rangeFile) Check() (e profile.Event, tell bool) {
 	f.list.mu.Lock()
 	defer f.list.mu.Unlock()
-	stamp := stampOf(f.path)
-	changed := !sameFile(stamp, f.stamp)
+	changed := f.file.Changed()
 	if !changed && f.fault == nil {
 		return e, false
 	}
 	if changed {
-		f.stamp, f.told = stamp, false
+		f.told = false
 	}
 	if f.fault = f.read(); f.fault == nil {
 		f.list.apply()
-		return profile.Event{File: f.path}, true
+		return profile.Event{File: f.file.Path}, true
 	}
 	tell = !changed && !f.told
 	f.told = f.told || tell
-	return profile.Event{File: f.path, Err: f.fault}, tell
+	return profile.Event{File: f.file.Path, Err: f.fault}, tell
 }
 
 // reload reads every file now, changed or not, and reports each.
@@ -157,9 +155,9 @@ func (a *accessList) reload(report func(profile.Event)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range a.files {
-		f.stamp, f.told = stampOf(f.path), true
+		f.told = true
 		f.fault = f.read()
-		report(profile.Event{File: f.path, Err: f.fault})
+		report(profile.Event{File: f.file.Path, Err: f.fault})
 	}
 	a.apply()
 }
@@ -173,20 +171,4 @@ func (a *accessList) watched() (all []profile.File) {
 		all = append(all, f)
 	}
 	return all
-}
-
-func stampOf(path string) os.FileInfo {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil
-	}
-	return info
-}
-
-// sameFile compares inode, size and time of change.
-func sameFile(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

@@ -60,7 +60,7 @@ func TestRangeFileIsReadAgain(t *testing.T) {
 	_, l, allow, deny := listOf(t, "192.0.2.0/24", "")
 	check := func(path string) (told bool, err error) {
 		for _, f := range l.files {
-			if f.path == path {
+			if f.file.Path == path {
 				e, ok := f.Check()
 				return ok, e.Err
 			}
@@ -94,9 +94,10 @@ func TestRangeFileIsReadAgain(t *testing.T) {
 // TestRangeFileIsReadAgainWhileItIsBad has one that could not be read when it had changed, as for want of a descriptor.
 func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 	_, l, _, deny := listOf(t, "192.0.2.0/24", "")
-	f := l.files[slices.IndexFunc(l.files, func(f *rangeFile) bool { return f.path == deny })]
+	f := l.files[slices.IndexFunc(l.files, func(f *rangeFile) bool { return f.file.Path == deny })]
 	rewrite(t, deny, "192.0.2.0/25\n")
-	f.stamp, f.fault = stampOf(deny), syscall.EMFILE
+	f.file.Changed()
+	f.fault = syscall.EMFILE
 	if e, told := f.Check(); !told || e.Err != nil {
 		t.Errorf("told: %v, %v; want that the file is in use", told, e.Err)
 	}

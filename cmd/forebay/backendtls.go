@@ -108,7 +108,7 @@ func (c *commandLine) planBackendTLS(p *plan) {
 func (c *commandLine) planShown(t *tlsPlan) {
 	pair := certs.Pair{Certificate: string(c.config.BackendCert), Key: string(c.config.BackendKey)}
 	var err error
-	t.shown, err = certs.Load([]certs.Pair{pair}, certs.Options{Report: t.tell, Read: profile.ReadFile}, time.Now())
+	t.shown, err = certs.Load([]certs.Pair{pair}, certs.Options{Report: t.tell}, time.Now())
 	c.blamePairs(err, "backend-cert", "backend-key")
 	if err == nil {
 		t.backends.profile.Certificate = t.shown.ClientCertificate

@@ -93,7 +93,7 @@ func (p *plan) fate(r plannedRoute) string {
 // noteCertificates notes each certificate that is of no use or will soon be, and each name that there should be one for.
 func (p *plan) noteCertificates(now time.Time) {
 	for _, s := range p.tls.certificates() {
-		if s.NotAfter.Sub(now) < certs.Notice {
+		if !now.Before(s.Notice) {
 			p.note("certificate %s expires on %s", s.Pair, day(s.NotAfter))
 		}
 		if s.Shadowed {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"forebay/file"
 	"forebay/pool"
 	"forebay/tls/profile"
 )
@@ -64,8 +65,8 @@ func (c *commandLine) planDrains(p *plan) {
 
 // A glance is how a file looks from outside.
 type glance struct {
-	info  os.FileInfo // nil: there is none
-	fault string      // why that can't be told
+	stamp file.Stamp // zero: there is none
+	fault string     // why that can't be told
 }
 
 // look looks at the file. That it is not there is no fault: then nothing is drained. That its directory is not there is one, for nobody could
@@ -83,7 +84,7 @@ func (f *drainFile) look() glance {
 	case info != nil && !info.Mode().IsRegular():
 		return glance{fault: f.path + " is no file: name one, which may be made later"}
 	case info != nil:
-		return glance{info: info, fault: f.closed()}
+		return glance{stamp: file.StampOf(f.path), fault: f.closed()}
 	}
 	return glance{}
 }
@@ -97,19 +98,17 @@ func (f *drainFile) closed() string {
 	return ""
 }
 
-func (g glance) same(as glance) bool { return g.fault == as.fault && sameFile(g.info, as.info) }
-
 // read takes the orders out of the file that was looked at. It keeps those it had where the file does not hold.
 func (f *drainFile) read() error {
 	f.stale = false
 	switch {
 	case f.seen.fault != "":
 		return errors.New(f.seen.fault)
-	case f.seen.info == nil:
+	case f.seen.stamp.IsZero():
 		f.orders = nil
 		return nil
 	}
-	text, err := profile.ReadFile(f.path)
+	text, err := file.Read(f.path)
 	if err != nil {
 		return err
 	}
@@ -212,7 +211,7 @@ func (f *drainFile) Check() (profile.Event, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.look()
-	if !now.same(f.seen) {
+	if now != f.seen {
 		f.seen, f.stale = now, true
 		return profile.Event{}, false
 	}
@@ -228,7 +227,7 @@ func (f *drainFile) renew() (e profile.Event, tell bool) {
 	if err == nil && f.follow != nil {
 		f.follow(f.orders)
 	}
-	return profile.Event{File: f.path, Err: err}, err != nil || f.seen.info != nil
+	return profile.Event{File: f.path, Err: err}, err != nil || !f.seen.stamp.IsZero()
 }
 
 // reload reads the file now, changed or not, and reports it.

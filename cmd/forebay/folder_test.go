@@ -91,7 +91,7 @@ func (f folder) issue(by *identity, template *x509.Certificate) *identity {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	template.NotBefore = time.Now().Add(-48 * time.Hour)
+	template.NotBefore = time.Now().Add(-80 * 24 * time.Hour)
 	if template.NotAfter.IsZero() {
 		template.NotAfter = time.Now().Add(365 * 24 * time.Hour)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -42,7 +41,7 @@ func (c *commandLine) planTLS(p *plan) {
 func (c *commandLine) planClients(p *plan) {
 	cfg, t := c.config, &p.tls
 	var err error
-	options := certs.Options{Strict: bool(cfg.TLSStrictSNI), Refused: explainStrictSNI, Report: t.tell, Read: profile.ReadFile}
+	options := certs.Options{Strict: bool(cfg.TLSStrictSNI), Refused: explainStrictSNI, Report: t.tell}
 	t.store, err = certs.Load(c.pairs(), options, time.Now())
 	c.blamePairs(err, "tls-cert", "tls-key")
 	if cfg.TLSTicketKeys != "" {
@@ -102,30 +101,33 @@ func (c *commandLine) blamePairs(err error, certificate, key string) {
 // tell hands on what has become of a certificate.
 func (t *tlsPlan) tell(e certs.Event) { t.report(e) }
 
-// pairs puts the files of certificates and keys together, in their order. A file that holds both takes no key from those that are named.
+// pairs puts the files of certificates and keys together. A key that fits a certificate whose file has a key as well is that one's, though
+// that would not need it; others belong to the certificates whose files have none, in their order.
 func (c *commandLine) pairs() (pairs []certs.Pair) {
-	keys := texts(c.config.TLSKeys)
-	alone := 0 // certificates without a key in the same file
-	for _, file := range texts(c.config.TLSCerts) {
-		pair := certs.Pair{Certificate: file}
-		if !holdsKey(file) {
-			if alone < len(keys) {
-				pair.Key = keys[alone]
-			}
-			alone++
+	var lacking []int // pairs without a key in the certificate's file
+	var holdings []certs.Holding
+	for i, path := range texts(c.config.TLSCerts) {
+		pairs, holdings = append(pairs, certs.Pair{Certificate: path}), append(holdings, certs.HoldingOf(path))
+		if !holdings[i].Key {
+			lacking = append(lacking, i)
 		}
-		pairs = append(pairs, pair)
 	}
-	for _, key := range keys[min(alone, len(keys)):] {
-		c.refuse("tls-key", "%s is left over, as a key is missing in %d of %d certificate files; leave it out, or add its --tls-cert", key, alone, len(pairs))
+	keys := slices.DeleteFunc(texts(c.config.TLSKeys), func(path string) bool {
+		key := certs.HoldingOf(path)
+		at := slices.IndexFunc(holdings, func(h certs.Holding) bool { return h.Key && h.FitsKeyOf(key) })
+		if at >= 0 {
+			pairs[at].Key = path
+		}
+		return at >= 0
+	})
+	for i, at := range lacking[:min(len(lacking), len(keys))] {
+		pairs[at].Key = keys[i]
+	}
+	for _, key := range keys[min(len(lacking), len(keys)):] {
+		c.refuse("tls-key", "%s is left over, as it fits no certificate that has a key in its file, and a key is missing in %d of %d certificate files; "+
+			"leave it out, or add its --tls-cert", key, len(lacking), len(pairs))
 	}
 	return pairs
-}
-
-// holdsKey reports whether there is a private key in a PEM file. One that can't be read is taken for a certificate alone.
-func holdsKey(file string) bool {
-	text, err := profile.ReadFile(file)
-	return err == nil && bytes.Contains(text, []byte("PRIVATE KEY-----"))
 }
 
 // planClientCerts settles which clients are let in by their certificates; nil: all.

@@ -93,17 +93,17 @@ func TestFaultyFiles(t *testing.T) {
 	f := furnished(t)
 	pair := "--tls-cert $D/site.pem --tls-key $D/site.key "
 	for args, want := range map[string]string{
-		"--tls-cert $D/site.pem --tls-key $D/wild.key":        "--tls-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
-		"--tls-cert $D/site.pem":                              "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE; name the file of its key as well",
-		"--tls-cert $D/site.pem --tls-key $D":                 "--tls-key: read $D: is a directory",
-		"--tls-cert $D/site.pem --tls-key $D/none":            "--tls-key: open $D/none: no such file or directory",
-		"--tls-cert $D/old.pem --tls-key $D/old.key":          "--tls-cert: certificate $D/old.pem expired on",
-		"--tls-cert $D/empty --tls-key $D/site.key":           "--tls-cert: $D/empty: no certificate in it, nor anything else in PEM",
-		pair + "--tls-cert $D/both.pem --tls-key $D/wild.key": "--tls-key: $D/wild.key is left over, as a key is missing in 1 of 2 certificate files; leave it out, or add its --tls-cert",
+		"--tls-cert $D/site.pem --tls-key $D/wild.key":       "--tls-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
+		"--tls-cert $D/site.pem":                             "--tls-cert: $D/site.pem: no private key in it, only CERTIFICATE; name the file of its key as well",
+		"--tls-cert $D/site.pem --tls-key $D":                "--tls-key: read $D: is a directory",
+		"--tls-cert $D/site.pem --tls-key $D/none":           "--tls-key: open $D/none: no such file or directory",
+		"--tls-cert $D/old.pem --tls-key $D/old.key":         "--tls-cert: certificate $D/old.pem expired on",
+		"--tls-cert $D/empty --tls-key $D/site.key":          "--tls-cert: $D/empty: no certificate in it, nor anything else in PEM",
+		pair + "--tls-cert $D/both.pem --tls-key $D/old.key": "--tls-key: $D/old.key is left over, as it fits no certificate that has a key in its file, and a key is missing in 1 of 2 certificate files; leave it out, or add its --tls-cert",
 		pair + pair:                            "--tls-cert: certificate $D/site.pem with key $D/site.key is given twice",
 		pair + "--tls-ticket-keys $D/site.key": "--tls-ticket-keys: $D/site.key: line 1 is no session ticket key",
-		pair + "--tls-client-ca $D/site.key":   "--tls-client-ca: $D/site.key: PRIVATE KEY among the certificates",
-		pair + "--tls-client-ca $D/ca.pem --tls-client-crl $D/other.crl":       "--tls-client-crl: $D/other.crl: the revocation list of",
+		pair + "--tls-client-ca $D/site.key":   "--tls-client-ca: $D/site.key: line 1: PRIVATE KEY among the certificates",
+		pair + "--tls-client-ca $D/ca.pem --tls-client-crl $D/other.crl":       "--tls-client-crl: $D/other.crl: line 1: the revocation list of",
 		pair + "--tls-ech-keys $D/stray.pem":                                   "--tls-ech-keys: $D/stray.pem: the public name of a key is public.example, and there is no certificate for it; add one with --tls-cert",
 		pair + "--tls-ech-keys $D/ech.pem --route www.example.com=127.0.0.1:9": "--tls-ech-keys: $D/ech.pem: clients ask for www.example.com in clear, and route www.example.com does not end TLS; write terminate behind it",
 		"--backend-tls --backend-cert $D/site.pem --backend-key $D/wild.key":   "--backend-cert: the key in $D/wild.key is not that of the certificate in $D/site.pem",
@@ -115,6 +115,27 @@ func TestFaultyFiles(t *testing.T) {
 			if !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 || status != exitUsage {
 				t.Errorf("%s %s: got status %d and\n%swant\n%s", command, args, status, stderr, want)
 			}
+		}
+	}
+}
+
+// TestKeysMayStandTwice has a key of its own named for a certificate that has it in its file, as users of nginx do.
+func TestKeysMayStandTwice(t *testing.T) {
+	f := furnished(t)
+	for args, want := range map[string][]certs.Pair{
+		"--tls-cert $D/both.pem --tls-key $D/both.pem": {{Certificate: f.path("both.pem"), Key: f.path("both.pem")}},
+		"--tls-cert $D/both.pem --tls-key $D/wild.key": {{Certificate: f.path("both.pem"), Key: f.path("wild.key")}},
+		"--tls-cert $D/both.pem --tls-cert $D/site.pem --tls-key $D/wild.key --tls-key $D/site.key": {
+			{Certificate: f.path("both.pem"), Key: f.path("wild.key")}, {Certificate: f.path("site.pem"), Key: f.path("site.key")}},
+		"--tls-cert $D/site.pem --tls-cert $D/both.pem --tls-key $D/both.pem --tls-key $D/site.key": {
+			{Certificate: f.path("site.pem"), Key: f.path("site.key")}, {Certificate: f.path("both.pem"), Key: f.path("both.pem")}},
+	} {
+		c := read(nil, f.args(args+" 127.0.0.1:1")...)
+		if got := c.pairs(); !slices.Equal(got, want) || c.faults.err() != nil {
+			t.Errorf("%s: got %v, %v, want %v", args, got, c.faults.err(), want)
+		}
+		if _, stderr, status := invoke(nil, append([]string{"check", "-l", "127.0.0.1:0", "127.0.0.1:1"}, f.args(args)...)...); status != exitDone {
+			t.Errorf("%s: got status %d, %s", args, status, stderr)
 		}
 	}
 }

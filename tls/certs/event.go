@@ -1,13 +1,23 @@
 package certs
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// Notice is how long before its end a certificate is reported as Expiring.
-const Notice = 14 * 24 * time.Hour
+// A certificate is reported as Expiring for the last sixth of its life, and for two weeks at most. One for 90 days is renewed a third of its life
+// before its end, and one for six days or an hour when half of its life is left: whoever is told then has missed it, and has time to act.
+const (
+	shareOfLife   = 6
+	longestNotice = 14 * 24 * time.Hour
+)
+
+// noticeOf is how long before its end leaf is reported as Expiring.
+func noticeOf(leaf *x509.Certificate) time.Duration {
+	return min(leaf.NotAfter.Sub(leaf.NotBefore)/shareOfLife, longestNotice)
+}
 
 // A Kind is what has happened to a pair.
 type Kind uint8
@@ -15,7 +25,7 @@ type Kind uint8
 const (
 	Renewed  Kind = iota + 1 // the files have changed, and new handshakes get what is in them
 	Broken                   // the files have changed and are bad: the last good pair goes on being served
-	Expiring                 // less than Notice is left; again each day
+	Expiring                 // little of its life is left; again each day
 	Expired                  // nothing is left; again each day
 )
 

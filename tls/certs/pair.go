@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"forebay/file"
 )
 
 // A Pair is a certificate and its key, as files that an operator names.
@@ -36,72 +39,135 @@ func (p Pair) keyFile() string {
 	return p.Key
 }
 
+// A source is the files of a pair, which are read again when they change.
+type source struct {
+	Pair
+	certificate, key file.Watched
+}
+
+func newSource(p Pair) *source {
+	return &source{Pair: p, certificate: file.Watched{Path: p.Certificate}, key: file.Watched{Path: p.keyFile()}}
+}
+
+// changed reports whether one of the files is another than that which was read.
+func (s *source) changed() bool {
+	certificate, key := s.certificate.Changed(), s.key.Changed()
+	return certificate || key
+}
+
 // load reads both files and says what is wrong with them, if it is fit to be served at the time now.
-func (p Pair) load(read reader, now time.Time) (*tls.Certificate, error) {
-	chain, err := read.blocks(p.Certificate, "CERTIFICATE")
+func (s *source) load(now time.Time) (*tls.Certificate, error) {
+	chain, err := s.readChain()
 	if err != nil {
 		return nil, err
 	}
-	key, err := read.blocks(p.keyFile(), "PRIVATE KEY")
-	if err != nil && p.Key == "" {
+	keys, err := s.readKeys()
+	if err != nil && s.Key == "" {
 		return nil, fmt.Errorf("%w; name the file of its key as well", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return nil, p.explain(err)
-	}
-	if err := checkTime(c.Leaf, now); err != nil {
-		return nil, fmt.Errorf("certificate %s %w", p.Certificate, err)
-	}
-	return &c, nil
-}
-
-// A reader reads a whole file.
-type reader func(path string) ([]byte, error)
-
-// blocks reads a PEM file that must have a block of a type that ends in kind, and returns all such blocks.
-func (read reader) blocks(file, kind string) ([]byte, error) {
-	text, err := read(file)
+	c, err := s.match(chain, keys)
 	if err != nil {
 		return nil, err
 	}
-	var found bytes.Buffer
-	var others []string
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		switch {
-		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed", file, file)
-		case strings.HasSuffix(block.Type, kind):
-			pem.Encode(&found, block)
-		default:
-			others = append(others, block.Type)
-		}
+	if err := checkTime(c.Leaf, now); err != nil {
+		return nil, fmt.Errorf("certificate %s %w", s.Certificate, err)
 	}
-	if found.Len() == 0 {
-		return nil, missing(file, kind, others)
+	if err := rehearse(c); err != nil {
+		return nil, fmt.Errorf("%s: no client can use its key, which is %s: %w", s.Pair, kindOf(c.Leaf), err)
 	}
-	return found.Bytes(), nil
+	return c, nil
 }
 
-// missing says that file has no block of a kind, and which it has.
-func missing(file, kind string, others []string) error {
-	what := strings.ToLower(kind)
-	if len(others) == 0 {
-		return fmt.Errorf("%s: no %s in it, nor anything else in PEM (-----BEGIN %s-----)", file, what, kind)
+// readChain returns the certificates of the pair, each of which is one.
+func (s *source) readChain() (chain []file.Block, err error) {
+	text, err := s.certificate.Read()
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(others)
-	return fmt.Errorf("%s: no %s in it, only %s", file, what, strings.Join(slices.Compact(others), ", "))
+	blocks, err := file.Blocks(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Certificate, err)
+	}
+	for _, b := range blocks {
+		if !b.IsCertificate() {
+			continue
+		}
+		if _, err := b.Certificate(); err != nil {
+			return nil, fmt.Errorf("%s: certificate %d, line %d: %w", s.Certificate, len(chain)+1, b.Line, err)
+		}
+		chain = append(chain, b)
+	}
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%s: %w", s.Certificate, file.Lacks(text, "CERTIFICATE", types(blocks)))
+	}
+	return chain, nil
+}
+
+// readKeys returns the private keys in the file of the key.
+func (s *source) readKeys() (keys []file.Block, err error) {
+	text, err := s.key.Read()
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := file.Blocks(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.keyFile(), err)
+	}
+	for _, b := range blocks {
+		switch {
+		case b.Encrypted():
+			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed", s.keyFile(), s.keyFile())
+		case b.Type == "OPENSSH PRIVATE KEY":
+			return nil, fmt.Errorf("%s: the private key is one for SSH: `ssh-keygen -p -m PEM -f %s` writes it as it is needed", s.keyFile(), s.keyFile())
+		case strings.HasSuffix(b.Type, "PRIVATE KEY"):
+			keys = append(keys, b)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s: %w", s.keyFile(), file.Lacks(text, "PRIVATE KEY", types(blocks)))
+	}
+	return keys, nil
+}
+
+func types(blocks []file.Block) (all []string) {
+	for _, b := range blocks {
+		all = append(all, b.Type)
+	}
+	return all
+}
+
+// match puts the chain together with the key that fits it.
+func (s *source) match(chain, keys []file.Block) (*tls.Certificate, error) {
+	var text bytes.Buffer
+	for _, b := range chain {
+		pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes}) // by whatever name it went
+	}
+	var fault error
+	for _, key := range keys {
+		c, err := tls.X509KeyPair(text.Bytes(), pem.EncodeToMemory(&key.Block))
+		if err == nil {
+			return &c, nil
+		}
+		fault = cmp.Or(fault, err)
+	}
+	return nil, s.explain(fault, chain, keys)
 }
 
 // explain puts an error of tls.X509KeyPair into words that name files. That a key belongs to another certificate is the commonest fault.
-func (p Pair) explain(err error) error {
-	if strings.Contains(err.Error(), "does not match") {
-		return fmt.Errorf("the key in %s is not that of the certificate in %s", p.keyFile(), p.Certificate)
+func (s *source) explain(err error, chain, keys []file.Block) error {
+	if !strings.Contains(err.Error(), "does not match") {
+		return fmt.Errorf("%s: %w", s.Pair, err)
 	}
-	return fmt.Errorf("%s: %w", p, err)
+	for i, b := range chain[1:] {
+		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes})
+		if _, err := tls.X509KeyPair(certificate, pem.EncodeToMemory(&keys[0].Block)); err == nil {
+			return fmt.Errorf("the key in %s is that of certificate %d in %s: put this one first, before those that issued it", s.keyFile(), i+2, s.Certificate)
+		}
+	}
+	return fmt.Errorf("the key in %s is not that of the certificate in %s", s.keyFile(), s.Certificate)
 }
 
 // checkTime says whether leaf is valid at the time now (RFC 5280, section 4.1.2.5).

@@ -1,11 +1,14 @@
 package certs
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,8 +110,88 @@ func FuzzPair(f *testing.F) {
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := Pair{Certificate: newFolder(t).write("fuzz.pem", text)}
-		if c, err := p.load(os.ReadFile, now); (c == nil) != (err != nil) {
+		if c, err := newSource(p).load(now); (c == nil) != (err != nil) {
 			t.Errorf("got %v, %v", c, err)
 		}
 	})
+}
+
+// TestChainsLoseNoCertificate writes a chain as careless tools do. crypto/tls serves what it finds, and a client that lacks one in between
+// refuses it.
+func TestChainsLoseNoCertificate(t *testing.T) {
+	f := newFolder(t)
+	certificate, key := spec{}.encode(t)
+	between, _ := spec{}.encode(t)
+	last := func(text []byte) []byte { return bytes.TrimRight(text, "\n") }
+	other := bytes.ReplaceAll(between, []byte("CERTIFICATE"), []byte("X509 CERTIFICATE"))
+	for name, text := range map[string][][]byte{
+		"no line end between":       {last(certificate), between},
+		"text between":              {last(certificate), []byte("issuer=CN = x"), between},
+		"the key before, no ends":   {last(key), last(certificate), last(between)},
+		"a byte order mark":         {[]byte("\ufeff"), certificate, []byte("\ufeff"), between},
+		"the name that OpenSSL had": {certificate, other},
+	} {
+		s := f.load(Options{}, Pair{Certificate: f.write("chain.pem", text...), Key: f.write("key.pem", key)})
+		if got := s.Snapshot()[0].Chain; got != 2 {
+			t.Errorf("%s: %d certificates are served, want 2", name, got)
+		}
+	}
+	second := fmt.Sprint("line ", bytes.Count(certificate, []byte("\n"))+1, ": ")
+	_, err := Load([]Pair{{f.write("chain.pem", certificate, bytes.Replace(between, []byte("-----"), []byte("----"), 1)), f.write("key.pem", key)}}, Options{}, now)
+	if err == nil || !strings.Contains(err.Error(), "chain.pem: "+second+"BEGIN CERTIFICATE has not five hyphens on each side") {
+		t.Errorf("a hyphen lost: got %v", err)
+	}
+	garbage := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})
+	_, err = Load([]Pair{{f.write("chain.pem", certificate, garbage), f.write("key.pem", key)}}, Options{}, now)
+	if err == nil || !strings.Contains(err.Error(), "chain.pem: certificate 2, "+second) {
+		t.Errorf("garbage behind it: got %v", err)
+	}
+	_, err = Load([]Pair{{f.write("chain.pem", between, certificate), f.write("key.pem", key)}}, Options{}, now)
+	if err == nil || !strings.Contains(err.Error(), "is that of certificate 2 in") {
+		t.Errorf("the wrong order: got %v", err)
+	}
+}
+
+// TestTheKeyThatFitsIsTaken has several in one file, of which one fits.
+func TestTheKeyThatFitsIsTaken(t *testing.T) {
+	f := newFolder(t)
+	certificate, key := spec{}.encode(t)
+	_, other := spec{}.encode(t)
+	f.load(Options{}, Pair{Certificate: f.write("all.pem", other, certificate, key)})
+}
+
+// TestKeysThatNobodyCanUseAreRefused has keys that crypto/tls reads, and can't shake hands with.
+func TestKeysThatNobodyCanUseAreRefused(t *testing.T) {
+	f := newFolder(t)
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	must(t, short, err)
+	odd, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	must(t, odd, err)
+	f.load(Options{}, f.pair("rsa1024", spec{key: short}))
+	_, err = Load([]Pair{f.pair("p224", spec{key: odd})}, Options{}, now)
+	if err == nil || !strings.Contains(err.Error(), "no client can use its key, which is ECDSA P-224: tls: ") {
+		t.Errorf("P-224: got %v", err)
+	}
+	// One that is renewed so is not taken, and the old one stays.
+	d := new(diary)
+	s := f.load(Options{Report: d.add}, f.pair("a", spec{}))
+	f.pair("a", spec{key: odd})
+	s.Check(now)
+	s.Check(now)
+	d.expect(t, "renewed by a key that nobody can use", Broken)
+}
+
+// TestNegativeSerialNumbersAreNamed: crypto/x509 says of such a certificate only that it has one.
+func TestNegativeSerialNumbersAreNamed(t *testing.T) {
+	f := newFolder(t)
+	certificate, key := spec{commonName: "old.example"}.encode(t)
+	block, _ := pem.Decode(certificate)
+	serial := bytes.Index(block.Bytes, []byte{0xa0, 3, 2, 1, 2, 2}) + 7 // behind the version and the number's tag and length
+	block.Bytes[serial] |= 0x80
+	_, err := Load([]Pair{{f.write("a.crt", pem.EncodeToMemory(block)), f.write("a.key", key)}}, Options{}, now)
+	for _, want := range []string{"a.crt: certificate 1, line 1: \"CN=old.example\" has the negative serial number -", "issued anew"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
 }

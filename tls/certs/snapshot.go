@@ -14,6 +14,8 @@ type Snapshot struct {
 	Serial    string // in hexadecimal
 	NotBefore time.Time
 	NotAfter  time.Time
+	Notice    time.Time // from when on it is reported as Expiring
+	Chain     int       // certificates in the file: its own, and those between it and the root
 	Loaded    time.Time // when it was read
 	Default   bool      // it serves clients that give no name, or an unknown one
 	Shadowed  bool      // it is never served: others before it have its names and its kind of key
@@ -24,15 +26,17 @@ type Snapshot struct {
 func (s *Store) Snapshot() []Snapshot { return slices.Clone(s.serving.Load().snapshots) }
 
 func (e *entry) snapshot() Snapshot {
-	leaf := e.certificate.Leaf
+	leaf := e.serving.Leaf
 	s := Snapshot{
-		Pair:      e.pair,
+		Pair:      e.Pair,
 		Names:     namesOf(leaf),
 		Kind:      kindOf(leaf),
 		Issuer:    leaf.Issuer.String(),
 		Serial:    leaf.SerialNumber.Text(16),
 		NotBefore: leaf.NotBefore,
 		NotAfter:  leaf.NotAfter,
+		Notice:    leaf.NotAfter.Add(-noticeOf(leaf)),
+		Chain:     len(e.serving.Certificate),
 		Loaded:    e.loaded,
 	}
 	if e.fault != nil {

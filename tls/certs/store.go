@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,16 +20,6 @@ type Options struct {
 	Refused func(*tls.ClientHelloInfo)
 	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks held.
 	Report func(Event)
-	// Read, if not nil, reads files in the place of os.ReadFile, which waits for whatever a path leads to and takes in all of it.
-	Read func(path string) ([]byte, error)
-}
-
-// reader returns what reads files.
-func (o Options) reader() reader {
-	if o.Read == nil {
-		return os.ReadFile
-	}
-	return o.Read
 }
 
 // A Store holds certificates by name. Load makes one. Its methods may be called from several goroutines.
@@ -54,7 +43,7 @@ func Load(pairs []Pair, o Options, now time.Time) (*Store, error) {
 			faults = append(faults, fmt.Errorf("certificate %s is given twice", p))
 			continue
 		}
-		e := &entry{pair: p, read: o.reader()}
+		e := &entry{source: newSource(p)}
 		if err := e.begin(now); err != nil {
 			faults = append(faults, err)
 		}
@@ -72,7 +61,7 @@ func (s *Store) publishLocked() {
 	all := make([]*tls.Certificate, len(s.entries))
 	snapshots := make([]Snapshot, len(s.entries))
 	for i, e := range s.entries {
-		all[i], snapshots[i] = e.certificate, e.snapshot()
+		all[i], snapshots[i] = e.serving, e.snapshot()
 	}
 	x := newIndex(all)
 	for i, c := range all {

@@ -204,7 +204,7 @@ func TestLinksAreFollowed(t *testing.T) {
 
 func TestExpiryIsWarnedOfDaily(t *testing.T) {
 	f, d := newFolder(t), new(diary)
-	s := f.load(Options{Report: d.add}, f.pair("a", spec{notAfter: now.Add(16 * day)}))
+	s := f.load(Options{Report: d.add}, f.pair("a", spec{notBefore: now.Add(-74 * day), notAfter: now.Add(16 * day)}))
 	for _, c := range []struct {
 		after time.Duration
 		want  []Kind
@@ -215,9 +215,10 @@ func TestExpiryIsWarnedOfDaily(t *testing.T) {
 		{2*day + time.Hour, nil},
 		{3*day - time.Second, nil},
 		{3 * day, []Kind{Expiring}},
+		{15*day + 6*time.Hour, []Kind{Expiring}},
 		{16*day + time.Second, []Kind{Expired}},
 		{17 * day, nil},
-		{18 * day, []Kind{Expired}},
+		{17*day + time.Second, []Kind{Expired}},
 	} {
 		s.Check(now.Add(c.after))
 		d.expect(t, c.after.String(), c.want...)
@@ -225,6 +226,35 @@ func TestExpiryIsWarnedOfDaily(t *testing.T) {
 	f.pair("a", spec{notAfter: now.Add(20 * day)})
 	s.Check(now.Add(18 * day))
 	d.expect(t, "renewed for two days", Renewed, Expiring)
+}
+
+// TestShortLivesAreWarnedOfByTheirShare has certificates of an hour and of six days, which are renewed with half of it left, and each time
+// without a word.
+func TestShortLivesAreWarnedOfByTheirShare(t *testing.T) {
+	for _, life := range []time.Duration{time.Hour, 6 * day, 47 * day} {
+		f, d := newFolder(t), new(diary)
+		fresh := func(from time.Duration) spec { return spec{notBefore: now.Add(from), notAfter: now.Add(from + life)} }
+		s := f.load(Options{Report: d.add}, f.pair("a", fresh(0)))
+		s.Check(now)
+		d.expect(t, "at the beginning of "+life.String())
+		f.pair("a", fresh(life/2))
+		s.Check(now.Add(life / 2))
+		d.expect(t, "renewed at half of "+life.String(), Renewed)
+		end := life/2 + life
+		for _, look := range []struct {
+			at   time.Duration
+			want []Kind
+		}{
+			{end - life/6 - time.Second, nil},
+			{end - life/6, []Kind{Expiring}},
+			{end - life/6 + time.Second, nil},
+			{end + time.Second, []Kind{Expired}},
+			{end + 2*time.Second, nil},
+		} {
+			s.Check(now.Add(look.at))
+			d.expect(t, look.at.String()+" of "+life.String(), look.want...)
+		}
+	}
 }
 
 func TestWatchLooksTwiceASecond(t *testing.T) {

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"forebay/file"
 )
 
 // A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for each of the
@@ -75,10 +76,10 @@ func (l *revocationList) age(now time.Time) Age {
 }
 
 // LoadCRL reads the file. Each list must be signed by one of the authorities.
-func LoadCRL(file string, authorities []*x509.Certificate) (*CRL, error) {
+func LoadCRL(path string, authorities []*x509.Certificate) (*CRL, error) {
 	c := &CRL{authorities: authorities, told: make(map[authority]List)}
 	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities) }
-	if err := c.file.open(file, parse); err != nil {
+	if err := c.file.open(path, parse); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -94,7 +95,7 @@ func (c *CRL) Check() (Event, bool) {
 	for _, l := range c.Lists() {
 		if told := c.told[l.of]; l.Age != Fresh && (l.Age != told.Age || !l.Next.Equal(told.Next)) {
 			c.told[l.of] = l
-			return Event{File: c.file.path, List: l}, true
+			return Event{File: c.file.file.Path, List: l}, true
 		}
 	}
 	return Event{}, false
@@ -128,15 +129,19 @@ func (c *CRL) Next() time.Time {
 
 func parseCRL(text []byte, authorities []*x509.Certificate) (revocations, error) {
 	all := make(revocations)
-	if !bytes.Contains(text, []byte("-----BEGIN")) {
+	if file.IsDER(text) {
 		return all, all.add(text, authorities)
 	}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "X509 CRL" {
-			return nil, fmt.Errorf("%s in it: only revocation lists are right (X509 CRL)", block.Type)
+	blocks, err := file.Blocks(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range blocks {
+		if b.Type != "X509 CRL" {
+			return nil, fmt.Errorf("line %d: %s: only revocation lists are right here (X509 CRL)", b.Line, b.Type)
 		}
-		if err := all.add(block.Bytes, authorities); err != nil {
-			return nil, err
+		if err := all.add(b.Bytes, authorities); err != nil {
+			return nil, fmt.Errorf("line %d: %w", b.Line, err)
 		}
 	}
 	if len(all) == 0 {

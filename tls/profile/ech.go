@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"forebay/file"
 )
 
 // ECH is the keys for Encrypted Client Hello (RFC 9849), out of a file in the format of RFC 9934: a PRIVATE KEY and then its ECHCONFIG, as
@@ -24,7 +26,7 @@ type ECH struct {
 }
 
 // LoadECH reads the file. It is of use, now and whenever it has changed, only if fit finds nothing wrong with any of its public names.
-func LoadECH(file string, fit func(publicName string) error) (*ECH, error) {
+func LoadECH(path string, fit func(publicName string) error) (*ECH, error) {
 	e := new(ECH)
 	parse := func(text []byte) ([]tls.EncryptedClientHelloKey, error) {
 		keys, err := parseECH(text)
@@ -38,7 +40,7 @@ func LoadECH(file string, fit func(publicName string) error) (*ECH, error) {
 		}
 		return keys, nil
 	}
-	if err := e.file.open(file, parse); err != nil {
+	if err := e.file.open(path, parse); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -73,19 +75,23 @@ const (
 
 func parseECH(text []byte) (keys []tls.EncryptedClientHelloKey, err error) {
 	var private []byte // DER of the last key
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+	blocks, err := file.Blocks(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, block := range blocks {
 		switch {
 		case block.Type == pemKey && private == nil:
 			private = block.Bytes
 		case block.Type == pemConfigs && private != nil:
 			key, err := echKey(private, block.Bytes)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("line %d: %w", block.Line, err)
 			}
 			key.SendAsRetry = len(keys) == 0
 			keys, private = append(keys, key), nil
 		default:
-			return nil, fmt.Errorf("%s in the wrong place: each PRIVATE KEY must be followed by its ECHCONFIG", block.Type)
+			return nil, fmt.Errorf("line %d: %s in the wrong place: each PRIVATE KEY must be followed by its ECHCONFIG", block.Line, block.Type)
 		}
 	}
 	if len(keys) == 0 || private != nil {

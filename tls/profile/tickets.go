@@ -35,9 +35,9 @@ type binding struct {
 }
 
 // LoadTickets reads the file.
-func LoadTickets(file string) (*Tickets, error) {
+func LoadTickets(path string) (*Tickets, error) {
 	t := new(Tickets)
-	if err := t.file.open(file, parseTicketKeys); err != nil {
+	if err := t.file.open(path, parseTicketKeys); err != nil {
 		return nil, err
 	}
 	return t, nil

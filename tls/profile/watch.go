@@ -3,10 +3,11 @@ package profile
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"forebay/file"
 )
 
 // interval is how often Watch looks at files.
@@ -59,47 +60,29 @@ func Watch(ctx context.Context, report func(Event), files ...File) {
 
 // A watched is a file that is used as a T.
 type watched[T any] struct {
-	path  string
 	parse func(text []byte) (T, error)
 	value atomic.Pointer[T] // what everybody reads: of the last good file
 
 	mu    sync.Mutex // one check at a time
-	stamp os.FileInfo
+	file  file.Watched
 	fault error
 	told  bool
 }
 
 // open reads the file for the first time.
 func (w *watched[T]) open(path string, parse func([]byte) (T, error)) error {
-	w.path, w.parse = path, parse
-	w.stamp = stampOf(path)
+	w.file.Path, w.parse = path, parse
 	return w.read()
 }
 
-func stampOf(path string) os.FileInfo {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil
-	}
-	return info
-}
-
-// same compares inode, size and time of change.
-func same(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
 func (w *watched[T]) read() error {
-	text, err := ReadFile(w.path)
+	text, err := w.file.Read()
 	if err != nil {
 		return err
 	}
 	v, err := w.parse(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", w.path, err)
+		return fmt.Errorf("%s: %w", w.file.Path, err)
 	}
 	w.value.Store(&v)
 	return nil
@@ -111,18 +94,17 @@ func (w *watched[T]) read() error {
 func (w *watched[T]) check() (e Event, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	stamp := stampOf(w.path)
-	changed := !same(stamp, w.stamp)
+	changed := w.file.Changed()
 	if !changed && w.fault == nil {
 		return e, false
 	}
 	if changed {
-		w.stamp, w.told = stamp, false
+		w.told = false
 	}
 	if w.fault = w.read(); w.fault == nil {
-		return Event{File: w.path}, true
+		return Event{File: w.file.Path}, true
 	}
 	ok = !changed && !w.told
 	w.told = w.told || ok
-	return Event{File: w.path, Err: w.fault}, ok
+	return Event{File: w.file.Path, Err: w.fault}, ok
 }

@@ -1,4 +1,4 @@
-package profile
+package file
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ func sparse(t testing.TB, path string, size int64) {
 	must(t, 0, os.Truncate(path, size))
 }
 
-func TestReadFileRefusesWhatHasNoEnd(t *testing.T) {
+func TestReadRefusesWhatHasNoEnd(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	must(t, 0, syscall.Mkfifo(at("pipe"), 0o600))
@@ -35,33 +35,33 @@ func TestReadFileRefusesWhatHasNoEnd(t *testing.T) {
 		at("long"):   "it has 67108865 bytes; name a file of at most 64 MiB",
 		dir:          "is a directory",
 	} {
-		_, err := ReadFile(path)
+		_, err := Read(path)
 		if e, ok := errors.AsType[*fs.PathError](err); !ok || e.Error() != "read "+path+": "+want {
 			t.Errorf("%s: got %v, want %q", path, err, "read "+path+": "+want)
 		}
 	}
 	want := "open " + at("none") + ": no such file or directory; name a file that is there"
-	if _, err := ReadFile(at("none")); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+	if _, err := Read(at("none")); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 		t.Errorf("none: got %v, want %s", err, want)
 	}
 }
 
-func TestReadFileNamesTheRightThatIsMissing(t *testing.T) {
+func TestReadNamesTheRightThatIsMissing(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may read any file")
 	}
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, 0, os.WriteFile(path, nil, 0o200))
 	want := "open " + path + ": permission denied; give this user the right to read it, or name another"
-	if _, err := ReadFile(path); !errors.Is(err, fs.ErrPermission) || err.Error() != want {
+	if _, err := Read(path); !errors.Is(err, fs.ErrPermission) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
-func TestReadFileReadsAsMuchAsMayBe(t *testing.T) {
+func TestReadReadsAsMuchAsMayBe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	sparse(t, path, most)
-	if text, err := ReadFile(path); len(text) != most || err != nil {
+	if text, err := Read(path); len(text) != most || err != nil {
 		t.Errorf("got %d bytes and %v, want %d", len(text), err, most)
 	}
 }

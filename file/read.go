@@ -1,19 +1,22 @@
-package profile
+package file
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"unicode/utf16"
 )
 
 // most is how much of a file is read, in bytes. The longest lists of revoked certificates and of addresses have some tens of MiB.
 const most = 64 << 20
 
-// ReadFile reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe may never begin
-// and a device never end, nor can either be read again. The error is an *fs.PathError.
-func ReadFile(path string) ([]byte, error) {
+// Read reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe may never begin
+// and a device never end, nor can either be read again. Text that begins with a byte order mark is returned in UTF-8 and without the mark. The error is an *fs.PathError.
+func Read(path string) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil { // before it is opened, which waits for a pipe's other end
 		if err := unfit(info); err != nil {
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
@@ -28,7 +31,7 @@ func ReadFile(path string) ([]byte, error) {
 	if err == errEndless {
 		err = &fs.PathError{Op: "read", Path: path, Err: err}
 	}
-	return text, err
+	return plain(text), err
 }
 
 // unopened adds to what os.Open says what would be right.
@@ -61,6 +64,27 @@ func unfit(info fs.FileInfo) error {
 
 // errEndless is for a file that is longer than it says.
 var errEndless = fmt.Errorf("it is longer than it says; name a file of at most %d MiB", most>>20)
+
+// plain returns text in UTF-8 without a byte order mark. Editors and shells of Windows write such marks, and UTF-16.
+func plain(text []byte) []byte {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
+		return text[3:]
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		return fromUTF16(text[2:], binary.LittleEndian)
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return fromUTF16(text[2:], binary.BigEndian)
+	}
+	return text
+}
+
+func fromUTF16(text []byte, order binary.ByteOrder) []byte {
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i:])
+	}
+	return []byte(string(utf16.Decode(units)))
+}
 
 // readAll reads to the end, which may be further away than a file's size told.
 func readAll(r io.Reader) ([]byte, error) {
