@@ -158,16 +158,13 @@ func (s *session) movable() bool {
 
 // hand gives s to another loop. Between the two it belongs to the function that is posted.
 func (l *loop) hand(s *session, to *loop) {
-	for _, e := range [...]*side{&s.client, &s.backend} {
-		if e.watched || e.enrolled {
-			epollRemove(l.poller.sessions, e.fd)
-			e.watched, e.watchesTx, e.enrolled = false, false, false
-		}
-	}
+	s.unwatch()
 	l.remove(s)
 	l.stats.moves.Add(1)
 	l.server.handed.Add(1)
-	to.post(func() { to.adopt(s) })
+	if !to.post(func() { to.adopt(s) }) { // it has ended meanwhile
+		l.adopt(s)
+	}
 }
 
 // adopt takes over a session of another loop. Registering its sockets reports what has happened to them meanwhile.

@@ -80,7 +80,7 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 		if errno == 0 || int(a.skipped)+1 >= addresses {
 			return done, errno
 		}
-		a.side.close()
+		s.closeSide(&a.side)
 		a.skipped++
 		a.address, a.again = uint8((int(a.address)+1)%addresses), 0
 		s.connectTo(a)
@@ -188,10 +188,14 @@ func (s *session) connectTo(a *attempt) {
 	switch errno = s.reach(&a.side, family, &raw, size); {
 	case errno == 0:
 		a.side.writable = true
+	case errno == unix.EISCONN, errno == unix.EALREADY: // a socket that somebody has
+		a.side.fd = -1 // and so not ours to close
+		a.side.fault = uint16(errno)
+		s.loop.misdirected("a socket that is in use was to be connected", nil)
 	case errno != unix.EINPROGRESS:
 		a.side.fault = uint16(errno)
 	case a.side.local:
-		a.side.settle()
+		a.side.findConnected()
 	}
 }
 
@@ -275,9 +279,9 @@ func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uint
 	return connect(fd, to, size)
 }
 
-// settle finds out at once what came of a connect over loopback: the handshake was carried out inside connect(2), which reports
+// findConnected finds out at once what came of a connect over loopback: the handshake was carried out inside connect(2), which reports
 // EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
-func (e *side) settle() {
+func (e *side) findConnected() {
 	var raw unix.RawSockaddrAny
 	if peerName(e.fd, &raw) == 0 {
 		e.writable = true
@@ -317,7 +321,7 @@ func (s *session) lose(a *attempt, o pool.Outcome) {
 	t := s.traced()
 	t.tries = append(t.tries, a.try(o, s.loop.server.clock()))
 	a.lease.Done(o)
-	a.side.close()
+	s.closeSide(&a.side)
 	*a = attempt{}
 }
 

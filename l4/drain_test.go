@@ -48,7 +48,7 @@ func (f *flock) roll(func(*session) bool) roll {
 			still = 0
 		}
 		r.oldest = max(r.oldest, time.Since(f.began))
-		r.marks = append(r.marks, mark{slot: int32(i), backend: s.lease.Backend(), still: still, quiet: still >= calm && !s.asking})
+		r.marks = append(r.marks, mark{session: ref{slot: int32(i)}, backend: s.lease.Backend(), still: still, quiet: still >= calm && !s.asking})
 	}
 	return r
 }
@@ -56,7 +56,7 @@ func (f *flock) roll(func(*session) bool) roll {
 func (f *flock) conclude(marks []mark, why Cause) {
 	var chosen []*sheep
 	for _, m := range marks {
-		chosen = append(chosen, f.sheep[m.slot])
+		chosen = append(chosen, f.sheep[m.session.slot])
 	}
 	f.end(why, func(s *sheep) bool { return slices.Contains(chosen, s) })
 }
@@ -484,8 +484,8 @@ func TestLastLookSparesASession(t *testing.T) {
 	for name, happen := range map[string]func(*l4test.Peer, *mark){
 		"a request has come":      func(p *l4test.Peer, _ *mark) { p.Send("y").AwaitAcked() },
 		"a byte has moved":        func(_ *l4test.Peer, m *mark) { m.still = time.Hour },
-		"another has its place":   func(_ *l4test.Peer, m *mark) { m.age-- },
-		"the loop has fewer than": func(_ *l4test.Peer, m *mark) { m.slot = 1 << 20 },
+		"another has its place":   func(_ *l4test.Peer, m *mark) { m.session.age-- },
+		"the loop has fewer than": func(_ *l4test.Peer, m *mark) { m.session.slot = 1 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, nil, l4test.Echo(t).Addr())

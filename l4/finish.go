@@ -11,7 +11,7 @@ import (
 // gives the slot back. Nothing else ends a session.
 func (s *session) finish(cause Cause) {
 	l := s.loop
-	s.settle()
+	s.flushQueued()
 	report := l.server.Finished != nil
 	if report {
 		s.record(&l.record, cause)
@@ -38,7 +38,7 @@ func (s *session) close(cause Cause) {
 	if c := s.setup; c != nil {
 		for i := range c.attempts {
 			if a := &c.attempts[i]; a.underWay() {
-				a.side.close()
+				s.closeSide(&a.side)
 				a.lease.Done(pool.Abandoned)
 			}
 		}
@@ -50,17 +50,17 @@ func (s *session) close(cause Cause) {
 		s.setup = nil
 	}
 	if cause.Clean() {
-		s.client.closeWhole(s.loop)
+		s.closeWhole(&s.client)
 		s.closeBackend()
 		return
 	}
 	if d := s.loop.server.door; d != nil && d.dismisses(cause) {
 		s.client.closeWrite() // before a byte can come that nobody reads, for which the kernel would send RST in place of FIN
 		s.client.discard(s.loop.buf)
-		s.client.close()
+		s.closeSide(&s.client)
 	}
-	s.client.abort(s.loop.buf)
-	s.backend.abort(s.loop.buf)
+	s.abortSide(&s.client)
+	s.abortSide(&s.backend)
 }
 
 // outcome is what the session says about its backend.

@@ -48,7 +48,7 @@ func (f *flow) took(n int) {
 func (f *flow) drop(pipes *pipes) {
 	f.held, f.holding = nil, copied
 	if f.pipe != nil {
-		pipes.discard(f.pipe)
+		pipes.giveBack(f.pipe)
 		f.pipe = nil
 	}
 }

@@ -37,7 +37,7 @@ type part func(net.Conn, *tls.Config) *tls.Conn
 
 // shake begins TLS on e. first is what has been read from the peer already.
 func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
-	server, loop, age := s.loop.server, s.loop, s.age
+	server, loop, shaken := s.loop.server, s.loop, s.ref()
 	h := &handshake{places: server.places, wake: make(chan struct{}, 1), fd: e.fd, began: server.clock()}
 	l := &layer{shake: h, first: first}
 	l.conn = play(l, config)
@@ -49,11 +49,11 @@ func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 		server.shaking.Add(-1)
 		server.tidier.shook()
 		loop.post(func() {
-			if h.gone { // and s may be another session by now
+			if h.gone {
 				return
 			}
 			h.done, h.err, h.ended = true, err, server.clock()
-			if s.age == age {
+			if s := loop.find(shaken); s != nil {
 				loop.step(s)
 			}
 		})

@@ -66,6 +66,7 @@ type slot struct {
 // loopStats is what a loop counts; others read it at any time.
 type loopStats struct {
 	accepted, empty, panics, moves atomic.Uint64
+	misdirected                    atomic.Uint64 // calls that would have met the wrong socket or session, and were not made
 	acceptWaits, flowWaits         atomic.Uint64
 	fromClient, fromBackend        atomic.Uint64
 	toClient, toBackend            atomic.Uint64
@@ -155,14 +156,10 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 }
 
 func (l *loop) dispatchSession(ev *unix.EpollEvent) {
-	if int(ev.Fd) >= len(l.slots) {
-		return
-	}
-	at := l.slots[ev.Fd]
-	if at.session == nil || at.age != ev.Pad>>sideBits {
+	s := l.find(ref{ev.Fd, ev.Pad >> sideBits})
+	if s == nil {
 		return // ended earlier in this turn
 	}
-	s := at.session
 	e := s.side(ev.Pad & (1<<sideBits - 1))
 	if e == nil {
 		return // of a try that has been given up
@@ -184,7 +181,7 @@ func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >
 // loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the
 // process.
 func (l *loop) step(s *session) {
-	s.settle()
+	s.flushQueued()
 	defer func() {
 		if bug := recover(); bug != nil {
 			stack := debug.Stack()
@@ -226,6 +223,10 @@ func (l *loop) runBulk() {
 func (l *loop) fire(t *timer) {
 	if t.session == nil {
 		l.accept.resume()
+		return
+	}
+	if s := t.session; s.loop != l || l.find(s.ref()) != s {
+		l.misdirected("a timer fired for a session that is gone", nil)
 		return
 	}
 	l.step(t.session)
@@ -320,7 +321,7 @@ func (l *loop) newSession() *session {
 	return s
 }
 
-// retire keeps an ended session for newSession. Nothing but posted functions may still point to it, and those compare its age.
+// retire keeps an ended session for newSession. Nothing points to it any more: who may ask for it later has its ref.
 func (l *loop) retire(s *session) {
 	*s = session{age: -1}
 	if len(l.rest) < restSessions {

@@ -16,6 +16,9 @@ import (
 //
 // The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a session that is stepped again,
 // leaves the relay or ends sends them itself first, and in the step that put them down nothing comes behind them.
+//
+// A message knows its session by a ref and its socket by number and descriptor, and holds no pointer to either. Before it is sent all three must
+// still belong together; otherwise it is not (loop.misdirected). release.go sees to it that this never comes to pass.
 
 // outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out, and outboxSize how many bytes. A
 // message that is put down waits until the others have been read, about a microsecond each.
@@ -35,14 +38,25 @@ type outbox struct {
 
 // An outgoing is a message that was put down, or a socket that is to be closed.
 type outgoing struct {
-	fd      int32
-	closes  bool
-	session *session // nil: it has been sent, or closes
-	age     int32    // of the session
-	to      *side
-	bytes   []byte
-	result  int32 // what send(2) or close(2) returned, an errno below zero
+	fd     int32
+	act    act
+	number uint8 // of the session's socket
+	owner  ref
+	bytes  []byte
+	result int32 // what send(2) or close(2) returned, an errno below zero
 }
+
+// An act is what is to be done with an outgoing.
+type act uint8
+
+const (
+	nothing act = iota // it has been done, or is not to be done any more
+	sends
+	closes
+)
+
+// unknown is the result of what was handed to the kernel and not answered.
+const unknown = -int32(unix.EINPROGRESS)
 
 func newOutbox(useRing bool) outbox {
 	b := outbox{list: make([]outgoing, 0, outboxMost), bytes: make([]byte, outboxSize)}
@@ -81,7 +95,7 @@ func (b *outbox) put(s *session, to *side, p []byte) bool {
 		copy(place, p)
 	}
 	b.used = min(b.used+(len(p)+63)&^63, outboxSize)
-	b.list = append(b.list, outgoing{fd: to.fd, session: s, age: s.age, to: to, bytes: place})
+	b.list = append(b.list, outgoing{fd: to.fd, act: sends, number: to.number, owner: s.ref(), bytes: place})
 	to.posted = true
 	return true
 }
@@ -94,7 +108,7 @@ func (l *loop) mayCloseLater() bool {
 }
 
 // putClose puts a socket down that is to be closed.
-func (b *outbox) putClose(fd int32) { b.list = append(b.list, outgoing{fd: fd, closes: true}) }
+func (b *outbox) putClose(d released) { b.list = append(b.list, outgoing{fd: d.fd, act: closes}) }
 
 // makeRoom sees to it that the next step finds some.
 func (l *loop) makeRoom() {
@@ -111,32 +125,61 @@ func (l *loop) sendOut() {
 	if len(b.list) == 0 {
 		return
 	}
+	l.checkQueued()
 	b.send()
 	for i := range b.list {
-		if o := &b.list[i]; o.session != nil && o.session.sent(o) {
-			o.session = nil
+		if o := &b.list[i]; o.act == sends && l.sent(o) {
+			o.act = nothing
 		}
 	}
 	for i := range b.list {
-		if o := &b.list[i]; o.session != nil && o.session.age == o.age {
-			l.step(o.session)
+		if o := &b.list[i]; o.act == sends {
+			if s := l.find(o.owner); s != nil {
+				l.step(s)
+			}
 		}
 	}
 	clear(b.list)
 	b.list, b.used = b.list[:0], 0
 }
 
+// checkQueued takes out what was sent already, and what is meant for a socket that is not its session's any more.
+func (l *loop) checkQueued() {
+	b := &l.outbox
+	for i := range b.list {
+		if o := &b.list[i]; o.act == sends && l.meant(o) == nil {
+			o.act = nothing
+			l.misdirected("bytes were queued for a socket that its session has no more", l.find(o.owner))
+		}
+	}
+	b.list = slices.DeleteFunc(b.list, func(o outgoing) bool { return o.act == nothing })
+}
+
+// meant returns the side that o is for, nil where its session has ended, or has another socket there.
+func (l *loop) meant(o *outgoing) *side {
+	s := l.find(o.owner)
+	if s == nil {
+		return nil
+	}
+	if e := s.side(int32(o.number)); e != nil && e.posted && e.fd == o.fd {
+		return e
+	}
+	return nil
+}
+
 // send sends what was put down and notes what came of it.
 func (b *outbox) send() {
-	b.list = slices.DeleteFunc(b.list, func(o outgoing) bool { return o.session == nil && !o.closes })
 	done := 0
 	if b.ring != nil && len(b.list) > 1 {
-		if done = b.ring.carryOut(b.list); done < len(b.list) {
+		var whole bool
+		if done, whole = b.ring.carryOut(b.list); !whole {
 			b.close()
 		}
 	}
 	for i := range b.list {
-		if o := &b.list[i]; i >= done || o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED) {
+		o := &b.list[i]
+		again := o.act == sends && (o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED)) // a descriptor is closed once
+		if i >= done || again {
 			o.carryOut()
 		}
 	}
@@ -144,7 +187,7 @@ func (b *outbox) send() {
 
 // carryOut does by itself what the ring does with others.
 func (o *outgoing) carryOut() {
-	if o.closes {
+	if o.act == closes {
 		closeFD(o.fd)
 		return
 	}
@@ -159,24 +202,37 @@ func asResult(n int, errno syscall.Errno) int {
 	return n
 }
 
-// settle sends what was put down for s, in front of whatever else happens to it.
-func (s *session) settle() {
+// flushQueued sends what was put down for s, in front of whatever else happens to it.
+func (s *session) flushQueued() {
 	if !s.client.posted && !s.backend.posted {
 		return
 	}
-	b := &s.loop.outbox
-	for i := range b.list {
-		if o := &b.list[i]; o.session == s {
+	l := s.loop
+	for i := range l.outbox.list {
+		if o := &l.outbox.list[i]; o.act == sends && o.owner == s.ref() && l.meant(o) != nil {
 			o.carryOut()
-			s.sent(o)
-			o.session = nil
+			l.sent(o)
+			o.act = nothing
 		}
 	}
 }
 
-// sent takes in what came of a message, and keeps what was not taken. It reports whether s need not be stepped for it.
-func (s *session) sent(o *outgoing) bool {
-	e := o.to
+// dropQueued takes back what was put down for e, a side of s: it will not be sent.
+func (s *session) dropQueued(e *side) {
+	if !e.posted {
+		return
+	}
+	for i := range s.loop.outbox.list {
+		if o := &s.loop.outbox.list[i]; o.act == sends && o.owner == s.ref() && o.number == e.number {
+			o.act = nothing
+		}
+	}
+	e.posted = false
+}
+
+// sent takes in what came of a message, and keeps what was not taken. It reports whether its session need not be stepped for it.
+func (l *loop) sent(o *outgoing) bool {
+	s, e := l.find(o.owner), l.meant(o)
 	f := &s.up
 	if e == &s.client {
 		f = &s.down

@@ -49,8 +49,8 @@ func TestRingCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fds[1])
-	out := []outgoing{{fd: int32(fds[0]), bytes: []byte("bye")}, {fd: int32(fds[0]), closes: true}}
-	if n := r.carryOut(out); n != 2 || out[1].result != 0 {
+	out := []outgoing{{fd: int32(fds[0]), act: sends, bytes: []byte("bye")}, {fd: int32(fds[0]), act: closes}}
+	if n, whole := r.carryOut(out); n != 2 || !whole || out[1].result != 0 {
 		t.Fatalf("%d taken, close returned %d", n, out[1].result)
 	}
 	b := make([]byte, 10)
@@ -75,9 +75,9 @@ func TestRingSendsAsSendDoes(t *testing.T) {
 	for round := range 20 { // more than there are places
 		var out []outgoing
 		for _, fd := range []int{open, full, left, -1, open} {
-			out = append(out, outgoing{fd: int32(fd), bytes: []byte(fmt.Sprint(fd, " in round ", round))})
+			out = append(out, outgoing{fd: int32(fd), act: sends, bytes: []byte(fmt.Sprint(fd, " in round ", round))})
 		}
-		if n := r.carryOut(out); n != len(out) {
+		if n, whole := r.carryOut(out); n != len(out) || !whole {
 			t.Fatalf("round %d: it took %d sends of %d", round, n, len(out))
 		}
 		text := string(out[0].bytes)
@@ -232,7 +232,7 @@ func TestWhatIsPutDownIsSentFirst(t *testing.T) {
 	}{
 		"nothing": {func(*loop, *session, *l4test.Peer) {}, "one", ClientClosed},
 		"more": {func(l *loop, s *session, p *l4test.Peer) {
-			if speak(p, "two", s); l.outbox.list[0].session != nil {
+			if speak(p, "two", s); l.outbox.list[0].act != nothing {
 				t.Error("two messages for one socket are put down")
 			}
 		}, "onetwo", ClientClosed},
@@ -326,7 +326,7 @@ func TestWhatIsPutDownForNobody(t *testing.T) {
 		p := l4test.Dial(t, s.addr).Expect("hello")
 		s.onOne(func(l *loop, one *session) {
 			speak(p, "one", one)
-			one.settle()
+			one.flushQueued()
 			<-gone
 			speak(p, "two", one)
 			l.sendOut() // EPIPE
@@ -440,7 +440,8 @@ func TestMessagesSentTogetherAllocateNothing(t *testing.T) {
 		l := &loop{outbox: newOutbox(useRing)}
 		defer l.outbox.close()
 		a, b := socketPair(t)
-		s := &session{loop: l, client: side{fd: int32(a), writable: true}, backend: side{fd: int32(b), writable: true}}
+		s := &session{client: side{fd: int32(a), writable: true}, backend: side{fd: int32(b), number: 1, writable: true}}
+		l.add(s)
 		into := make([]byte, 64)
 		if n := testing.AllocsPerRun(100, func() {
 			l.outbox.open = true

@@ -89,14 +89,15 @@ func (s *session) queue() (stage, Cause) {
 // joinQueue takes a place in the pool's queue. Its lease comes back to the loop as a posted function, which has to find the session still
 // waiting: the client may have left meanwhile.
 func (s *session) joinQueue() (stage, Cause) {
-	c, l, age := s.setup, s.loop, s.age
+	c, l, waiting := s.setup, s.loop, s.ref()
 	waiter, err := c.route.Pool.Wait(&c.request, func(lease pool.Lease) {
 		l.post(func() {
-			if s.age != age || s.stage != queueing {
+			s := l.find(waiting)
+			if s == nil || s.stage != queueing {
 				lease.Done(pool.Abandoned)
 				return
 			}
-			c.granted = lease
+			s.setup.granted = lease
 			l.step(s)
 		})
 	})

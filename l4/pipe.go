@@ -7,7 +7,8 @@ import (
 // A pipe carries a bulk flow through the kernel: splice(2) moves pages from the source's socket into it and from it to the sink's.
 type pipe struct {
 	r, w int32
-	held int // bytes inside
+	held int  // bytes inside
+	idle bool // nobody has it
 }
 
 // pipes is a loop's stock of pipes. A flow borrows one while it is bulk and gives it back whenever the pipe is empty and the source dry, so
@@ -22,13 +23,24 @@ type pipes struct {
 // ask for (fs.pipe-max-size).
 const pipeSize = 1 << 20
 
-// borrow returns an empty pipe, or nil where there is none: the flow then copies.
-func (p *pipes) borrow() *pipe {
-	if n := len(p.idle); n > 0 {
+// borrow returns an empty pipe, or nil where there is none: the flow then copies. That an idle one is empty the kernel is asked: what a pipe
+// holds belongs to the session that filled it. dirty is how many were not, and were thrown away.
+func (p *pipes) borrow() (free *pipe, dirty int) {
+	for n := len(p.idle); n > 0; n = len(p.idle) {
 		b := p.idle[n-1]
 		p.idle = p.idle[:n-1]
-		return b
+		if unread(b.r) == 0 {
+			b.idle = false
+			return b, dirty
+		}
+		dirty++
+		p.end(b)
 	}
+	return p.make(), dirty
+}
+
+// make returns a new pipe, nil where there may be no more.
+func (p *pipes) make() *pipe {
 	if p.made >= p.most {
 		return nil
 	}
@@ -47,15 +59,21 @@ func (p *pipes) borrow() *pipe {
 	return &pipe{r: int32(fds[0]), w: int32(fds[1])}
 }
 
-// giveBack returns a borrowed pipe, which must be empty.
-func (p *pipes) giveBack(b *pipe) { p.idle = append(p.idle, b) }
-
-// discard ends a borrowed pipe that may still hold bytes.
-func (p *pipes) discard(b *pipe) {
-	if b.held == 0 {
-		p.giveBack(b)
+// giveBack returns a borrowed pipe. One that still holds bytes is closed, and so are they gone.
+func (p *pipes) giveBack(b *pipe) {
+	if b.idle {
+		panic("a pipe was given back twice: two sessions would share it")
+	}
+	if b.held > 0 {
+		p.end(b)
 		return
 	}
+	b.idle = true
+	p.idle = append(p.idle, b)
+}
+
+// end closes a pipe that is not among the idle ones.
+func (p *pipes) end(b *pipe) {
 	closeFD(b.r)
 	closeFD(b.w)
 	p.made--
@@ -64,9 +82,7 @@ func (p *pipes) discard(b *pipe) {
 // close closes the idle pipes.
 func (p *pipes) close() {
 	for _, b := range p.idle {
-		p.made--
-		closeFD(b.r)
-		closeFD(b.w)
+		p.end(b)
 	}
 	p.idle = nil
 }

@@ -266,7 +266,7 @@ func (s *session) flush(f *flow, dst *side) {
 // splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where there is no pipe to be had: then the flow is copied for a while.
 func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	if f.pipe == nil {
-		if f.pipe = s.loop.pipes.borrow(); f.pipe == nil {
+		if f.pipe = s.loop.borrowPipe(); f.pipe == nil {
 			f.full = 0
 			return 0, false
 		}
@@ -299,6 +299,15 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	}
 	s.unsplice(f)
 	return 0, true
+}
+
+// borrowPipe returns an empty pipe, nil where there is none.
+func (l *loop) borrowPipe() *pipe {
+	free, dirty := l.pipes.borrow()
+	if dirty > 0 {
+		l.misdirected("a pipe was given back with bytes in it", nil)
+	}
+	return free
 }
 
 // unsplice gives the flow's empty pipe back.

@@ -114,7 +114,8 @@ func (s *session) bury() {
 		Took:    durationOf(s.loop.server.clock() - s.tried),
 		Fault:   s.backend.layer.fault(),
 	})
-	s.backend.abort(s.loop.buf)
+	s.dropQueued(&s.backend) // what it has not seen it can't have acted on
+	s.abortSide(&s.backend)
 	s.lease.Done(pool.Died)
 	s.lease, s.backend, s.lost, s.guarded = pool.Lease{}, noSide(), neither, false
 	if m := s.meter(); m != nil {

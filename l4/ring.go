@@ -18,6 +18,7 @@ type ring struct {
 	tail     *uint32      // of the first, ours to move
 	head     *uint32      // of the second, ours
 	finished *uint32      // its tail, the kernel's
+	call     uint64       // how often carryOut was called: what comes back says which call it is of
 	memory   [2][]byte
 }
 
@@ -64,6 +65,7 @@ type ringParams struct {
 const (
 	ringOffSubmission = 0
 	ringOffEntries    = 0x10000000
+	ringNothing       = 0      // IORING_OP_NOP
 	ringClose         = 19     // IORING_OP_CLOSE, Linux 5.6
 	ringSend          = 26     // IORING_OP_SEND, Linux 5.6
 	ringWait          = 1      // IORING_ENTER_GETEVENTS
@@ -136,29 +138,37 @@ func (r *ring) close() {
 	closeFD(r.fd)
 }
 
-// carryOut sends and closes, no more than the ring was made for, in their order, and sets what each returned. It reports how many were;
-// fewer than all if the kernel takes no more.
-func (r *ring) carryOut(out []outgoing) int {
+// carryOut sends and closes, no more than the ring was made for, in their order, and sets what each returned; unknown where the kernel did not
+// say. It reports how many the kernel took. Where it did not take all, or did not answer for all, whole is false, and the ring is of no more
+// use: what it answers later would be taken for another call's.
+func (r *ring) carryOut(out []outgoing) (submitted int, whole bool) {
+	r.call++
 	for i := range out {
-		r.put(uint64(i), &out[i])
+		out[i].result = unknown
+		r.put(r.call<<32|uint64(i), &out[i])
 	}
-	submitted := r.submit(len(out))
-	for done := 0; done < submitted; {
-		n := r.reap(out)
-		if done += n; n == 0 && !r.wait(submitted-done) {
-			break
+	submitted = r.submit(len(out))
+	answered := 0
+	for answered < submitted {
+		n, ours := r.reap(out)
+		if answered += n; !ours || n == 0 && !r.wait(submitted-answered) {
+			return submitted, false
 		}
 	}
-	return submitted
+	return submitted, submitted == len(out)
 }
 
 // put writes one into the queue.
 func (r *ring) put(data uint64, o *outgoing) {
 	tail := *r.tail
 	e := &r.entries[tail&uint32(len(r.entries)-1)]
-	if *e = (ringEntry{opcode: ringClose, fd: o.fd, data: data}); !o.closes {
-		e.opcode, e.msg = ringSend, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT
+	*e = ringEntry{opcode: ringNothing, data: data}
+	switch o.act {
+	case sends:
+		e.opcode, e.fd, e.msg = ringSend, o.fd, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT
 		e.address, e.length = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes)))), uint32(len(o.bytes))
+	case closes:
+		e.opcode, e.fd = ringClose, o.fd
 	}
 	atomic.StoreUint32(r.tail, tail+1)
 }
@@ -178,15 +188,21 @@ func (r *ring) submit(n int) int {
 	return n
 }
 
-// reap takes results in and returns how many there were.
-func (r *ring) reap(out []outgoing) int {
+// reap takes results in and returns how many there were, and whether all were of this call.
+func (r *ring) reap(out []outgoing) (n int, ours bool) {
 	head, tail := *r.head, atomic.LoadUint32(r.finished)
+	ours = true
 	for at := head; at != tail; at++ {
 		result := &r.results[at&uint32(len(r.results)-1)]
-		out[result.data].result = result.value
+		i := uint32(result.data)
+		if result.data>>32 != r.call || int(i) >= len(out) {
+			ours = false
+			continue
+		}
+		out[i].result = result.value
 	}
 	atomic.StoreUint32(r.head, tail)
-	return int(tail - head)
+	return int(tail - head), ours
 }
 
 // wait sleeps until n more are finished. There is no reason known why a send that must not wait would not be finished at once.

@@ -111,7 +111,7 @@ func (s *session) step() {
 		next, cause := s.run()
 		if cause == CauseNone && next != s.stage {
 			if s.stage == relaying {
-				s.settle()
+				s.flushQueued()
 			}
 			s.stage = next
 			continue

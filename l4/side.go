@@ -171,50 +171,6 @@ func (e *side) closeWrite() {
 	}
 }
 
-// close closes the socket: with FIN where it still has to be said, and what is queued is still delivered.
-func (e *side) close() {
-	if e.open() {
-		if e.layer != nil {
-			e.layer.end()
-		}
-		closeFD(e.fd)
-		e.fd = -1
-	}
-}
-
-// reset closes the socket with RST and drops what is queued.
-func (e *side) reset() {
-	if e.open() {
-		abortOnClose(e.fd)
-		e.close()
-	}
-}
-
-// abort closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert of TLS, which says the
-// same and must be the last thing said, with FIN.
-func (e *side) abort(scratch []byte) {
-	if e.fault != uint16(faultTLS) {
-		e.reset()
-		return
-	}
-	e.discard(scratch)
-	e.close()
-}
-
-// closeWhole closes the socket of a peer that has said all it had to say, as close does, at the end of the loop's turn at the latest. Over TLS
-// something may have come behind close_notify. Whether it has is asked: the event that says so may be on its way still.
-func (e *side) closeWhole(l *loop) {
-	if e.layer != nil {
-		e.discard(l.buf)
-	}
-	if !e.open() || e.layer != nil || !l.mayCloseLater() {
-		e.close()
-		return
-	}
-	l.outbox.putClose(e.fd)
-	e.fd = -1
-}
-
 // discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and drop what is queued.
 func (e *side) discard(scratch []byte) {
 	for range lastReads {

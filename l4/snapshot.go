@@ -17,6 +17,7 @@ type Snapshot struct {
 	Uncounted    uint64 // sessions that no limit by source was applied to, as there was no place to count them
 	Delayed      int    // clients kept waiting for their refusal now
 	Panics       uint64 // sessions reset because of a bug
+	Misdirected  uint64 // calls that would have met a socket or a session they were not meant for, and were not made; each is a bug
 	FromClient   uint64 // bytes, of ended sessions
 	FromBackend  uint64
 	ToBackend    uint64
@@ -53,6 +54,7 @@ func (snap *Snapshot) add(st *loopStats) {
 	snap.AcceptWaits += st.acceptWaits.Load()
 	snap.FlowWaits += st.flowWaits.Load()
 	snap.Panics += st.panics.Load()
+	snap.Misdirected += st.misdirected.Load()
 	snap.FromClient += st.fromClient.Load()
 	snap.FromBackend += st.fromBackend.Load()
 	snap.ToBackend += st.toBackend.Load()

@@ -16,12 +16,12 @@ import (
 
 // sockets is a loop's stock of such sockets. They stay registered with the loop's poller, for sessions that are gone.
 type sockets struct {
-	idle [2][]int32 // IPv4, IPv6
-	most int        // of both together
+	idle [2][]released // IPv4, IPv6
+	most int           // of both together
 }
 
 // of returns those of a family.
-func (k *sockets) of(family int) *[]int32 {
+func (k *sockets) of(family int) *[]released {
 	if family == unix.AF_INET6 {
 		return &k.idle[1]
 	}
@@ -35,26 +35,26 @@ func (k *sockets) borrow(family int) (fd int32, ok bool) {
 	if family == unix.AF_UNIX || n == 0 {
 		return -1, false
 	}
-	fd = (*of)[n-1]
+	fd = (*of)[n-1].fd
 	*of = (*of)[:n-1]
 	return fd, true
 }
 
 // keep takes the socket of a connection that is over, or reports that it must be closed.
-func (k *sockets) keep(fd int32, family int) bool {
-	if len(k.idle[0])+len(k.idle[1]) >= k.most || disconnect(fd) != 0 {
+func (k *sockets) keep(d released, family int) bool {
+	if len(k.idle[0])+len(k.idle[1]) >= k.most || disconnect(d.fd) != 0 {
 		return false
 	}
 	of := k.of(family)
-	*of = append(*of, fd)
+	*of = append(*of, d)
 	return true
 }
 
 // close closes what is in stock.
 func (k *sockets) close() {
 	for i := range k.idle {
-		for _, fd := range k.idle[i] {
-			closeFD(fd)
+		for _, d := range k.idle[i] {
+			d.close()
 		}
 		k.idle[i] = k.idle[i][:0]
 	}
@@ -65,23 +65,6 @@ func disconnect(fd int32) syscall.Errno {
 	var none unix.RawSockaddr // AF_UNSPEC
 	_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&none)), unix.SizeofSockaddrInet4)
 	return e
-}
-
-// closeBackend closes the backend's socket after a session that said all it had to say, or keeps it for another.
-func (s *session) closeBackend() {
-	l, e := s.loop, &s.backend
-	if !e.open() || !l.poller.busy || !s.reusable(e) {
-		e.closeWhole(l)
-		return
-	}
-	if !e.shut {
-		shutdownWrite(e.fd)
-	}
-	if unacknowledged(e.fd) == 0 && l.sockets.keep(e.fd, e.family()) { // else FIN is still on its way
-		e.fd = -1
-		return
-	}
-	e.close()
 }
 
 // reusable reports whether the backend has closed its end, without which a disconnect would be a reset, and e's socket has been given nothing of

@@ -95,7 +95,7 @@ func TestStock(t *testing.T) {
 	defer stock.close()
 	fd, _ := stream(unix.AF_INET)
 	connectAndUse(t, fd, to)
-	if !stock.keep(fd, unix.AF_INET) {
+	if !stock.keep(released{fd}, unix.AF_INET) {
 		t.Fatal("a socket that is over was not kept")
 	}
 	if _, ok := stock.borrow(unix.AF_INET6); ok {
@@ -103,7 +103,7 @@ func TestStock(t *testing.T) {
 	}
 	other, _ := stream(unix.AF_INET)
 	defer closeFD(other)
-	if stock.keep(other, unix.AF_INET) {
+	if stock.keep(released{other}, unix.AF_INET) {
 		t.Error("more was kept than may be")
 	}
 	again, ok := stock.borrow(unix.AF_INET)

@@ -61,11 +61,11 @@ func (s *Server) reset(of func(*session) bool, why Cause) {
 
 // A mark is a session as others than its loop may know it. It may have ended since.
 type mark struct {
-	loop      *loop
-	slot, age int32
-	backend   *pool.Backend
-	still     time.Duration // since a byte last moved
-	quiet     bool          // nothing seems to be under way in it
+	loop    *loop
+	session ref
+	backend *pool.Backend
+	still   time.Duration // since a byte last moved
+	quiet   bool          // nothing seems to be under way in it
 }
 
 // A roll is what a sweep has found of some backends' sessions.
@@ -107,7 +107,7 @@ func (r *roll) enter(s *session) {
 	case s.first == ownEnd:
 		r.leaving[s.lease.Backend()]++
 	case s.concludable():
-		r.marks = append(r.marks, mark{s.loop, s.slot, s.age, s.lease.Backend(), durationOf(now - s.moved), s.quiet()})
+		r.marks = append(r.marks, mark{s.loop, s.ref(), s.lease.Backend(), durationOf(now - s.moved), s.quiet()})
 	}
 }
 
@@ -144,11 +144,8 @@ func (s *Server) conclude(marks []mark, why Cause) {
 }
 
 func (l *loop) concludeMarked(m mark, why Cause) {
-	if int(m.slot) >= len(l.slots) {
-		return
-	}
-	s := l.slots[m.slot].session
-	if s == nil || s.age != m.age || !s.concludable() || durationOf(l.now-s.moved) < m.still || s.client.pending() {
+	s := l.find(m.session)
+	if s == nil || !s.concludable() || durationOf(l.now-s.moved) < m.still || s.client.pending() {
 		return
 	}
 	s.conclude(why)

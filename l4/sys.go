@@ -97,6 +97,16 @@ func unacknowledged(fd int32) int {
 	return int(v)
 }
 
+// unread returns how many bytes stand in a pipe (pipe(7), FIONREAD).
+func unread(fd int32) int {
+	var v int32
+	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCINQ, uintptr(unsafe.Pointer(&v)))
+	if e != 0 {
+		return -1
+	}
+	return int(v)
+}
+
 // tcpInfo fills info, and reports false for a socket that is not TCP.
 func tcpInfo(fd int32, info *unix.TCPInfo) bool {
 	size := uint32(unsafe.Sizeof(*info))

@@ -26,6 +26,6 @@ func TestUnpacedSocketHasThePlainControl(t *testing.T) {
 		if got, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION); err != nil || got != want {
 			t.Errorf("local %v: congestion control %q, %v; want %q", local, got, err, want)
 		}
-		e.close()
+		closeFD(e.fd)
 	}
 }
