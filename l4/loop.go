@@ -1,7 +1,6 @@
 package l4
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -9,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"forebay/pool"
 )
 
 // A loop is one goroutine that owns sessions: an epoll instance they are registered with, a clock, a buffer they share. One turn is
@@ -179,17 +180,16 @@ func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >
 
 // step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the stack logged, and the
 // loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the
-// process.
+// process, and so does one in what sessions share, which is known by its value.
 func (l *loop) step(s *session) {
 	s.flushQueued()
 	defer func() {
 		if bug := recover(); bug != nil {
-			stack := debug.Stack()
-			if bytes.Contains(stack, []byte("\nforebay/pool.")) {
-				panic(bug) // the pool's mutex is held, or what it guards is half changed
+			if shared, ok := bug.(pool.Corruption); ok {
+				panic(shared)
 			}
 			l.stats.panics.Add(1)
-			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug), "stack", string(stack))
+			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
 			if s.age >= 0 { // not ended yet
 				s.finish(InternalBug)
 			}

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+
+	"forebay/pool"
 )
 
 // A source is where clients come from: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has at least. While
@@ -83,6 +85,7 @@ func (t *sources) enter(ip netip.Addr, now int64) (*source, Cause) {
 	key := sourceKey(ip)
 	hash := t.hash(key)
 	h := &t.shards[hash%sourceShards]
+	defer pool.Corrupting()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.findLocked(key, hash, now)
@@ -110,6 +113,7 @@ func (t *sources) enter(ip netip.Addr, now int64) (*source, Cause) {
 // leave ends a session that enter has counted.
 func (t *sources) leave(s *source) {
 	h := s.home
+	defer pool.Corrupting()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s.sessions--; s.sessions == 0 {

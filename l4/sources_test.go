@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"forebay/pool"
 )
 
 // client returns the address of client number i, each from a source of its own.
@@ -229,4 +231,18 @@ func BenchmarkSources(b *testing.B) {
 			b.ReportMetric(float64(ended-began)/float64(b.N), "cpu-ns/op") // what others do on this machine left out
 		})
 	}
+}
+
+// A bug in the table of sources, which all sessions share, is not taken for one session's.
+func TestBugInSourcesIsNotOneSessions(t *testing.T) {
+	table := newSources(&Limits{ClientConns: 1}, 1)
+	broken := &source{} // of no shard
+	if bug := caughtFrom(func() { table.leave(broken) }); !fatal(bug) {
+		t.Errorf("it panics with %v, want a pool.Corruption", bug)
+	}
+}
+
+func fatal(bug any) bool {
+	_, ok := bug.(pool.Corruption)
+	return ok
 }

@@ -19,6 +19,7 @@ func (l *Lease) Connected(took time.Duration) {
 	if b == nil || l.done {
 		return
 	}
+	defer Corrupting()
 	b.pool.mu.Lock()
 	b.connect.add(took)
 	b.failing = false
@@ -37,6 +38,7 @@ func (l *Lease) FirstByte(took time.Duration) {
 	if b == nil || l.done {
 		return
 	}
+	defer Corrupting()
 	b.pool.mu.Lock()
 	b.firstByte.add(took)
 	b.answered.Add(1)
@@ -67,6 +69,7 @@ func (l *Lease) Done(o Outcome) {
 
 // end takes l's session off its backend and gives the room to the first that waits for it.
 func (p *Pool) end(l *Lease, o Outcome) {
+	defer Corrupting()
 	p.mu.Lock()
 	p.endLocked(l, o)
 	p.release()

@@ -117,6 +117,7 @@ func (r *Request) tried(b *Backend) bool { return slices.Contains(r.Tried, b) }
 // Pick chooses a backend for r and counts the session on it. The caller ends the lease with Done. The error is ErrNone where no backend
 // is left for r, and ErrFull where those that are left are full: then Wait. Pick allocates nothing, but r escapes: keep it in the session.
 func (p *Pool) Pick(r *Request) (Lease, error) {
+	defer Corrupting()
 	p.mu.Lock()
 	lease, err := p.pickLocked(r)
 	p.mu.Unlock()

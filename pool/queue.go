@@ -34,6 +34,7 @@ func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
 
 // enqueue serves w at once if it can, and else puts it last in the queue.
 func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
+	defer Corrupting()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.lease, err = p.pickLocked(&w.request)
@@ -70,6 +71,7 @@ func (p *Pool) unqueueLocked(w *Waiter) {
 // Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was or is being called,
 // or w had left before.
 func (p *Pool) Leave(w *Waiter) bool {
+	defer Corrupting()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !w.place.linked {
