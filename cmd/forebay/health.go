@@ -26,14 +26,17 @@ type caretaker struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	told    *chronicle
+
+	children *health.Children
 }
 
 // care begins to look after the backends of every route.
 func (p *process) care() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &p.caretaker
-	k.stop, k.told = cancel, newChronicle(p.logger, p.WhenAllDown)
+	k.stop, k.told, k.children = cancel, newChronicle(p.logger, p.WhenAllDown), health.NewChildren()
 	k.running.Go(func() { k.told.write(ctx) })
+	k.running.Go(func() { k.children.Collect(ctx) })
 	for _, r := range p.routes {
 		if r.pool == nil {
 			continue
@@ -44,7 +47,7 @@ func (p *process) care() {
 		if listeners != nil {
 			k.running.Go(func() { p.watchListeners(ctx, listeners) })
 		}
-		if checker := p.checker(r); checker != nil {
+		if checker := p.checker(r, k.children); checker != nil {
 			checker.Listeners = listeners
 			k.running.Go(func() { checker.Run(ctx) })
 		}
@@ -77,13 +80,13 @@ func (p *process) uncare() {
 	p.caretaker.running.Wait()
 }
 
-// checker returns what checks the backends of r; nil where nothing does.
-func (p *plan) checker(r plannedRoute) *health.Checker {
+// checker returns what checks the backends of r; nil where nothing does. The programs that it starts are among children.
+func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checker {
 	if p.Check.Off() {
 		return nil
 	}
 	check, _ := p.check(r.route) // refuseVainChecks has told of errors
-	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Sources: health.NewSources(p.sources()...)}
+	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Sources: health.NewSources(p.sources()...), Children: children}
 	c := health.NewChecker(r.pool, check.Probe(dialer))
 	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
 	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial

@@ -31,20 +31,20 @@ func planned(t testing.TB, args ...string) *plan {
 
 func TestCheckerDoesAsTold(t *testing.T) {
 	p := planned(t, "-l", "127.0.0.1:0", "--check-interval", "3s", "--check-timeout", "4s", "--rise", "5", "--fall", "6", "--initial", "up", "127.0.0.1:8000")
-	c := p.checker(p.routes[0])
+	c := p.checker(p.routes[0], nil)
 	if c.Interval != 3*time.Second || c.Timeout != 4*time.Second || c.Rise != 5 || c.Fall != 6 || c.Initial != health.InitialUp || c.Enough != enoughAnswers {
 		t.Errorf("got %+v", c)
 	}
 	p = planned(t, "-l", "127.0.0.1:0", "--check", "redis", "127.0.0.1:8000")
-	if c = p.checker(p.routes[0]); c.Enough != 0 {
+	if c = p.checker(p.routes[0], nil); c.Enough != 0 {
 		t.Errorf("%d sessions stand for a check of redis, want none to", c.Enough)
 	}
-	if c, want := *health.NewChecker(nil, nil), *p.checker(p.routes[0]); c.Interval != want.Interval || c.Timeout != want.Timeout ||
+	if c, want := *health.NewChecker(nil, nil), *p.checker(p.routes[0], nil); c.Interval != want.Interval || c.Timeout != want.Timeout ||
 		c.Rise != want.Rise || c.Fall != want.Fall || c.Initial != want.Initial {
 		t.Errorf("the defaults are not the checker's own: got %+v, want %+v", want, c)
 	}
 	p = planned(t, "-l", "127.0.0.1:0", "--check", "off", "127.0.0.1:8000")
-	if p.checker(p.routes[0]) != nil || p.checksAtOnce() != 0 {
+	if p.checker(p.routes[0], nil) != nil || p.checksAtOnce() != 0 {
 		t.Error("with --check off there is a checker")
 	}
 }
@@ -55,7 +55,7 @@ func TestChecksSendTheHeader(t *testing.T) {
 		b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect(header + "*1\r\n$4\r\nPING\r\n").Send("+PONG\r\n").ReceiveAll() })
 		p := planned(t, "-l", "127.0.0.1:0", "--check", "redis", "--proxy-out", version, b.Addr())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()})
+		r := p.checker(p.routes[0], nil).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()})
 		cancel()
 		if r.Err != nil {
 			t.Errorf("%s: %v", version, r.Err)
@@ -74,7 +74,7 @@ func TestChecksComeFromTheSource(t *testing.T) {
 	p := planned(t, "-l", "127.0.0.1:0", "--check", "redis", "--source", "127.0.0.9", b.Addr())
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()}); r.Err != nil {
+	if r := p.checker(p.routes[0], nil).Probe.Probe(ctx, health.Target{Network: "tcp", Address: b.Addr()}); r.Err != nil {
 		t.Error(r.Err)
 	}
 }
@@ -124,7 +124,7 @@ func TestChecksSpeakTLSWhereSessionsDo(t *testing.T) {
 	} {
 		p := planned(t, f.args("-l 127.0.0.1:0 --backend-tls --backend-cert $D/own.pem --backend-key $D/own.key "+at+" "+test.args)...)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		r := p.checker(p.routes[0]).Probe.Probe(ctx, health.Target{Network: "tcp", Address: at, Name: "127.0.0.1"})
+		r := p.checker(p.routes[0], nil).Probe.Probe(ctx, health.Target{Network: "tcp", Address: at, Name: "127.0.0.1"})
 		cancel()
 		if (r.Err == nil) != test.up {
 			t.Errorf("%s: got %v, want it to be up: %v", test.args, r.Err, test.up)

@@ -202,7 +202,7 @@ func (c Check) probe(d Dialer) Probe {
 	case script:
 		return Script{d, c.secure, c.steps}
 	}
-	return Command{c.command}
+	return Command{c.command, d.Children}
 }
 
 // placed is a probe that goes where its check says.

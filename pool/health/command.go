@@ -22,7 +22,8 @@ import (
 // It runs in a process group of its own. All of that is killed (SIGKILL) when the time is up, and so is what the program leaves behind when
 // it ends. Its standard input is empty.
 type Command struct {
-	Line string
+	Line     string
+	Children *Children // what collects those that it leaves behind; nil: nobody here
 }
 
 // outputWithin is how long the output may stay open after the program has ended.
@@ -38,7 +39,7 @@ func (p Command) Probe(ctx context.Context, t Target) Result {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = outputWithin
 	start := time.Now()
-	err := cmd.Run()
+	err := p.Children.run(cmd)
 	took := time.Since(start)
 	if cmd.Process != nil {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // a group's number is not given to another process while anybody is left in it

@@ -25,17 +25,17 @@ func TestCommand(t *testing.T) {
 		`test "$FOREBAY_CHECK_ADDRESS" = 192.0.2.1:80 && test $FOREBAY_CHECK_HOST:$FOREBAY_CHECK_PORT = 192.0.2.1:80 && test $FOREBAY_CHECK_NAME = a.example`: "",
 	} {
 		t.Run(line, func(t *testing.T) {
-			judge(t, Command{line}.Probe(t.Context(), Target{"tcp", "192.0.2.1:80", "a.example"}), down)
+			judge(t, Command{Line: line}.Probe(t.Context(), Target{"tcp", "192.0.2.1:80", "a.example"}), down)
 		})
 	}
-	judge(t, Command{`test "$FOREBAY_CHECK_ADDRESS$FOREBAY_CHECK_HOST$FOREBAY_CHECK_PORT" = /run/s`}.Probe(t.Context(), target("unix:/run/s")), "")
+	judge(t, Command{Line: `test "$FOREBAY_CHECK_ADDRESS$FOREBAY_CHECK_HOST$FOREBAY_CHECK_PORT" = /run/s`}.Probe(t.Context(), target("unix:/run/s")), "")
 }
 
 func TestCommandTranscript(t *testing.T) {
-	if r := (Command{"printf 'a\\000b\\n'"}).Probe(t.Context(), Target{}); r.Transcript != `wrote "a\x00b\n"` {
+	if r := (Command{Line: "printf 'a\\000b\\n'"}).Probe(t.Context(), Target{}); r.Transcript != `wrote "a\x00b\n"` {
 		t.Errorf("got %s", r.Transcript)
 	}
-	r := Command{"head -c 100000 /dev/zero"}.Probe(t.Context(), Target{})
+	r := Command{Line: "head -c 100000 /dev/zero"}.Probe(t.Context(), Target{})
 	wantUp(t, r)
 	if len(r.Transcript) > maxTranscript {
 		t.Errorf("got %d bytes, want at most %d", len(r.Transcript), maxTranscript)
@@ -54,7 +54,7 @@ func TestDescriptors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for range n {
-		running.Go(func() { Command{"sleep 1000"}.Probe(ctx, Target{}) })
+		running.Go(func() { Command{Line: "sleep 1000"}.Probe(ctx, Target{}) })
 	}
 	l4test.Await(t, patience, "all programs run", func() bool {
 		used := descriptors(t) - before
@@ -81,7 +81,7 @@ func TestCommandIsKilledAsAGroup(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan Result)
-	go func() { ended <- Command{"sleep 1000 & echo $! > " + file + "; wait"}.Probe(ctx, Target{}) }()
+	go func() { ended <- Command{Line: "sleep 1000 & echo $! > " + file + "; wait"}.Probe(ctx, Target{}) }()
 	child := awaitPID(t, file)
 	cancel()
 	if r := <-ended; !OurOwn(r.Err) {
@@ -90,14 +90,14 @@ func TestCommandIsKilledAsAGroup(t *testing.T) {
 	awaitGone(t, child)
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	wantDown(t, Command{"sleep 1000"}.Probe(ctx, Target{}), "no answer in time")
+	wantDown(t, Command{Line: "sleep 1000"}.Probe(ctx, Target{}), "no answer in time")
 }
 
 // What a program leaves behind neither delays the verdict nor stays.
 func TestCommandLeavesNobodyBehind(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	for _, line := range []string{"sleep 1000 & echo $! > " + file, "sleep 1000 >/dev/null 2>&1 & echo $! > " + file} {
-		r := Command{line}.Probe(t.Context(), Target{})
+		r := Command{Line: line}.Probe(t.Context(), Target{})
 		wantUp(t, r)
 		if r.Took > patience/2 {
 			t.Errorf("took %v, want not to wait for what was left behind", r.Took)

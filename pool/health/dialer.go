@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Dialer opens the connections of probes. The zero value is ready.
+// A Dialer opens the connections of probes, and starts their programs. The zero value is ready.
 type Dialer struct {
 	Header Header // sent before anything else, and before TLS
 	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the certificate is
@@ -20,6 +20,8 @@ type Dialer struct {
 	Sources *Sources
 	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that, from Sources.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Children collect what programs leave behind. nil: nobody here does.
+	Children *Children
 }
 
 const (
