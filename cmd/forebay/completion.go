@@ -17,8 +17,8 @@ func complete(e *env, c *commandLine, operands []string) error {
 		fmt.Fprintf(e.stdout, bashCompletion, c.worded("	%s) words='%s' ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "),
 			c.flagNames(), strings.Join(commandNames(), " "))
 	case "zsh":
-		fmt.Fprintf(e.stdout, zshCompletion, c.worded("	%s) compadd -- %s; return ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "),
-			strings.Join(commandNames(), " "), c.flagNames())
+		fmt.Fprintf(e.stdout, zshCompletion, described(commandMeanings()), described(c.flagMeanings()),
+			c.worded("	%s) compadd -- %s; return ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "))
 	case "fish":
 		fmt.Fprint(e.stdout, c.fishCompletion())
 	default:
@@ -29,10 +29,11 @@ func complete(e *env, c *commandLine, operands []string) error {
 
 const shellNames = "bash zsh fish"
 
-// The value of a flag is one of few words, or completed as a file, if at all. Commands come first. In --flag=value the sign is a word to bash.
+// The value of a flag is one of few words, or completed as a file, if at all. Flags are offered behind a dash alone: they
+// would bury the commands. In --flag=value the sign is a word to bash.
 const bashCompletion = `# bash completion for forebay; source <(forebay completion bash)
 _forebay() {
-	local words cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	local words= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	if [[ $cur = = ]]; then
 		cur=
 	elif [[ $prev = = ]]; then
@@ -43,8 +44,11 @@ _forebay() {
 	completion) words='%[3]s' ;;
 	help|--help) words='%[4]s' ;;
 	*)
-		words='%[5]s'
-		((COMP_CWORD > 1)) || words="%[6]s $words"
+		if [[ $cur = -* ]]; then
+			words='%[5]s'
+		elif ((COMP_CWORD == 1)); then
+			words='%[6]s'
+		fi
 		;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -55,13 +59,27 @@ complete -o default -F _forebay forebay
 const zshCompletion = `#compdef forebay
 # zsh completion for forebay; source <(forebay completion zsh)
 _forebay() {
-	case ${words[CURRENT-1]} in
-%s	%s) _files; return ;;
-	completion) compadd -- %s; return ;;
-	help|--help) compadd -- %s; return ;;
+	local flag=${words[CURRENT-1]}
+	local -a commands=(
+%[1]s	)
+	local -a flags=(
+%[2]s	)
+	if [[ ${words[CURRENT]} = --*=* ]]; then
+		flag=${words[CURRENT]%%%%=*}
+		compset -P '*='
+	fi
+	case $flag in
+%[3]s	%[4]s) _files; return ;;
+	completion) compadd -- %[5]s; return ;;
+	help|--help) compadd -- %[6]s; return ;;
 	esac
-	((CURRENT > 2)) || compadd -- %s
-	compadd -- %s || _files
+	if [[ ${words[CURRENT]} = -* ]]; then
+		_describe -o flag flags
+	elif ((CURRENT == 2)); then
+		_describe command commands || _files
+	else
+		_files
+	fi
 }
 if [[ $funcstack[1] = _forebay ]]; then
 	_forebay "$@" # zsh has read this as the function, on its first use
@@ -70,13 +88,41 @@ else
 fi
 `
 
+// A meaning is a word that is offered, and what it means.
+type meaning struct{ word, text string }
+
+func commandMeanings() []meaning {
+	var all []meaning
+	for _, cmd := range commands() {
+		all = append(all, meaning{cmd.name, cmd.usage})
+	}
+	return all
+}
+
+func (c *commandLine) flagMeanings() []meaning {
+	var all []meaning
+	for _, s := range c.settings {
+		all = append(all, meaning{"--" + s.name, s.meaning})
+	}
+	return append(all, meaning{"--help", "tell what there is"}, meaning{"--version", "what was built from what"})
+}
+
+// described writes all as elements of an array for _describe of zsh, a line each.
+func described(all []meaning) string {
+	var b strings.Builder
+	for _, m := range all {
+		fmt.Fprintf(&b, "\t\t%s\n", quote(m.word+":"+m.text))
+	}
+	return b.String()
+}
+
 // flagNames returns all flags.
 func (c *commandLine) flagNames() string {
 	var all []string
-	for _, s := range c.settings {
-		all = append(all, "--"+s.name)
+	for _, m := range c.flagMeanings() {
+		all = append(all, m.word)
 	}
-	return strings.Join(append(all, "--help", "--version"), " ")
+	return strings.Join(all, " ")
 }
 
 // valued returns the flags that a value follows, with sep between.
@@ -110,7 +156,7 @@ func (c *commandLine) fishCompletion() string {
 	var b strings.Builder
 	b.WriteString("# fish completion for forebay; forebay completion fish | source\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(&b, "complete -c forebay -n __fish_use_subcommand -a %s -d '%s'\n", cmd.name, cmd.usage)
+		fmt.Fprintf(&b, "complete -c forebay -n __fish_use_subcommand -a %s -d %s\n", cmd.name, quote(cmd.usage))
 	}
 	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from completion' -f -a '%s'\n", shellNames)
 	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from help' -f -a '%s'\n", strings.Join(topics(), " "))
@@ -125,7 +171,7 @@ func (c *commandLine) fishCompletion() string {
 		case s.arg != "":
 			b.WriteString(" -r")
 		}
-		fmt.Fprintf(&b, " -d '%s'\n", strings.ReplaceAll(s.meaning, "'", `\'`))
+		fmt.Fprintf(&b, " -d %s\n", quote(s.meaning))
 	}
 	return b.String()
 }
