@@ -83,7 +83,7 @@ type sample struct {
 func startSamples() ([]*sample, error) {
 	var all []*sample
 	var refused []error
-	for i, colour := range []string{"#2a78d6", "#1a8f5f", "#c2571a", "#8a4fc0"} {
+	for i, colour := range []string{"#2570cc", "#17805a", "#b85014", "#8a4fc0"} {
 		s, err := startSample(fmt.Sprintf("127.0.0.1:%d", 8000+i), colour)
 		if err != nil {
 			refused = append(refused, fmt.Errorf("sample backend: %w", err))
