@@ -58,6 +58,13 @@ func (t *backendTLS) make(o offer) *tls.Config {
 	return c
 }
 
+// renew has every Config made anew. Sessions that would be resumed go with the old ones: they stand for what was trusted then.
+func (t *backendTLS) renew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.made)
+}
+
 // of makes the Config for an offer.
 func (t *backendTLS) of(o offer) (*tls.Config, error) {
 	p := t.profile
@@ -91,9 +98,11 @@ func (c *commandLine) planBackendTLS(p *plan) {
 		Unverified: bool(cfg.BackendTLSInsecure),
 	}}
 	if len(cfg.BackendCA) > 0 {
-		authorities, err := profile.Certificates(time.Now(), texts(cfg.BackendCA)...)
-		c.blame("backend-ca", err)
-		t.backends.profile.Roots = profile.Pool(authorities)
+		roots, err := profile.LoadAuthorities(texts(cfg.BackendCA)...)
+		if c.blame("backend-ca", err); err == nil {
+			roots.WhenChanged(t.backends.renew)
+			t.backends.profile.Roots = roots
+		}
 	}
 	if cfg.BackendCert != "" {
 		c.planShown(t)

@@ -100,6 +100,11 @@ func (p *plan) noteCertificates(now time.Time) {
 			p.note("certificate %s is never served, as one with the same kind of key is before it for each of its names; leave one out", s.Pair)
 		}
 	}
+	if p.tls.store != nil {
+		for _, d := range p.tls.store.Doubts(now) {
+			p.note("certificate %s: %s", d.Pair, d.Why)
+		}
+	}
 	p.noteRevocations()
 	for _, r := range p.namedRoutes() {
 		for _, name := range r.names {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,8 @@ func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checke
 		return nil
 	}
 	check, _ := p.check(r.route) // refuseVainChecks has told of errors
-	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Sources: health.NewSources(p.sources()...), Children: children}
+	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Roots: p.checkRoots(r),
+		Sources: health.NewSources(p.sources()...), Children: children}
 	c := health.NewChecker(r.pool, check.Probe(dialer))
 	c.Interval, c.Timeout = time.Duration(p.CheckInterval), time.Duration(p.CheckTimeout)
 	c.Rise, c.Fall, c.Initial = int(p.Rise), int(p.Fall), p.Initial
@@ -140,6 +142,14 @@ func (p *plan) checkTLS(r plannedRoute) *tls.Config {
 	config := p.tls.backends.config(backends[0], "").Clone()
 	config.ServerName = string(p.BackendSNI) // "": each backend's own
 	return config
+}
+
+// checkRoots is who vouches for a backend where sessions speak TLS, as the file says by then.
+func (p *plan) checkRoots(r plannedRoute) func() *x509.CertPool {
+	if !p.speaksTLS(r.route) {
+		return nil
+	}
+	return p.tls.backends.profile.Roots.Pool
 }
 
 // checksAtOnce is how many descriptors checks may need at a time.

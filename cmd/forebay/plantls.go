@@ -16,13 +16,14 @@ import (
 
 // A tlsPlan is what a config says about TLS, its files read. What is not asked for is nil.
 type tlsPlan struct {
-	clients  *tls.Config
-	store    *certs.Store // what clients are shown
-	tickets  *profile.Tickets
-	revoked  *profile.CRL
-	ech      *profile.ECH
-	backends *backendTLS
-	shown    *certs.Store // what backends are shown
+	clients     *tls.Config
+	store       *certs.Store // what clients are shown
+	tickets     *profile.Tickets
+	revoked     *profile.CRL
+	authorities *profile.Authorities // of clients
+	ech         *profile.ECH
+	backends    *backendTLS
+	shown       *certs.Store // what backends are shown
 
 	report func(certs.Event) // set before anything is watched
 }
@@ -74,6 +75,7 @@ func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	if set, _ := cfg.proxyTLVs(); set&l4.ProxySSL != 0 {
 		t.clients.GetCertificate = l4.Witnessed(t.clients.GetCertificate)
 	}
+	c.rehearse(t)
 }
 
 // explainStrictSNI says in the access log why a client was refused, who may have asked for anything of any length.
@@ -136,8 +138,9 @@ func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
 	if len(cfg.TLSClientCA) == 0 {
 		return nil
 	}
-	authorities, err := profile.Certificates(time.Now(), texts(cfg.TLSClientCA)...)
+	authorities, err := profile.LoadClientAuthorities(texts(cfg.TLSClientCA)...)
 	c.blame("tls-client-ca", err)
+	t.authorities = authorities
 	clients := &profile.Clients{Authorities: authorities, Optional: cfg.TLSClientCert == certIfGiven}
 	for _, a := range cfg.TLSClientAllow {
 		a.enter(&clients.Allow) // which was possible when it was read

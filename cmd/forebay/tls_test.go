@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -137,6 +138,25 @@ func TestKeysMayStandTwice(t *testing.T) {
 		if _, stderr, status := invoke(nil, append([]string{"check", "-l", "127.0.0.1:0", "127.0.0.1:1"}, f.args(args)...)...); status != exitDone {
 			t.Errorf("%s: got status %d, %s", args, status, stderr)
 		}
+	}
+}
+
+// TestRehearsalFindsWhatFailsEveryClient asks for certificates by more names of authorities than a message takes.
+func TestRehearsalFindsWhatFailsEveryClient(t *testing.T) {
+	f := furnished(t)
+	args := f.args("--tls-cert $D/site.pem --tls-key $D/site.key --tls-client-ca $D/ca.pem -l 127.0.0.1:0 127.0.0.1:1")
+	c := read(nil, args...)
+	p := c.plan(t.Context(), nil)
+	if err := c.faults.err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		long := pkix.Name{Organization: []string{strings.Repeat("x", 2000)}}
+		p.tls.clients.ClientCAs.AddCert(f.issue(nil, &x509.Certificate{Subject: long, IsCA: true, BasicConstraintsValid: true}).leaf)
+	}
+	c.rehearse(&p.tls)
+	if err := c.faults.err(); err == nil || !strings.Contains(err.Error(), "--tls-cert: no client gets in with TLS 1.2: ") {
+		t.Errorf("got %v", err)
 	}
 }
 

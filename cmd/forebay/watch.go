@@ -41,11 +41,15 @@ func (t *tlsPlan) files() (all []profile.File) {
 	if t.tickets != nil {
 		all = append(all, t.tickets)
 	}
+	all = append(all, t.authorities.Files()...) // before the lists that they sign
 	if t.revoked != nil {
 		all = append(all, t.revoked)
 	}
 	if t.ech != nil {
 		all = append(all, t.ech)
+	}
+	if t.backends != nil {
+		all = append(all, t.backends.profile.Roots.Files()...)
 	}
 	return all
 }

@@ -3,9 +3,11 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -16,6 +18,8 @@ type Dialer struct {
 	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the certificate is
 	// looked at again. nil, and an empty ServerName: the server is verified by the system's roots and Target.Name.
 	TLS *tls.Config
+	// Roots is who is trusted now, where that may change; it takes the place of what TLS has. nil: nothing does.
+	Roots func() *x509.CertPool
 	// Sources are where connections come from. nil: where the kernel chooses.
 	Sources *Sources
 	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that, from Sources.
@@ -47,6 +51,9 @@ func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask 
 		config = d.TLS.Clone()
 	}
 	config.ClientSessionCache = nil
+	if d.Roots != nil {
+		config.RootCAs = d.Roots()
+	}
 	if protocols != nil {
 		config.NextProtos = protocols
 	}
@@ -102,14 +109,18 @@ func shorter(err error) error {
 	return err
 }
 
-// host returns what TLS and HTTP call the server.
+// host returns what TLS and HTTP call the server. An address has no zone there: that is this machine's alone (RFC 6874, section 1), and no
+// certificate can name it.
 func (t Target) host() string {
 	if t.Name != "" || t.Network == "unix" {
 		return t.Name
 	}
 	host, _, err := net.SplitHostPort(t.Address)
 	if err != nil {
-		return t.Address
+		host = t.Address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.WithZone("").String()
 	}
 	return host
 }

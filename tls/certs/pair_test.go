@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -193,5 +194,32 @@ func TestNegativeSerialNumbersAreNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// TestDoubtsSayWhatClientsMeet has pairs that are served, and that clients refuse.
+func TestDoubtsSayWhatClientsMeet(t *testing.T) {
+	f := newFolder(t)
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	must(t, short, err)
+	certificate, key := spec{names: []string{"a.example"}}.encode(t)
+	gone, _ := spec{commonName: "gone", names: []string{"x"}, notBefore: now.Add(-9 * day), notAfter: now.Add(-day)}.encode(t)
+	s := f.load(Options{},
+		f.pair("good", spec{names: []string{"b.example"}}),
+		f.pair("short", spec{names: []string{"c.example"}, key: short}),
+		f.pair("nameless", spec{commonName: "d.example"}),
+		Pair{f.write("chain.pem", certificate, gone), f.write("chain.key", key)})
+	var got []string
+	for _, d := range s.Doubts(now) {
+		got = append(got, filepath.Base(d.Pair.Certificate)+": "+d.Why)
+	}
+	want := []string{
+		"short.crt: its key has 1024 bits, and clients want 2048 of RSA",
+		"nameless.crt: it has no name or address among its subject alternative names, and clients look nowhere else (RFC 9525)",
+		"chain.pem: certificate 2 in its file expired on 2026-04-30 12:00 UTC",
+		"chain.pem: certificate 2 in its file has not issued the one before it, and some clients want them in this order",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

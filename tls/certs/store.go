@@ -72,7 +72,8 @@ func (s *Store) publishLocked() {
 	s.serving.Store(x)
 }
 
-// Configure makes c, which must have no certificates of its own, serve those of s. In a strict store it also sets GetConfigForClient:
+// Configure makes c, which must have no certificates of its own, serve those of s. In a strict store it also sets GetConfigForClient,
+// which calls the one that was there:
 // without that, a client that resumes a TLS 1.3 session would not be asked for its name, as no certificate is then needed.
 func (s *Store) Configure(c *tls.Config) {
 	c.GetCertificate = s.Certificate
@@ -82,11 +83,15 @@ func (s *Store) Configure(c *tls.Config) {
 	// No certificates and no tickets: crypto/tls gets as far as looking for a certificate, and sends unrecognized_name.
 	refusal := &tls.Config{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, CipherSuites: c.CipherSuites, SessionTicketsDisabled: true,
 		GetCertificate: s.refuse}
+	before := c.GetConfigForClient
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if s.serving.Load().has(hello.ServerName) {
-			return nil, nil
+		switch {
+		case !s.serving.Load().has(hello.ServerName):
+			return refusal, nil
+		case before != nil:
+			return before(hello)
 		}
-		return refusal, nil
+		return nil, nil
 	}
 }
 

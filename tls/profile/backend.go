@@ -2,16 +2,16 @@ package profile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
+	"net/netip"
 )
 
 // A Backend is how TLS is spoken with backends. The zero value verifies them by the system's roots.
 type Backend struct {
 	MinVersion Version
-	Roots      *x509.CertPool // as of Roots; nil: the system's
-	ServerName string         // sent as SNI and verified; "": what is passed to Config
-	Protocols  []Protocol     // offered by ALPN; a backend that has none of them ends the handshake or ignores them
+	Roots      *Authorities // nil: the system's
+	ServerName string       // sent as SNI and verified; "": what is passed to Config
+	Protocols  []Protocol   // offered by ALPN; a backend that has none of them ends the handshake or ignores them
 	// Certificate, if not nil, returns what to show a backend that asks for a certificate. It is a tls.Config.GetClientCertificate.
 	Certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// Unverified takes any certificate for any name. Whoever is in between can then read and change everything.
@@ -21,8 +21,8 @@ type Backend struct {
 // sessions is how many sessions are kept for one backend: each may be resumed once in TLS 1.3 (RFC 8446, appendix C.4).
 const sessions = 64
 
-// Config returns a Config of its own for the backend called name, a DNS name or an address, without port. It is made once and kept: the
-// sessions to be resumed hang on it. An address is verified against the addresses in the certificate, and not sent as SNI.
+// Config returns a Config of its own for the backend called name, a DNS name or an address, without port. It is made once and kept until
+// the Roots change: the sessions to be resumed hang on it. An address is verified against the addresses in the certificate, and not sent as SNI.
 func (b *Backend) Config(name string) (*tls.Config, error) {
 	if b.ServerName != "" {
 		name = b.ServerName
@@ -30,9 +30,12 @@ func (b *Backend) Config(name string) (*tls.Config, error) {
 	if name == "" && !b.Unverified {
 		return nil, errors.New("the backend has no name to verify its certificate by, as it is a path: give one")
 	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		name = ip.WithZone("").String() // a zone is this machine's alone, and no certificate can name it
+	}
 	c := &tls.Config{
 		MinVersion:           b.MinVersion.number(),
-		RootCAs:              b.Roots,
+		RootCAs:              b.Roots.Pool(),
 		ServerName:           name,
 		NextProtos:           names(b.Protocols),
 		GetClientCertificate: b.Certificate,

@@ -2,14 +2,13 @@ package profile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"strings"
 	"testing"
 )
 
 func TestBackendIsVerified(t *testing.T) {
 	h := newHouse(t)
-	roots := Pool([]*x509.Certificate{h.authority.leaf})
+	roots := trusting(h.authority)
 	for _, c := range []struct {
 		name    string
 		backend Backend
@@ -18,6 +17,8 @@ func TestBackendIsVerified(t *testing.T) {
 	}{
 		{"name", Backend{Roots: roots}, "a.example", ""},
 		{"address", Backend{Roots: roots}, "127.0.0.1", ""},
+		{"link-local address", Backend{Roots: roots}, "fe80::1%eth0", ""},
+		{"other link-local address", Backend{Roots: roots}, "fe80::2%eth0", "not fe80::2"},
 		{"other name", Backend{Roots: roots}, "b.example", "not b.example"},
 		{"other address", Backend{Roots: roots}, "127.0.0.2", "not 127.0.0.2"},
 		{"name given", Backend{Roots: roots, ServerName: "public.example"}, "10.0.0.1", ""},
@@ -49,12 +50,12 @@ func TestBackendIsShownACertificateAndResumed(t *testing.T) {
 	h := newHouse(t)
 	web := h.authority.client(t, "web").certificate()
 	b := Backend{
-		Roots:       Pool([]*x509.Certificate{h.authority.leaf}),
+		Roots:       trusting(h.authority),
 		Certificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &web, nil },
 	}
 	config, err := b.Config("a.example")
 	must(t, config, err)
-	server := h.config(t, Server{Clients: &Clients{Authorities: []*x509.Certificate{h.authority.leaf}}})
+	server := h.config(t, Server{Clients: &Clients{Authorities: trusting(h.authority)}})
 	for i := range 2 {
 		if state, serverErr, err := shake(t, server, config); serverErr != nil || err != nil || state.DidResume != (i == 1) {
 			t.Errorf("handshake %d: %v, %v, resumed %v", i, serverErr, err, state.DidResume)

@@ -26,6 +26,24 @@ func must[T any](t testing.TB, v T, err error) T {
 	return v
 }
 
+// trusting returns the authorities that identities are.
+func trusting(all ...*identity) *Authorities {
+	a := new(Authorities)
+	var list []*x509.Certificate
+	for _, i := range all {
+		list = append(list, i.leaf)
+	}
+	a.use(list)
+	return a
+}
+
+// listing is trusting for certificates.
+func listing(list []*x509.Certificate) *Authorities {
+	a := new(Authorities)
+	a.use(list)
+	return a
+}
+
 // An identity is a certificate with its key and who has issued it.
 type identity struct {
 	leaf *x509.Certificate
@@ -56,7 +74,7 @@ func (a *identity) client(t testing.TB, name string) *identity {
 }
 
 func (a *identity) server(t testing.TB, names ...string) *identity {
-	return issue(t, a, &x509.Certificate{DNSNames: names, IPAddresses: []net.IP{{127, 0, 0, 1}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	return issue(t, a, &x509.Certificate{DNSNames: names, IPAddresses: []net.IP{{127, 0, 0, 1}, net.ParseIP("fe80::1")}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 }
 
 func issue(t testing.TB, parent *identity, template *x509.Certificate) *identity {
@@ -188,7 +206,7 @@ func (h *house) config(t testing.TB, s Server) *tls.Config {
 
 // client returns a client that shows the certificate of i, if not nil.
 func (h *house) client(i *identity) *tls.Config {
-	c := &tls.Config{ServerName: "a.example", RootCAs: Pool([]*x509.Certificate{h.authority.leaf})}
+	c := &tls.Config{ServerName: "a.example", RootCAs: trusting(h.authority).Pool()}
 	if i != nil {
 		c.Certificates = []tls.Certificate{i.certificate()}
 	}

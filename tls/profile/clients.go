@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -12,18 +11,18 @@ import (
 
 // Clients is which clients are let in, by their certificates.
 type Clients struct {
-	Authorities []*x509.Certificate // who must have issued them, as read by Certificates
-	Optional    bool                // a client without a certificate is let in, too; one with a bad one is not
-	Allow       Allow               // which of them; the zero value: all
-	Revoked     *CRL                // nil: none
+	Authorities *Authorities // who must have issued them
+	Optional    bool         // a client without a certificate is let in, too; one with a bad one is not
+	Allow       Allow        // which of them; the zero value: all
+	Revoked     *CRL         // nil: none
 }
 
 // apply sets what c needs.
 func (k *Clients) apply(c *tls.Config) error {
-	if len(k.Authorities) == 0 {
+	if len(k.Authorities.List()) == 0 {
 		return errors.New("client certificates are asked for, but no certificate authority is named to verify them by")
 	}
-	c.ClientCAs = Pool(k.Authorities)
+	c.ClientCAs = k.Authorities.Pool()
 	c.ClientAuth = tls.RequireAndVerifyClientCert
 	if k.Optional {
 		c.ClientAuth = tls.VerifyClientCertIfGiven
@@ -56,7 +55,7 @@ func (k *Clients) rules() (digest [sha256.Size]byte) {
 	}
 	add([]byte{map[bool]byte{false: 0, true: 1}[k.Optional]})
 	var authorities [][]byte
-	for _, c := range k.Authorities {
+	for _, c := range k.Authorities.List() {
 		authorities = append(authorities, c.Raw)
 	}
 	slices.SortFunc(authorities, bytes.Compare)

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func TestClientsAreLetInByRules(t *testing.T) {
 		{"other names", web, Clients{Allow: Allow{DNS: []string{"web"}, URIs: []string{"spiffe://example/"}, CommonNames: []string{"Web"}, Pins: []Pin{{}}}}, "not on the list"},
 		{"other names, optional", web, Clients{Optional: true, Allow: Allow{DNS: []string{"x"}}}, "not on the list"},
 	} {
-		c.rules.Authorities = []*x509.Certificate{h.authority.leaf}
+		c.rules.Authorities = trusting(h.authority)
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			client := h.client(c.shows)
 			client.MaxVersion = version
@@ -60,7 +59,7 @@ func TestRevokedClients(t *testing.T) {
 	h, dir := newHouse(t), t.TempDir()
 	good, bad := h.authority.client(t, "good"), h.authority.client(t, "bad")
 	far := newAuthority(t, "between", h.authority).client(t, "far")
-	authorities := []*x509.Certificate{h.authority.leaf}
+	authorities := trusting(h.authority)
 	next := time.Now().Add(time.Hour)
 	path := write(t, dir, "crl.der", h.authority.revoke(t, next))
 	revoked, err := LoadCRL(path, authorities)
@@ -131,45 +130,9 @@ func TestCRLRefuses(t *testing.T) {
 		"signed by no one":   {append(list[:len(list)-1:len(list)-1], list[len(list)-1]^1), "signed by none"},
 		"PEM without a list": {[]byte("-----BEGIN"), "no revocation list in it"},
 	} {
-		_, err := LoadCRL(write(t, t.TempDir(), "crl", c.text), []*x509.Certificate{a.leaf})
+		_, err := LoadCRL(write(t, t.TempDir(), "crl", c.text), trusting(a))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
-	}
-}
-
-func TestCertificatesRefuses(t *testing.T) {
-	a := newAuthority(t, "a", nil)
-	dir := t.TempDir()
-	good := write(t, dir, "good.pem", encode("CERTIFICATE", a.leaf.Raw, a.leaf.Raw))
-	if list, err := Certificates(time.Now(), good, good); err != nil || len(list) != 4 {
-		t.Errorf("got %d, %v, want 4", len(list), err)
-	}
-	for want, text := range map[string][]byte{
-		"no certificate in it":   []byte("x"),
-		"PRIVATE KEY among":      encode("PRIVATE KEY", []byte{1}),
-		"bad.pem: certificate 2": append(encode("CERTIFICATE", a.leaf.Raw), encode("CERTIFICATE", []byte{1})...),
-	} {
-		if _, err := Certificates(time.Now(), good, write(t, dir, "bad.pem", text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
-	}
-	if _, err := Certificates(time.Now(), dir+"/absent"); err == nil {
-		t.Error("a file that is not there is no fault")
-	}
-}
-
-// TestAuthoritiesExpire: one that has expired may stand among others, and is refused where it is alone.
-func TestAuthoritiesExpire(t *testing.T) {
-	dir, soon := t.TempDir(), newAuthority(t, "soon", nil)
-	long := issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(4 * time.Hour)})
-	both := write(t, dir, "both.pem", encode("CERTIFICATE", soon.leaf.Raw, long.leaf.Raw))
-	alone := write(t, dir, "alone.pem", encode("CERTIFICATE", soon.leaf.Raw, soon.leaf.Raw))
-	later := time.Now().Add(2 * time.Hour)
-	if list, err := Certificates(later, both); err != nil || len(list) != 2 {
-		t.Errorf("among others: got %d, %v, want 2", len(list), err)
-	}
-	if _, err := Certificates(later, both, alone); err == nil || !strings.Contains(err.Error(), "alone.pem: no certificate in it is valid any more") {
-		t.Errorf("alone: got %v", err)
 	}
 }

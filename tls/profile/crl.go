@@ -21,7 +21,7 @@ import (
 type CRL struct {
 	Now         func() time.Time // nil: time.Now
 	file        watched[revocations]
-	authorities []*x509.Certificate
+	authorities *Authorities
 	mu          sync.Mutex
 	told        map[authority]List // what was last told of whose list
 }
@@ -76,9 +76,9 @@ func (l *revocationList) age(now time.Time) Age {
 }
 
 // LoadCRL reads the file. Each list must be signed by one of the authorities.
-func LoadCRL(path string, authorities []*x509.Certificate) (*CRL, error) {
+func LoadCRL(path string, authorities *Authorities) (*CRL, error) {
 	c := &CRL{authorities: authorities, told: make(map[authority]List)}
-	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities) }
+	parse := func(text []byte) (revocations, error) { return parseCRL(text, authorities.List()) }
 	if err := c.file.open(path, parse); err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 // issuer is among them as well may have been revoked by that.
 func (c *CRL) complete(chain []*x509.Certificate) (all [][]*x509.Certificate) {
 	last := chain[len(chain)-1]
-	for _, a := range c.authorities {
+	for _, a := range c.authorities.List() {
 		there := func(b *x509.Certificate) bool { return authorityOf(b) == authorityOf(a) }
 		if issued(a, last) && !slices.ContainsFunc(chain, there) {
 			all = append(all, c.complete(append(slices.Clip(chain), a))...)

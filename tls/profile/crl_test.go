@@ -35,8 +35,8 @@ func TestRevocationReachesUpToTheRoot(t *testing.T) {
 		{"no root, the client's", both[1:], [][]byte{inter.revoke(t, next, leaf)}, `"CN=leaf", serial number`, true},
 	} {
 		crl := write(t, t.TempDir(), "crl", encode("X509 CRL", c.lists...))
-		revoked, err := LoadCRL(crl, c.authorities)
-		clients := &Clients{Authorities: c.authorities, Revoked: must(t, revoked, err)}
+		revoked, err := LoadCRL(crl, listing(c.authorities))
+		clients := &Clients{Authorities: listing(c.authorities), Revoked: must(t, revoked, err)}
 		h := newHouse(t)
 		server := h.config(t, Server{Clients: clients})
 		for what, up := range map[string][]*x509.Certificate{"alone": nil, "with its authority": leaf.up} {
@@ -76,7 +76,7 @@ func wantOpenSSL(t *testing.T, name, crl string, authorities []*x509.Certificate
 func TestRevokedAuthorityEndsTickets(t *testing.T) {
 	h, dir, next := newHouse(t), t.TempDir(), time.Now().Add(time.Hour)
 	inter := newAuthority(t, "inter", h.authority)
-	authorities := []*x509.Certificate{h.authority.leaf, inter.leaf}
+	authorities := trusting(h.authority, inter)
 	path := write(t, dir, "crl", encode("X509 CRL", h.authority.revoke(t, next), inter.revoke(t, next)))
 	revoked, err := LoadCRL(path, authorities)
 	server := h.config(t, Server{Clients: &Clients{Authorities: authorities, Revoked: must(t, revoked, err)}})
@@ -117,7 +117,7 @@ func TestCrossSignedAuthority(t *testing.T) {
 		"by one":  {[]*identity{inter}, nil, true},
 		"by both": {[]*identity{inter}, []*identity{cross}, false},
 	} {
-		authorities := []*x509.Certificate{inter.leaf, cross.leaf, a.leaf, b.leaf}
+		authorities := trusting(inter, cross, a, b)
 		lists := encode("X509 CRL", a.revoke(t, next, c.byA...), b.revoke(t, next, c.byB...), inter.revoke(t, next))
 		revoked, err := LoadCRL(write(t, t.TempDir(), "crl", lists), authorities)
 		h := newHouse(t)
@@ -133,7 +133,7 @@ func TestEndOfEachListIsTold(t *testing.T) {
 	ten, eleven, thousand := newAuthority(t, "ten", nil), newAuthority(t, "eleven", nil), newAuthority(t, "thousand", nil)
 	made := time.Now().Add(-time.Hour)
 	text := encode("X509 CRL", thousand.revoke(t, made.Add(1000*time.Hour)), eleven.revoke(t, made.Add(11*time.Hour)), ten.revoke(t, made.Add(10*time.Hour)))
-	c, err := LoadCRL(write(t, t.TempDir(), "crl", text), []*x509.Certificate{ten.leaf, eleven.leaf, thousand.leaf})
+	c, err := LoadCRL(write(t, t.TempDir(), "crl", text), trusting(ten, eleven, thousand))
 	must(t, c, err)
 	var clock time.Time
 	c.Now = func() time.Time { return clock }

@@ -3,6 +3,7 @@ package profile
 import (
 	"crypto/tls"
 	"errors"
+	"sync/atomic"
 )
 
 // A Server is how TLS is spoken with clients. The zero value asks for no client certificate and keeps ticket keys in the process. Load
@@ -45,6 +46,9 @@ func (s *Server) Config() (*tls.Config, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	if s.Clients != nil {
+		s.follow(c)
+	}
 	if s.ECH != nil {
 		c.GetEncryptedClientHelloKeys = s.ECH.keys
 	}
@@ -52,4 +56,21 @@ func (s *Server) Config() (*tls.Config, error) {
 		s.Tickets.bind(c, s.Clients.rules())
 	}
 	return c, nil
+}
+
+// follow has clients of c verified by the authorities as they are, once these are others than now. crypto/tls takes them from a Config that
+// must not change while it is used, so each time there is a new one, of all that c has by then. A ticket stands for the authorities of its time:
+// one from a file's keys is not understood any more, and for one of the process's own crypto/tls looks whether they are still there.
+func (s *Server) follow(c *tls.Config) {
+	var now atomic.Pointer[tls.Config]
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return now.Load(), nil }
+	s.Clients.Authorities.WhenChanged(func() {
+		next := c.Clone()
+		next.GetConfigForClient, next.ClientCAs = nil, s.Clients.Authorities.Pool()
+		if s.Tickets != nil {
+			s.Tickets.unbind(now.Load())
+			s.Tickets.bind(next, s.Clients.rules())
+		}
+		now.Store(next)
+	})
 }

@@ -94,6 +94,13 @@ func (t *Tickets) bind(c *tls.Config, rules [sha256.Size]byte) {
 	t.set(b)
 }
 
+// unbind ends what bind began. c may be nil.
+func (t *Tickets) unbind(c *tls.Config) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bound = slices.DeleteFunc(t.bound, func(b binding) bool { return b.config == c })
+}
+
 func (t *Tickets) set(b binding) {
 	keys := *t.file.value.Load()
 	derived := make([][32]byte, len(keys))

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -94,9 +93,8 @@ func TestTicketsKeepToTheirRules(t *testing.T) {
 	h := newHouse(t)
 	k, _ := loadTickets(t, line('a'))
 	web := h.authority.client(t, "web")
-	all := []*x509.Certificate{h.authority.leaf}
-	two := []*x509.Certificate{h.authority.leaf, newAuthority(t, "other", nil).leaf}
-	swapped := []*x509.Certificate{two[1], two[0]}
+	other := newAuthority(t, "other", nil)
+	all, two, swapped := trusting(h.authority), trusting(h.authority, other), trusting(other, h.authority)
 	rules := map[string]*Clients{
 		"no certificate": nil,
 		"required":       {Authorities: all},

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"strings"
+	"time"
+
+	"forebay/tls/profile"
+)
+
+// rehearsal bounds a handshake within this process. It takes some milliseconds.
+const rehearsal = 10 * time.Second
+
+// rehearse has a client shake hands here in each version that is spoken, so that what fails every client is a fault of the command line.
+func (c *commandLine) rehearse(t *tlsPlan) {
+	for _, version := range []profile.Version{profile.TLS12, profile.TLS13} {
+		if uint16(version) < t.clients.MinVersion {
+			continue
+		}
+		if err := c.meet(t, version); err != nil {
+			c.refuse("tls-cert", "no client gets in with TLS %s: %w", version, err)
+			return
+		}
+	}
+}
+
+// meet shakes hands as a client that has no certificate. Where it is asked for one, the server has done its part.
+func (c *commandLine) meet(t *tlsPlan, version profile.Version) error {
+	here, there := net.Pipe()
+	defer here.Close()
+	here.SetDeadline(time.Now().Add(rehearsal))
+	there.SetDeadline(time.Now().Add(rehearsal))
+	served := make(chan error, 1)
+	go func() {
+		defer there.Close()
+		served <- tls.Server(there, t.clients).Handshake()
+	}()
+	asked := false
+	client := tls.Client(here, &tls.Config{
+		MinVersion:         uint16(version),
+		MaxVersion:         uint16(version),
+		ServerName:         t.someName(),
+		NextProtos:         t.clients.NextProtos,
+		InsecureSkipVerify: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return new(tls.Certificate), nil
+		},
+	})
+	fault := client.Handshake()
+	here.Close()
+	if refused := <-served; !asked && fault != nil {
+		return cmp.Or(refused, fault)
+	}
+	return nil
+}
+
+// someName returns a name that there is a certificate for, or "".
+func (t *tlsPlan) someName() string {
+	for _, s := range t.certificates() {
+		for _, name := range s.Names {
+			return strings.Replace(name, "*", "any", 1)
+		}
+	}
+	return ""
+}
