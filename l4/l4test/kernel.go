@@ -11,7 +11,19 @@ import (
 // SendUrgent sends one byte of urgent data (RFC 9293, 3.8.5).
 func (p *Peer) SendUrgent(b byte) *Peer {
 	p.tb.Helper()
-	p.control("send urgent data", func(fd int) error { return unix.Sendto(fd, []byte{b}, unix.MSG_OOB, nil) })
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		p.fail("send urgent data: %v", err)
+	}
+	p.conn.SetWriteDeadline(time.Now().Add(stepLimit))
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		failed = unix.Sendto(int(fd), []byte{b}, unix.MSG_OOB|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+		return failed != unix.EAGAIN
+	})
+	if err != nil || failed != nil {
+		p.fail("send urgent data: %v", errors.Join(err, failed))
+	}
 	return p
 }
 
