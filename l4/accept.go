@@ -17,6 +17,8 @@ type listener struct {
 	name string
 	unix bool
 	rate bucket // of the connections taken
+	// keepsOutOfLine: urgent data can't be had in line from the listening socket on (MPTCP), but from each connection.
+	keepsOutOfLine bool
 }
 
 // An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the kernel wakes the first
@@ -192,6 +194,9 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	// Readable without having been told: the request is often there already.
 	s.client = side{fd: fd, tcp: !ln.unix, local: ln.unix || peer.Addr().IsLoopback(), readable: true, writable: true}
 	s.backend = noSide()
+	if ln.keepsOutOfLine {
+		keepInLine(fd)
+	}
 	s.began, s.moved, s.ends = now, now, never
 	if life := l.server.lifetime(rand.Float64()); life != never {
 		s.ends = now + life

@@ -215,7 +215,7 @@ func (s *session) speaksAtOnce(e *side) bool {
 // need not be copied out of the loop's buffer.
 func (s *session) readAhead() {
 	f, src := &s.up, &s.client
-	if len(f.held) > 0 || !src.readable || src.layer != nil || s.meter() != nil {
+	if len(f.held) > 0 || !src.readable || src.layer != nil || s.meter() != nil || src.next() != ordinary {
 		return
 	}
 	buf := s.loop.buf[headerRoom:][:readSize]
@@ -235,6 +235,7 @@ func (s *session) setOptions(e *side) {
 	}
 	if !e.enrolled {
 		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		keepInLine(e.fd)
 	}
 	if s.speaksAtOnce(e) {
 		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)

@@ -19,9 +19,9 @@ type flow struct {
 type holding uint8
 
 const (
-	copied     holding = iota
-	lent               // they stand in the loop's buffer, until the end of the step
-	urgentByte         // one byte of urgent data
+	copied holding = iota
+	lent           // they stand in the loop's buffer, until the end of the step
+	urgent         // one byte of urgent data
 )
 
 // waiting reports whether bytes wait for the sink.

@@ -25,7 +25,7 @@ func (s *session) greet() (stage, Cause) {
 	}
 	buf := append(append(s.loop.buf[:0], header...), s.up.held...)
 	s.up.held, s.up.holding = nil, copied
-	if room := buf[len(buf):cap(buf)]; s.client.readable && len(room) > 0 {
+	if room := buf[len(buf):cap(buf)]; s.client.readable && len(room) > 0 && s.client.next() == ordinary {
 		n, errno := s.client.recv(room[:min(len(room), readSize)])
 		n = max(n, 0)
 		s.up.ended = s.client.ended || errno != 0 && errno != unix.EAGAIN

@@ -12,6 +12,7 @@ func (s *Server) inherit(ln *listener) {
 		return
 	}
 	setInt(ln.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	ln.keepsOutOfLine = keepInLine(ln.fd) != 0
 	s.guard(&side{fd: ln.fd, tcp: true})
 }
 

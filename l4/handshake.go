@@ -42,6 +42,9 @@ func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 	l := &layer{shake: h, first: first}
 	l.conn = play(l, config)
 	e.layer = l
+	if e.tcp {
+		keepOutOfLine(e.fd)
+	}
 	e.readable, e.writable = false, false // watched for both from now on
 	server.shaking.Add(1)
 	server.group.Go(func() {

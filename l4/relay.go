@@ -169,8 +169,13 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 			return n
 		}
 	}
-	if src.urgent && s.moveUrgent(f, src, dst) {
-		return 1
+	next := src.next()
+	switch next {
+	case noByte:
+		f.full = 0
+		return 0
+	case urgentByte:
+		most = 1
 	}
 	buf := s.loop.buf
 	if size == readSize && dst.layer == nil {
@@ -195,6 +200,10 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	f.read += uint64(n)
 	f.ended = src.ended
 	s.moved, s.spoke = s.loop.now, src.number
+	if next == urgentByte {
+		s.passUrgent(f, dst, buf[:n])
+		return 1
+	}
 	if !s.answered && f == &s.up {
 		s.remember(buf[:n])
 	}
@@ -244,7 +253,7 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 	if p := f.held; len(p) > 0 {
 		send := dst.send
-		if f.holding == urgentByte {
+		if f.holding == urgent {
 			send = dst.sendUrgent
 		}
 		n, _ := send(p)
@@ -263,7 +272,8 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 }
 
-// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where there is no pipe to be had: then the flow is copied for a while.
+// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where the flow is to be copied for a while: there is no pipe
+// to be had, or splice(2) found no bytes. That need not be the end: see urgent.go.
 func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	if f.pipe == nil {
 		if f.pipe = s.loop.borrowPipe(); f.pipe == nil {
@@ -273,20 +283,17 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 		s.unpace(dst)
 	}
 	n, errno := splice(src.fd, f.pipe.w, min(spliceBytes, most))
+	src.told = false
 	switch {
 	case errno == unix.EAGAIN:
-		// The pipe is empty here, so it is the source that is dry.
+		// The pipe is empty here, so it is the source that is dry, or stands at a mark.
 		src.readable = false
-	case errno == unix.EINVAL:
 		s.unsplice(f)
-		f.full = 0
-		return 0, false
+		return 0, true
+	case errno == unix.EINVAL:
 	case errno != 0:
-		src.breakDown(errno)
-		f.ended = true
-	case n == 0:
-		src.ended, f.ended = true, true
-	default:
+		src.breakDown(errno) // taken from the socket by this call: what came before it can still be read
+	case n > 0:
 		f.pipe.held = n
 		f.read += uint64(n)
 		s.moved, s.spoke = s.loop.now, src.number
@@ -298,7 +305,8 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 		return n, true
 	}
 	s.unsplice(f)
-	return 0, true
+	f.full = 0
+	return 0, false
 }
 
 // borrowPipe returns an empty pipe, nil where there is none.

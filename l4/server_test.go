@@ -88,7 +88,9 @@ func servePool(tb testing.TB, configure func(*Server), o pool.Options, configs .
 
 func listenLoopback(tb testing.TB) *Listener {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	ln, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type side struct {
 	fin       bool // FIN, and no RST, stands behind what can be read
 	ended     bool // the end of the stream has been read
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
+	told      bool // an event has told that ordinary bytes come next, and nothing was read since
 	watched   bool // registered with the loop
 	enrolled  bool // so is its socket, for a session that had it before
 	ipv6      bool
@@ -47,13 +48,13 @@ const watched = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 // note takes an event in.
 func (e *side) note(events uint32) {
 	if events&unix.EPOLLIN != 0 {
-		e.readable = true
+		e.readable, e.told = true, true
 	}
 	if events&unix.EPOLLOUT != 0 {
 		e.writable = true
 	}
 	if events&unix.EPOLLPRI != 0 {
-		e.readable, e.urgent = true, true
+		e.readable, e.urgent, e.told = true, true, false
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.readable, e.hungUp = true, true
@@ -79,6 +80,7 @@ func (e *side) recv(p []byte) (int, syscall.Errno) {
 // receive is recv for the socket itself.
 func (e *side) receive(p []byte) (int, syscall.Errno) {
 	n, errno := recv(e.fd, p)
+	e.told = false
 	switch {
 	case errno == unix.EAGAIN:
 		e.readable = false
@@ -112,14 +114,6 @@ func (e *side) send(p []byte) (int, syscall.Errno) { return e.write(p, 0) }
 
 // sendLast writes the last bytes of a stream: closeWrite or close must follow, and FIN goes out in the same segment.
 func (e *side) sendLast(p []byte) (int, syscall.Errno) { return e.write(p, unix.MSG_MORE) }
-
-// sendUrgent writes one byte of urgent data, as an ordinary one over TLS, which knows none.
-func (e *side) sendUrgent(p []byte) (int, syscall.Errno) {
-	if e.layer != nil {
-		return e.send(p)
-	}
-	return e.transmit(p, unix.MSG_OOB)
-}
 
 func (e *side) write(p []byte, flags int) (int, syscall.Errno) {
 	if e.layer != nil {

@@ -28,12 +28,6 @@ func peek(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// recvUrgent takes the byte of urgent data that a stream has come to.
-func recvUrgent(fd int32, p *[1]byte) syscall.Errno {
-	_, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(p)), 1, unix.MSG_OOB, 0, 0)
-	return e
-}
-
 // atMark reports whether urgent data is what comes next (sockatmark(3)).
 func atMark(fd int32) bool {
 	var v int32
@@ -97,7 +91,8 @@ func unacknowledged(fd int32) int {
 	return int(v)
 }
 
-// unread returns how many bytes stand in a pipe (pipe(7), FIONREAD).
+// unread returns how many bytes stand in a pipe (pipe(7), FIONREAD), or have come in order for a TCP socket (tcp(7), SIOCINQ; the same number). Where
+// urgent data is kept out of line, those behind a mark are not counted. -1: the kernel does not tell.
 func unread(fd int32) int {
 	var v int32
 	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCINQ, uintptr(unsafe.Pointer(&v)))

@@ -1,40 +1,93 @@
 package l4
 
-import "golang.org/x/sys/unix"
+import (
+	"syscall"
 
-// Urgent data (RFC 9293, section 3.8.5) is a byte with a mark in the stream. Linux keeps it out of what read(2) returns unless the
-// application asks otherwise, so a relay that merely copies loses it, one that reads it in line gives the receiver a byte too many, and
-// one that splices stops at the mark for ever. Here it is taken when the stream has come to its mark, and sent as urgent data at the same
-// place.
-//
-// Once a side has announced urgent data its flow is no longer spliced, and each read goes on until nothing is left: both stop at a mark.
-//
-// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said, and is left where it is.
+	"golang.org/x/sys/unix"
+)
 
-// moveUrgent passes on the byte at src's mark. It reports false where ordinary data comes next, the byte just taken being stepped over.
-func (s *session) moveUrgent(f *flow, src, dst *side) bool {
-	if src.layer != nil || !atMark(src.fd) {
-		return false
+// Urgent data (RFC 9293, section 3.8.5; RFC 6093) is a byte with a mark in the stream. A relay that copies must find the mark and set it again at
+// the same place: Linux keeps the byte out of what read(2) returns unless the application asks otherwise, so a receiver may get a byte too few or
+// too many. What the kernel does with a TCP socket (tcp_recvmsg_locked, tcp_read_sock and tcp_check_urg of Linux):
+//
+//   - There is one mark. The next one that comes takes its place. Kept out of line, an earlier byte is then part of the stream, or dropped where
+//     the reader stood at its mark. So it is kept in line (SO_OOBINLINE), and no byte can be lost.
+//   - recv(2) stops in front of a mark, but for one that it stands at: it reads that byte and on behind it, as if it were ordinary.
+//   - splice(2) stops in front of a mark and at one. There it finds nothing: it returns EAGAIN, or 0 where FIN stands behind, or the error of a
+//     reset, though bytes are there. So what it says of the end is not believed: the next recv(2) tells.
+//   - A mark may be announced before its byte. It never moves to a byte that has come already. So where bytes are there (SIOCINQ) and the first
+//     of them is not at a mark (SIOCATMARK, asked later), recv(2) passes none.
+//   - EPOLLPRI tells of a mark whose byte has come and was not read. An event without it tells that the first byte is ordinary.
+//
+// So a read that follows such an event needs no question, and nearly all do: the first read of a connection asks, and those behind a read that
+// filled its buffer. Once a side has announced urgent data its flow is no longer spliced, and each read goes on until nothing is left.
+//
+// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said: there the kernel keeps it out of line,
+// where nobody reads it. A UNIX socket knows it since Linux 5.15.
+
+// A next is what stands first in a side's socket.
+type next uint8
+
+const (
+	ordinary   next = iota // bytes, the end, or an error
+	urgentByte             // the byte at a mark
+	noByte                 // the socket is dry
+)
+
+// next tells what a read would begin with.
+func (e *side) next() next {
+	if e.told || e.layer != nil {
+		return ordinary
 	}
-	var b [1]byte
-	switch recvUrgent(src.fd, &b) {
-	case 0:
-	case unix.EAGAIN: // announced, and still on its way
-		src.readable = false
-		return true
-	default:
-		return false
+	if !e.tcp {
+		if e.urgent && atMark(e.fd) {
+			keepInLine(e.fd)
+			return urgentByte
+		}
+		return ordinary
 	}
-	f.read++
-	s.moved = s.loop.now
+	n := unread(e.fd)
+	if n == 0 && e.urgent && atMark(e.fd) {
+		keepInLine(e.fd) // a connection that was made before its listening socket was ours
+		n = unread(e.fd)
+	}
+	switch {
+	case n == 0 && !e.hungUp: // what comes now is a new edge; behind a FIN or a reset nothing does
+		e.readable = false
+		return noByte
+	case atMark(e.fd):
+		return urgentByte
+	}
+	return ordinary
+}
+
+// passUrgent hands the byte that stood at a mark to dst, with its mark.
+func (s *session) passUrgent(f *flow, dst *side, p []byte) {
 	if f == &s.up {
 		s.forget() // where in the stream it stood is not kept
 	}
-	n, _ := dst.sendUrgent(b[:])
+	n, _ := dst.sendUrgent(p)
 	f.took(n)
 	if n == 0 {
-		f.keep(b[:])
-		f.holding = urgentByte
+		f.keep(p)
+		f.holding = urgent
 	}
-	return true
 }
+
+// sendUrgent writes one byte of urgent data, as an ordinary one where the socket knows none.
+func (e *side) sendUrgent(p []byte) (int, syscall.Errno) {
+	if e.layer != nil {
+		return e.send(p)
+	}
+	n, errno := send(e.fd, p, unix.MSG_OOB)
+	if errno == unix.EOPNOTSUPP { // unix(7): a UNIX socket of a kernel without AF_UNIX_OOB
+		return e.transmit(p, 0)
+	}
+	return e.sent(asResult(n, errno), len(p)), errno
+}
+
+// keepInLine has a socket's urgent data stay in its stream (socket(7), SO_OOBINLINE). What is accepted from a listening socket inherits it.
+func keepInLine(fd int32) syscall.Errno { return setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) }
+
+// keepOutOfLine has the kernel take urgent data out of the stream, for TLS, which knows none.
+func keepOutOfLine(fd int32) { setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 0) }
