@@ -54,7 +54,7 @@ func TestDocumentedLogFields(t *testing.T) {
 	}
 	record, _, _ := strings.Cut(string(source), "end()\n}")
 	written := []string{"time"}
-	for _, m := range regexp.MustCompile(`\b(?:string|number|seconds|address|tries|tls)\("([a-z_]+)"`).FindAllStringSubmatch(record, -1) {
+	for _, m := range regexp.MustCompile(`\b(?:string|given|number|seconds|address|tries|tls)\("([a-z_]+)"`).FindAllStringSubmatch(record, -1) {
 		written = append(written, m[1])
 	}
 	if len(documented) < len(written) || !slices.Equal(documented[:len(written)], written) {

@@ -36,6 +36,9 @@
 //	backend_tls          the same for the backend
 //	unique_id            the PROXY protocol UNIQUE_ID that the backend was given
 //
+// Texts that a client or a backend has a part in, all but listener, route and backend, take MostText bytes at most as they are written; a longer
+// one ends in an ellipsis. What can't be printed is escaped. Beside the three a line has 16 KiB at most.
+//
 // Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be written has but
 // two keys: time, and lost, which is how many are missing.
 //

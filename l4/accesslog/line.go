@@ -3,7 +3,6 @@ package accesslog
 import (
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"forebay/l4"
 	"forebay/pool"
@@ -22,13 +21,13 @@ func appendRecord(b []byte, f Format, r *l4.Record) []byte {
 		number("session", r.ID).
 		string("cause", r.Cause.String()).
 		string("fault", r.Fault).
-		string("listener", r.Listener).
+		given("listener", r.Listener).
 		address("client", r.Client).
 		address("via", r.Via).
 		address("local", r.Local).
-		string("route", r.Route).
+		given("route", r.Route).
 		string("server_name", r.ServerName).
-		string("backend", r.Backend).
+		given("backend", r.Backend).
 		address("address", r.Address).
 		tries("tries", r.Tries).
 		seconds("queue", r.Queue).
@@ -128,16 +127,27 @@ func (l line) seconds(name string, d time.Duration) line {
 	return l
 }
 
+// string writes a text that others may have made, of MostText bytes at most.
 func (l line) string(name, s string) line {
 	if s == "" {
 		return l.null(name)
 	}
 	l = l.key(name)
-	l.text = appendString(l.text, l.format, s)
+	l.text = appendText(l.text, l.format, s, MostText)
 	return l
 }
 
-// address escapes what an operator or a client may have named: a path, a zone. Other addresses need no escaping.
+// given writes all of a text that the operator has given.
+func (l line) given(name, s string) line {
+	if s == "" {
+		return l.null(name)
+	}
+	l = l.key(name)
+	l.text = appendText(l.text, l.format, s, whole)
+	return l
+}
+
+// address treats as a text what an operator or a client may have named: a path, a zone. Other addresses need no escaping.
 func (l line) address(name string, a pool.Address) line {
 	switch {
 	case a.IsZero():
@@ -178,19 +188,19 @@ func (l line) tries(name string, tries []l4.Try) line {
 
 func (l line) tryJSON(t *l4.Try) line {
 	l.text = append(l.text, '{')
-	l = l.string("backend", t.Backend).address("address", t.Address).string("result", t.Result.String()).seconds("took", t.Took).string("fault", t.Fault)
+	l = l.given("backend", t.Backend).address("address", t.Address).string("result", t.Result.String()).seconds("took", t.Took).string("fault", t.Fault)
 	l.text = append(l.text, '}')
 	return l
 }
 
 func appendTryText(b []byte, t *l4.Try) []byte {
-	b = append(appendString(b, Text, t.Backend), '/')
+	b = append(appendText(b, Text, t.Backend, whole), '/')
 	b = append(append(b, t.Result.String()...), '/')
 	b = appendSeconds(b, max(t.Took, 0))
 	if t.Fault == "" {
 		return b
 	}
-	return appendString(append(b, '/'), Text, t.Fault)
+	return appendText(append(b, '/'), Text, t.Fault, MostText)
 }
 
 // appendTime appends t in UTC as 2006-01-02T15:04:05.000000Z; by hand, at a third of AppendFormat's price.
@@ -221,61 +231,3 @@ func appendMicroseconds(b []byte, part int) []byte {
 
 // appendPair appends n, from 0 to 99, as two digits.
 func appendPair(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
-
-// appendString appends s as a JSON string, or for text as it is if that is plain and quoted as in Go if not.
-func appendString(b []byte, f Format, s string) []byte {
-	switch {
-	case f == Text && plain(s):
-		return append(b, s...)
-	case f == Text:
-		return strconv.AppendQuote(b, s)
-	}
-	return appendJSON(b, s)
-}
-
-// plain reports whether s needs no quotes beside a key and an equals sign.
-func plain(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c == '"' || c == '=' || c == ',' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// appendJSON appends s as a JSON string (RFC 8259 section 7). A byte that is no UTF-8 becomes U+FFFD, as in encoding/json.
-func appendJSON(b []byte, s string) []byte {
-	b = append(b, '"')
-	for i := 0; i < len(s); {
-		n := literal(s[i:])
-		b = append(b, s[i:i+n]...)
-		if i += n; i == len(s) {
-			break
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		b = appendEscaped(b, r)
-		i += size
-	}
-	return append(b, '"')
-}
-
-// literal returns how many bytes at the start of s stand for themselves in JSON and are ASCII.
-func literal(s string) int {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			return i
-		}
-	}
-	return len(s)
-}
-
-func appendEscaped(b []byte, r rune) []byte {
-	const digits = "0123456789abcdef"
-	switch {
-	case r == '"' || r == '\\':
-		return append(b, '\\', byte(r))
-	case r < ' ':
-		return append(b, '\\', 'u', '0', '0', digits[r>>4], digits[r&15])
-	}
-	return utf8.AppendRune(b, r)
-}

@@ -227,9 +227,10 @@ func FuzzJSON(f *testing.F) {
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		if want := valid(listener); got.Listener != want || got.ClientTLS.Subject != want {
+		if want := valid(listener); got.Listener != want || !shows(got.ClientTLS.Subject, want) {
 			t.Errorf("%q became %q and %q", listener, got.Listener, got.ClientTLS.Subject)
 		}
+		mustBeVisible(t, text)
 		if want := valid(backend); got.Backend != want || got.Tries[0].Backend != want {
 			t.Errorf("backend %q became %q and %q", backend, got.Backend, got.Tries[0].Backend)
 		}
@@ -243,8 +244,9 @@ func FuzzText(f *testing.F) {
 	f.Add("a b\n\"=,")
 	f.Fuzz(func(t *testing.T, listener string) {
 		r := served()
-		r.Listener = listener
+		r.Listener, r.Fault = listener, listener
 		text := string(appendRecord(nil, Text, r))
+		mustBeVisible(t, []byte(text))
 		if strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
 			t.Errorf("not one line: %q", text)
 		}
