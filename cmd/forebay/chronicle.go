@@ -3,22 +3,26 @@ package main
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 
 	"forebay/pool"
 )
 
-// chronicleLength is how many transitions may wait to be logged: more than the largest pool has when all of it goes down twice.
-const chronicleLength = 4096
+// chronicleLength is how many transitions may wait to be logged: a dozen of each backend of a large pool, some 10 MB.
+const chronicleLength = 64 << 10
 
 // A chronicle logs the states of backends on a goroutine of its own: a transition may come about on the loop of a session, which must
 // not wait for the log's reader.
 type chronicle struct {
-	logger  *slog.Logger
-	allDown string // what becomes of sessions while no backend is up
-	entries chan entry
-	lost    atomic.Uint64
-	dark    map[*pool.Pool]bool // of which no backend is up
+	logger   *slog.Logger
+	patience func(context.Context) // called before each is logged; it may wait
+	allDown  string                // what becomes of sessions while no backend is up
+	dark     map[*pool.Pool]bool   // of which no backend is up
+	entered  chan struct{}         // has a token when there are entries
+
+	mu      sync.Mutex // guards what follows
+	entries []entry
+	lost    uint64 // that had no room behind the entries
 }
 
 // An entry is one transition of a backend of a pool.
@@ -28,8 +32,8 @@ type entry struct {
 	pool.Transition
 }
 
-func newChronicle(logger *slog.Logger, allDown pool.WhenAllDown) *chronicle {
-	return &chronicle{logger: logger, allDown: allDown.String(), entries: make(chan entry, chronicleLength), dark: make(map[*pool.Pool]bool)}
+func newChronicle(logger *slog.Logger, allDown pool.WhenAllDown, patience func(context.Context)) *chronicle {
+	return &chronicle{logger: logger, patience: patience, allDown: allDown.String(), dark: make(map[*pool.Pool]bool), entered: make(chan struct{}, 1)}
 }
 
 // follow has every transition in p logged, soon after it. What it does meanwhile waits for nothing.
@@ -38,11 +42,26 @@ func (c *chronicle) follow(p *pool.Pool) {
 }
 
 func (c *chronicle) enter(e entry) {
-	select {
-	case c.entries <- e:
-	default:
-		c.lost.Add(1)
+	c.mu.Lock()
+	if len(c.entries) < chronicleLength {
+		c.entries = append(c.entries, e)
+	} else {
+		c.lost++
 	}
+	c.mu.Unlock()
+	select {
+	case c.entered <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what has been entered, and how much had no room behind it.
+func (c *chronicle) take() (entries []entry, lost uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entries, c.entries = c.entries, nil
+	lost, c.lost = c.lost, 0
+	return entries, lost
 }
 
 // write logs what is entered until ctx is done.
@@ -51,12 +70,18 @@ func (c *chronicle) write(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case e := <-c.entries:
+		case <-c.entered:
+		}
+		entries, lost := c.take()
+		for _, e := range entries {
+			if c.patience(ctx); ctx.Err() != nil {
+				return
+			}
 			c.log(e)
 			c.logDark(e.pool)
 		}
-		if n := c.lost.Swap(0); n > 0 {
-			c.logger.Warn("changes of backends were not logged", "changes", n)
+		if lost > 0 {
+			c.logger.Warn("changes of backends were not logged", "changes", lost)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func demo(e *env, c *commandLine, _ []string) error {
 	for _, s := range samples {
 		c.named("backend").enter(s.at, fromDefault)
 	}
-	return balance(e, c, func(p *process) { fmt.Fprint(p.stderr, p.invitation()) })
+	return balance(e, c, func(p *process) { fmt.Fprint(p.said, p.invitation()) })
 }
 
 // curlSocket has curl(1) connect to a UNIX socket.

@@ -35,7 +35,7 @@ type caretaker struct {
 func (p *process) care() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &p.caretaker
-	k.stop, k.told, k.children = cancel, newChronicle(p.logger, p.WhenAllDown), health.NewChildren()
+	k.stop, k.told, k.children = cancel, newChronicle(p.logger, p.WhenAllDown, p.said.patience), health.NewChildren()
 	k.running.Go(func() { k.told.write(ctx) })
 	k.running.Go(func() { k.children.Collect(ctx) })
 	for _, r := range p.routes {

@@ -82,7 +82,7 @@ func TestChecksComeFromTheSource(t *testing.T) {
 // recorded returns a pool of one backend, and what a chronicle of it has logged once everything in it has.
 func recorded(t *testing.T, happens func(*chronicle, *pool.Pool)) []string {
 	var out bytes.Buffer
-	c := newChronicle(slog.New(slog.NewJSONHandler(&out, nil)), pool.TryDown)
+	c := newChronicle(slog.New(slog.NewJSONHandler(&out, nil)), pool.TryDown, func(context.Context) {})
 	p, err := pool.New(pool.Options{}, []pool.Config{{Name: "db:1", Addrs: []pool.Address{pool.TCPAddress(netip.MustParseAddrPort("192.0.2.1:1"))}}})
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestChronicleLosesWhatDoesNotFit(t *testing.T) {
 		if len(lines) != chronicleLength+1 {
 			t.Fatalf("got %d lines, want %d and one for what was lost", len(lines), chronicleLength)
 		}
-		wantFields(t, lines[1], map[string]any{"msg": "changes of backends were not logged", "changes": 2.0})
+		wantFields(t, lines[chronicleLength], map[string]any{"msg": "changes of backends were not logged", "changes": 2.0})
 	})
 }
 

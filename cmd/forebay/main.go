@@ -43,22 +43,28 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// An output is what stands behind a stream. The zero output is a file or a pipe.
+// An output is what stands behind a stream.
 type output uint8
 
 const (
-	toFile output = iota
+	toReader output = iota // a pipe or a socket, which a program reads if it likes
+	toRegularFile
 	toTerminal
 )
 
 // kindOf takes for a terminal what is a character device and not /dev/null.
 func kindOf(f *os.File) output {
 	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return toFile
+	switch {
+	case err != nil:
+		return toReader
+	case info.Mode().IsRegular():
+		return toRegularFile
+	case info.Mode()&os.ModeCharDevice == 0:
+		return toReader
 	}
 	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
-		return toFile
+		return toRegularFile
 	}
 	return toTerminal
 }

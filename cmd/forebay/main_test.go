@@ -8,8 +8,8 @@ import (
 
 func TestKindsOfOutput(t *testing.T) {
 	for path, want := range map[string]output{
-		filepath.Join(t.TempDir(), "file"): toFile,
-		os.DevNull:                         toFile,
+		filepath.Join(t.TempDir(), "file"): toRegularFile,
+		os.DevNull:                         toRegularFile,
 		"/dev/ptmx":                        toTerminal, // a new one of no shell's (pty(7))
 	} {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

@@ -37,10 +37,10 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 	signals := make(chan os.Signal, 4)
 	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
 		syscall.SIGPIPE) // a log's reader that went away must not end the process
-	said := newMessages(e.stderr, e.logger())
+	said := newMessages(e)
 	defer said.close()
 	e = e.saying(said)
-	p := &process{plan: plan, signals: signals, stderr: said, logger: e.logger()}
+	p := &process{plan: plan, signals: signals, said: said, logger: e.logger()}
 	if err := p.open(e); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 type process struct {
 	*plan
 	signals   <-chan os.Signal
-	stderr    io.Writer // never waits
+	said      *messages // to standard error
 	logger    *slog.Logger
 	file      *accesslog.File // nil where the log goes to standard output
 	log       *accesslog.Log
@@ -234,21 +234,4 @@ func (e *env) saying(stderr io.Writer) *env {
 	other := *e
 	other.stderr = stderr
 	return &other
-}
-
-// logger returns where messages about the process go.
-func (e *env) logger() *slog.Logger {
-	options := &slog.HandlerOptions{ReplaceAttr: timeAsInAccessLog}
-	if e.stderrIs == toTerminal {
-		return slog.New(slog.NewTextHandler(e.stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(e.stderr, options))
-}
-
-// timeAsInAccessLog has messages tell the time as the lines of sessions do, which may stand beside them: UTC, to the microsecond.
-func timeAsInAccessLog(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		a.Value = slog.StringValue(a.Value.Time().UTC().Format("2006-01-02T15:04:05.000000Z"))
-	}
-	return a
 }

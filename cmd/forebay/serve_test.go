@@ -332,7 +332,7 @@ func TestBannerOnATerminal(t *testing.T) {
 // Messages and lines of sessions may stand on one terminal, and are in time with each other.
 func TestMessagesTellTheTimeInUTC(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678900999, time.FixedZone("far", 9*60*60))
-	for kind, want := range map[output]string{toFile: `{"time":"2026-01-01T18:04:05.678900Z",`, toTerminal: "time=2026-01-01T18:04:05.678900Z "} {
+	for kind, want := range map[output]string{toReader: `{"time":"2026-01-01T18:04:05.678900Z",`, toTerminal: "time=2026-01-01T18:04:05.678900Z "} {
 		var stderr bytes.Buffer
 		e := testEnv(new(bytes.Buffer), &stderr)
 		e.stderrIs = kind

@@ -206,7 +206,7 @@ func TestGivingUpCountsWhatWaits(t *testing.T) {
 			t.Errorf("%d lines were read and %d are said to be lost; want %d in all, or up to %d more", lines(), l.Dropped(), count, stuck)
 		}
 		go func() {
-			<-l.done
+			<-l.lines.done
 			writer.Close()
 		}()
 		io.Copy(&got, reader) // it goes on after all

@@ -113,15 +113,26 @@ func appendUnicode(b []byte, r rune) []byte {
 func AppendVisible(b, lines []byte) []byte {
 	for len(lines) > 0 {
 		r, size := utf8.DecodeRune(lines)
-		switch {
-		case r == '\n' || strconv.IsPrint(r):
+		if n := ascii(lines); n > 0 {
+			b, size = append(b, lines[:n]...), n
+		} else if r == '\n' || strconv.IsPrint(r) {
 			b = append(b, lines[:size]...)
-		default:
+		} else {
 			b = appendUnicode(b, r)
 		}
 		lines = lines[size:]
 	}
 	return b
+}
+
+// ascii returns how many bytes at the start of b are characters of ASCII that can be printed.
+func ascii(b []byte) int {
+	for i, c := range b {
+		if c < ' ' || c >= 0x7f {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // Clip returns s if it has most bytes at most, else its beginning and an ellipsis. It cuts between characters.
