@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"forebay/l4"
+	"forebay/l4/accesslog"
 	"forebay/l4/handoff"
 	"forebay/pool"
 )
@@ -150,10 +151,13 @@ func (c *commandLine) planLogFile() {
 	}
 	info, err := os.Stat(path)
 	switch {
+	case accesslog.Inherits(path):
 	case errors.Is(err, os.ErrNotExist):
 		c.refuseUnmakable(path)
 	case err != nil:
 		c.refuse("log-file", "%w", err)
+	case info.Mode()&os.ModeSocket != 0:
+		c.refuse("log-file", "%s is a socket, which can't be opened; name a file or a pipe", path)
 	case info.IsDir():
 		c.refuse("log-file", "%s is a directory; name a file in it", path)
 	default:
