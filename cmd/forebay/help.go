@@ -56,10 +56,11 @@ Defaults are in [brackets]. Flags may stand before and after BACKENDs, up to a
 too, which gives way to the flag: --idle-timeout is FOREBAY_IDLE_TIMEOUT; what
 is repeatable has spaces between its parts there.
 
-Signals: SIGTERM and SIGINT drain, a second one, 0.3 s later or more, stops at
-once; SIGHUP opens --log-file anew and reads --allow-file, --deny-file and
---drain-file again. Exit status: 0 stopped as asked, 1 failed at work or
-sessions were cut, 2 wrong usage or configuration, and nothing was started.
+Signals: SIGTERM, SIGINT and SIGQUIT drain, a second one, 0.3 s later or more,
+stops at once; SIGHUP opens --log-file anew and reads --allow-file, --deny-file
+and --drain-file again, and drains where it tells that the terminal is gone;
+SIGUSR1 opens --log-file anew. Exit status: 0 stopped as asked, 1 failed at work
+or sessions were cut, 2 wrong usage or configuration, and nothing was started.
 `
 
 // What there is to say of one command.

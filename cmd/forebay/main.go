@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"forebay/l4/handoff"
 )
@@ -23,6 +24,7 @@ func main() {
 		probe:    handoff.Probe,
 		stdoutIs: kindOf(os.Stdout),
 		stderrIs: kindOf(os.Stderr),
+		terminal: terminal{find: controllingTerminal, had: !signal.Ignored(syscall.SIGHUP) && controllingTerminal() == nil}, // nohup(1) has it ignored
 	}))
 }
 
@@ -36,6 +38,7 @@ type env struct {
 	probe          func(handoff.Spec) error // as handoff.Probe
 	stdoutIs       output
 	stderrIs       output
+	terminal       terminal // that the program was started from
 }
 
 // A resolver finds the addresses of a name, as *net.Resolver does.

@@ -28,19 +28,19 @@ func serve(e *env, c *commandLine, _ []string) error {
 
 // balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are accepted.
 func balance(e *env, c *commandLine, ready func(*process)) error {
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
-	defer cancel()
-	plan, err := c.settle(ctx, e)
-	if err != nil {
+	signals := catch(e)
+	plan, stopped, err := settleUnlessStopped(e, c, signals)
+	switch {
+	case stopped && errors.Is(err, context.Canceled): // what was looked up when it came
+		e.logger().Info("stopped before it served", "signal", (<-signals).String())
+		return nil
+	case err != nil:
 		return err
 	}
-	signals := make(chan os.Signal, 4)
-	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP,
-		syscall.SIGPIPE) // a log's reader that went away must not end the process
 	said := newMessages(e)
 	defer said.close()
 	e = e.saying(said)
-	p := &process{plan: plan, signals: signals, said: said, logger: e.logger()}
+	p := &process{plan: plan, signals: signals, terminal: e.terminal, said: said, logger: e.logger()}
 	if err := p.open(e); err != nil {
 		return err
 	}
@@ -52,6 +52,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 type process struct {
 	*plan
 	signals   <-chan os.Signal
+	terminal  terminal
 	said      *messages // to standard error
 	logger    *slog.Logger
 	file      *accesslog.File // nil where the log goes to standard output
@@ -157,24 +158,29 @@ func (p *process) run(e *env, ready func(*process)) error {
 
 // stops does what sig asks for, and reports whether that is to stop, or to do so at once. An echo of the first such signal asks for nothing.
 func (p *process) stops(sig os.Signal) bool {
-	switch sig {
-	case syscall.SIGHUP:
-		p.reopen()
-	case syscall.SIGTERM, syscall.SIGINT:
+	switch {
+	case asksToStop(sig) || sig == syscall.SIGHUP && p.terminal.gone():
 		if p.stopping.IsZero() {
 			p.stopping = time.Now()
 			return true
 		}
 		return time.Since(p.stopping) >= echoTime
+	case sig == syscall.SIGHUP:
+		p.access.reload(p.tellReread)
+		p.drains.reload(p.tellReread)
+		p.reopen("SIGHUP")
+	case sig == syscall.SIGUSR1:
+		p.reopen("SIGUSR1")
+	case sig == syscall.SIGUSR2:
+		p.logger.Info("SIGUSR2: means nothing here")
 	}
 	return false
 }
 
-func (p *process) reopen() {
-	p.access.reload(p.tellReread)
-	p.drains.reload(p.tellReread)
+// reopen goes on in a new log file, as the signal of that name asks for.
+func (p *process) reopen(signal string) {
 	if p.file == nil {
-		p.logger.Info("SIGHUP: there is no log file to open anew")
+		p.logger.Info(signal + ": there is no log file to open anew")
 		return
 	}
 	if err := p.file.Reopen(); err != nil {

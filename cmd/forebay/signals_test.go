@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+)
+
+// silentNames returns a resolver whose name server says nothing, and a channel that has a token once it was asked.
+func silentNames(t *testing.T) (resolver, <-chan struct{}) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	asked := make(chan struct{}, 100)
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		asked <- struct{}{}
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}, asked
+}
+
+// While names are looked up, signals are caught: none ends the process out of order, and one that asks to stop is obeyed at once.
+func TestSignalsAreCaughtFirst(t *testing.T) {
+	for _, stop := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+		var stdout, stderr bytes.Buffer
+		names, asked := silentNames(t)
+		e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "db.example:5432")
+		e.resolver = names
+		signals := make(chan chan<- os.Signal, 1)
+		e.notify = func(c chan<- os.Signal, which ...os.Signal) { signals <- c }
+		status := make(chan int, 1)
+		go func() { status <- run(e) }()
+		<-asked
+		to := <-signals
+		to <- syscall.SIGHUP
+		to <- syscall.SIGUSR1
+		to <- stop
+		if got := <-status; got != exitDone || !strings.Contains(stderr.String(), "stopped before it served") {
+			t.Errorf("%v: got status %d, %s", stop, got, &stderr)
+		}
+	}
+}
+
+// What came before it served is not forgotten: a signal to stop stops it, any other has been obeyed by starting.
+func TestSignalsFromTheStartAreObeyed(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "127.0.0.1:1")
+	e.notify = func(c chan<- os.Signal, _ ...os.Signal) {
+		c <- syscall.SIGHUP
+		c <- syscall.SIGQUIT
+	}
+	if status := run(e); status != exitDone || !strings.Contains(stderr.String(), `"msg":"draining","signal":"quit"`) {
+		t.Errorf("got status %d, %s", status, &stderr)
+	}
+}
+
+// SIGHUP means that the terminal is gone where it is, and only then.
+func TestHangUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		had   bool
+		finds []error // one after the other
+		gone  bool
+	}{
+		"a daemon":               {false, []error{syscall.ENXIO}, false},
+		"on a terminal":          {true, []error{nil, nil}, false},
+		"without a descriptor":   {true, []error{syscall.EMFILE, syscall.EMFILE}, false},
+		"the terminal is gone":   {true, []error{syscall.ENXIO}, true},
+		"it goes after the word": {true, []error{nil, syscall.ENXIO}, true},
+	} {
+		l4test.Bubble(t, func(t *testing.T) {
+			began, tty := time.Now(), terminal{had: test.had}
+			tty.find = func() error {
+				err := test.finds[0]
+				test.finds = test.finds[1:]
+				return err
+			}
+			if got := tty.gone(); got != test.gone || time.Since(began) > hangUpTime {
+				t.Errorf("%s: got %v after %v, want %v", name, got, time.Since(began), test.gone)
+			}
+		})
+	}
+}
+
+func TestSignalsAtWork(t *testing.T) {
+	r := start(t, "--listen", "127.0.0.1:0")
+	r.signals <- syscall.SIGUSR2
+	r.wait("SIGUSR2")
+	r.signals <- syscall.SIGUSR1
+	r.wait("SIGUSR1: there is no log file")
+	r.signals <- syscall.SIGHUP
+	r.wait("SIGHUP: there is no log file")
+	r.signals <- syscall.SIGQUIT
+	r.wait("draining")
+	r.wait("stopped")
+	r.ends(exitDone)
+}
