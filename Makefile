@@ -1,10 +1,11 @@
 # Forebay. `make` alone says what there is.
 .NOTPARALLEL:
-.PHONY: help build run install uninstall test unit scenarios scenarios-race lint fuzz bench install-test-peers check-go clean
+.PHONY: help build run install uninstall test unit scenarios scenarios-race soak lint fuzz bench install-test-peers check-go clean
 
 # On a build machine results of an earlier run prove nothing.
 FRESH := $(if $(CI),-count=1)
 FUZZTIME := 10s
+SOAK := 10m
 # Most scenarios wait for something: so many go on at once, more than there are processors.
 ATONCE := -parallel 8
 # What forebay version says. Outside a repository write make VERSION=1.2.3.

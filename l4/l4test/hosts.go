@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -72,25 +73,27 @@ func runOnTwoHosts(t *testing.T, backends, pattern string) {
 	if at, ok := t.Deadline(); ok {
 		args = append(args, "-test.timeout", (time.Until(at) * 9 / 10).String())
 	}
-	output, err := runUnshared(hostsVar+"="+backends, args)
+	output, err := runUnshared(t, hostsVar+"="+backends, args)
 	var failed *exec.ExitError
 	switch errors.As(err, &failed); {
 	case err != nil && (failed == nil || failed.ExitCode() == hostsMissing):
 		lackHosts(t, fmt.Errorf("%w\n%s", err, output))
+	case err != nil && testing.Verbose():
+		t.Fatalf("on two hosts: %v", err)
 	case err != nil:
 		t.Fatalf("on two hosts: %v\n%s", err, output)
 	case bytes.Contains(output, []byte("--- SKIP")) && !bytes.Contains(output, []byte("--- PASS")):
 		t.Skipf("on two hosts:\n%s", output)
 	case !bytes.Contains(output, []byte("--- PASS")):
 		t.Errorf("on two hosts no test matches %q and passes:\n%s", pattern, output)
-	case testing.Verbose():
-		t.Logf("on two hosts:\n%s", output)
 	}
 }
 
 // runUnshared runs this binary in a network namespace of its own, and in a user namespace where it takes that to make
 // one.
-func runUnshared(env string, args []string) (output []byte, err error) {
+func runUnshared(t *testing.T, env string, args []string) ([]byte, error) {
+	var output bytes.Buffer
+	var err error
 	for _, more := range []uintptr{0, unix.CLONE_NEWUSER} {
 		cmd := exec.Command(os.Args[0], args...)
 		cmd.Env = append(os.Environ(), env)
@@ -99,11 +102,16 @@ func runUnshared(env string, args []string) (output []byte, err error) {
 			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 		}
-		if output, err = cmd.CombinedOutput(); err == nil || cmd.ProcessState != nil {
+		cmd.Stdout = &output
+		if testing.Verbose() {
+			cmd.Stdout = io.MultiWriter(&output, t.Output())
+		}
+		cmd.Stderr = cmd.Stdout
+		if err = cmd.Run(); err == nil || cmd.ProcessState != nil {
 			break
 		}
 	}
-	return output, err
+	return output.Bytes(), err
 }
 
 func lackHosts(t *testing.T, why error) {

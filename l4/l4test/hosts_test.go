@@ -1,6 +1,7 @@
 package l4test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,11 @@ func TestBackendStandsOnTheOtherHost(t *testing.T) {
 		t.Errorf("the other host is reached from %s, want %s", from, Here)
 	}
 	p.Expect(p.Addr().String() + "\n").Send("x").Expect("x").CloseWrite().ExpectEOF()
+	if from, err := TryDialFrom(t, netip.MustParseAddr(There), ServeAt(t, Here+":0", EchoScript).Addr()); err != nil {
+		t.Errorf("this host is not reached from the other one: %v", err)
+	} else {
+		from.Send("x").Expect("x").CloseWrite().ExpectEOF()
+	}
 	if _, err := TryDial(t, strings.Replace(b.Addr(), There, "127.0.0.1", 1)); err == nil {
 		t.Error("the backend is reached over loopback, too")
 	}

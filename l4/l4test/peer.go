@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"syscall"
@@ -57,10 +58,28 @@ func DialNarrow(tb testing.TB, addr string, bytes int) *Peer {
 // TryDial is Dial for a connection that may be refused. One that was reset before the dialer looked is a Peer on which that shows.
 func TryDial(tb testing.TB, addr string) (*Peer, error) { return tryDial(tb, addr, nil) }
 
+// TryDialFrom is TryDial from a local address, which may be one of the other host's.
+func TryDialFrom(tb testing.TB, from netip.Addr, addr string) (*Peer, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	return dial(tb, addr, &d)
+}
+
 func tryDial(tb testing.TB, addr string, prepare preparation) (*Peer, error) {
+	return dial(tb, addr, &net.Dialer{Control: prepare})
+}
+
+func dial(tb testing.TB, addr string, d *net.Dialer) (*Peer, error) {
 	network, address := split(addr)
-	d := net.Dialer{Timeout: stepLimit, Control: prepare}
-	conn, err := d.Dial(network, address)
+	d.Timeout = stepLimit
+	var conn net.Conn
+	from := ""
+	if d.LocalAddr != nil {
+		from = d.LocalAddr.String()
+	}
+	err := whereItIs(from, func() (err error) {
+		conn, err = d.Dial(network, address)
+		return err
+	})
 	if errors.Is(err, syscall.ECONNRESET) {
 		return &Peer{tb: tb, conn: gone{}, fail: tb.Fatalf}, nil
 	}
