@@ -14,6 +14,7 @@ type entry struct {
 	Cause      string
 	Listener   string
 	Client     string
+	Via        string
 	Local      string
 	Backend    string
 	Address    string

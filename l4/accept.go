@@ -136,7 +136,7 @@ func (l *loop) acceptOne(q *acceptQueue) {
 		if r := l.server.Limits.AcceptRate; r.limits() {
 			q.rate.take(l.now, 1, r)
 		}
-		l.begin(q.listener, fd, addrPort(&from))
+		l.begin(q.listener, fd, clientAddress(fd, &from))
 		return
 	}
 	l.server.release()

@@ -17,7 +17,8 @@ type Access struct{ rules atomic.Pointer[accessRules] }
 // search whatever stands inside whatever.
 type accessRules struct {
 	v4, v6 []turn
-	rest   bool // for clients below the first turn
+	zones  map[string][]turn // in the place of v6, by interface, where there are rules of that alone
+	rest   bool              // for clients below the first turn
 }
 
 // A turn is an address from which on another answer holds.
@@ -38,18 +39,27 @@ func (n number) after(m number) bool { return n.high > m.high || n.high == m.hig
 
 // A rule is one range with its answer.
 type rule struct {
-	netip.Prefix
+	Range
 	allowed bool
 }
 
-// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Without any, everybody is let in.
-func (a *Access) Set(allow, deny []netip.Prefix) {
+// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Of one range with a zone and
+// without, the one with it decides. Without any, everybody is let in.
+func (a *Access) Set(allow, deny []Range) {
 	rest := len(allow) == 0
-	a.rules.Store(&accessRules{
-		v4:   flatten(rulesOf(allow, deny, netip.Addr.Is4), rest),
-		v6:   flatten(rulesOf(allow, deny, netip.Addr.Is6), rest),
-		rest: rest,
-	})
+	all := rulesOf(allow, deny)
+	rules := &accessRules{rest: rest, zones: map[string][]turn{}}
+	rules.v4 = flatten(only(all, func(r rule) bool { return r.Addr().Is4() }), rest)
+	of := func(zone string) []turn {
+		return flatten(only(all, func(r rule) bool { return r.Addr().Is6() && (r.Zone == "" || r.Zone == zone) }), rest)
+	}
+	rules.v6 = of("")
+	for _, r := range all {
+		if r.Zone != "" && rules.zones[r.Zone] == nil {
+			rules.zones[r.Zone] = of(r.Zone)
+		}
+	}
+	a.rules.Store(rules)
 }
 
 // Allows reports whether a client at ip may connect. One without an address, of a UNIX socket, may: its rights are the file's.
@@ -61,6 +71,10 @@ func (a *Access) Allows(ip netip.Addr) bool {
 	turns := r.v6
 	if ip.Is4() || ip.Is4In6() {
 		turns = r.v4
+	} else if zone := ip.Zone(); zone != "" {
+		if its, ok := r.zones[zone]; ok {
+			turns = its
+		}
 	}
 	at := numberOf(ip)
 	low, high := 0, len(turns) // the turns before low are not above ip, those from high on are
@@ -77,26 +91,30 @@ func (a *Access) Allows(ip netip.Addr) bool {
 	return turns[low-1].allowed
 }
 
-// rulesOf returns the rules of one family, each range before those inside it, and where the same is there twice what is denied last.
-func rulesOf(allow, deny []netip.Prefix, family func(netip.Addr) bool) (all []rule) {
-	for _, p := range allow {
-		all = append(all, rule{p.Masked(), true})
+// rulesOf returns the rules, each range before those inside it, and where the same is there twice what is denied last.
+func rulesOf(allow, deny []Range) (all []rule) {
+	for _, r := range allow {
+		all = append(all, rule{Range{r.Masked(), r.Zone}, true})
 	}
-	for _, p := range deny {
-		all = append(all, rule{p.Masked(), false})
+	for _, r := range deny {
+		all = append(all, rule{Range{r.Masked(), r.Zone}, false})
 	}
-	all = slices.DeleteFunc(all, func(r rule) bool { return !family(r.Addr()) })
 	slices.SortStableFunc(all, func(a, b rule) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()), cmp.Compare(len(a.Zone), len(b.Zone)))
 	})
 	return all
+}
+
+// only returns those of the rules that fit.
+func only(all []rule, fit func(rule) bool) []rule {
+	return slices.DeleteFunc(slices.Clone(all), func(r rule) bool { return !fit(r) })
 }
 
 // flatten makes rules flat that are in the order of rulesOf.
 func flatten(rules []rule, rest bool) []turn {
 	w := walk{rest: rest}
 	for _, r := range rules {
-		for len(w.inside) > 0 && !w.innermost().Contains(r.Addr()) {
+		for len(w.inside) > 0 && !w.innermost().Prefix.Contains(r.Addr()) {
 			w.leave()
 		}
 		w.inside = append(w.inside, r)

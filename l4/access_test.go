@@ -5,12 +5,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
-func prefixes(texts ...string) (all []netip.Prefix) {
+func prefixes(texts ...string) (all []Range) {
 	for _, text := range texts {
-		all = append(all, netip.MustParsePrefix(text))
+		zone := ""
+		if address, rest, ok := strings.Cut(text, "%"); ok {
+			which, bits, _ := strings.Cut(rest, "/")
+			text, zone = address+"/"+bits, which
+		}
+		all = append(all, Range{netip.MustParsePrefix(text), zone})
 	}
 	return all
 }
@@ -22,7 +28,7 @@ func TestLongestPrefixDecides(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name        string
-		allow, deny []netip.Prefix
+		allow, deny []Range
 		in, out     []string
 	}{
 		{"nothing", nil, nil, []string{"10.0.0.1", "::1"}, nil},
@@ -37,6 +43,11 @@ func TestLongestPrefixDecides(t *testing.T) {
 		{"all, and the last", prefixes("0.0.0.0/0"), prefixes("255.255.255.255/32"), []string{"0.0.0.0", "255.255.255.254"}, []string{"255.255.255.255", "::1"}},
 		{"sixth version", prefixes("2001:db8::/32"), prefixes("2001:db8:0:1::/64"), []string{"2001:db8::1", "2001:db8:0:2::"}, []string{"2001:db8:0:1::7", "2001:db9::", "10.0.0.1"}},
 		{"with a zone", nil, prefixes("fe80::/64"), []string{"fe80:0:0:1::1"}, []string{"fe80::1%eth0"}},
+		{"of one link", prefixes("fe80::1%eth0/128"), nil, []string{"fe80::1%eth0"}, []string{"fe80::1%eth1", "fe80::1", "fe80::2%eth0"}},
+		{"but of one link", prefixes("fe80::/10"), prefixes("fe80::%eth1/64"), []string{"fe80::1%eth0", "fe80::1"}, []string{"fe80::1%eth1"}},
+		{"one on a link", prefixes("fe80::1%eth0/128"), prefixes("fe80::1/128"), []string{"fe80::1%eth0"}, []string{"fe80::1%eth1", "fe80::1", "10.0.0.1"}},
+		{"both said of one link", prefixes("fe80::1%eth0/128"), prefixes("fe80::1%eth0/128"), nil, []string{"fe80::1%eth0"}},
+		{"beside others", prefixes("fe80::1%eth0/128", "2001:db8::/32"), nil, []string{"2001:db8::1", "fe80::1%eth0"}, []string{"fe80::1%lo"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a.Set(c.allow, c.deny)
@@ -64,12 +75,12 @@ func TestAccessIsWhatALookAtEveryRuleFinds(t *testing.T) {
 		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 0xfffffff0&^0xff|uint32(r.IntN(256))))) // up to the last address
 	}
 	for range 2000 {
-		var allow, deny []netip.Prefix
+		var allow, deny []Range
 		for range r.IntN(6) {
-			allow = append(allow, netip.PrefixFrom(some(), 24+r.IntN(9)).Masked())
+			allow = append(allow, Range{Prefix: netip.PrefixFrom(some(), 24+r.IntN(9)).Masked()})
 		}
 		for range r.IntN(6) {
-			deny = append(deny, netip.PrefixFrom(some(), 24+r.IntN(9)).Masked())
+			deny = append(deny, Range{Prefix: netip.PrefixFrom(some(), 24+r.IntN(9)).Masked()})
 		}
 		var a Access
 		a.Set(allow, deny)
@@ -81,7 +92,7 @@ func TestAccessIsWhatALookAtEveryRuleFinds(t *testing.T) {
 	}
 }
 
-func allowsNaively(allow, deny []netip.Prefix, ip netip.Addr) bool {
+func allowsNaively(allow, deny []Range, ip netip.Addr) bool {
 	best, answer := -1, len(allow) == 0
 	for _, p := range allow {
 		if p.Contains(ip) && p.Bits() > best {
@@ -102,9 +113,9 @@ func BenchmarkAccess(b *testing.B) {
 			b.ReportAllocs()
 			r := rand.New(rand.NewPCG(1, 2))
 			addr := func() netip.Addr { return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, r.Uint32()))) }
-			var deny []netip.Prefix
+			var deny []Range
 			for range n {
-				deny = append(deny, netip.PrefixFrom(addr(), 16+r.IntN(17)).Masked())
+				deny = append(deny, Range{Prefix: netip.PrefixFrom(addr(), 16+r.IntN(17)).Masked()})
 			}
 			var a Access
 			a.Set(nil, deny)

@@ -1,7 +1,6 @@
 package l4
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ func limited(t *testing.T, l Limits) *testServer {
 	return serve(t, func(s *Server) { s.Limits = l }, l4test.Echo(t).Addr())
 }
 
-func accessOf(allow, deny []netip.Prefix) *Access {
+func accessOf(allow, deny []Range) *Access {
 	a := &Access{}
 	a.Set(allow, deny)
 	return a

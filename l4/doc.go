@@ -23,8 +23,8 @@
 // what it accepts from, serve.go the life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many
 // sessions fit, sys.go the system calls.
 //
-// Of what Limits say, access.go knows who may connect, sources.go counts sessions by where they come from, rate.go has the arithmetic,
-// throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
+// Of what Limits say, access.go knows who may connect, range.go which addresses are in a range, sources.go counts sessions by where they come
+// from, rate.go has the arithmetic, throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
 //
 // Small messages leave together: outbox.go puts them down, ring.go sends them. replay.go tells a second backend what a first one died of.
 //

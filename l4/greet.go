@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net"
+	"net/netip"
 
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
@@ -90,7 +91,12 @@ func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 		family = proxyproto.TCPv4
 	}
 	return &proxyproto.Header{Command: proxyproto.PROXY, TransportProtocol: family,
-		SourceAddr: net.TCPAddrFromAddrPort(from), DestinationAddr: net.TCPAddrFromAddrPort(to)}
+		SourceAddr: unzoned(from), DestinationAddr: unzoned(to)}
+}
+
+// unzoned returns a as package net has it, without a zone: that means something on this machine alone, and a header has no place for it.
+func unzoned(a netip.AddrPort) *net.TCPAddr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
 }
 
 // proxyTLVs returns the optional fields, the checksum last and still zero.

@@ -170,7 +170,7 @@ func TestProxyHeaderInPieces(t *testing.T) {
 // trusting starts a Server that takes its clients for trusted proxies, in front of a backend.
 func trusting(t *testing.T, configure func(*Server), backend string) *testServer {
 	return serve(t, func(s *Server) {
-		s.ProxyIn = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		s.ProxyIn = prefixes("127.0.0.0/8")
 		if configure != nil {
 			configure(s)
 		}
@@ -291,14 +291,14 @@ func TestIntroducedClientIsHashed(t *testing.T) {
 }
 
 func TestHeaderOfAnotherSourceIsData(t *testing.T) {
-	s := serve(t, func(s *Server) { s.ProxyIn = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }, l4test.Echo(t).Addr())
+	s := serve(t, func(s *Server) { s.ProxyIn = prefixes("192.0.2.0/24") }, l4test.Echo(t).Addr())
 	const header = "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\n"
 	l4test.Dial(t, s.addr).Send(header).Expect(header).CloseWrite().ExpectEOF()
 	s.record(t, ClientClosed)
 }
 
 func TestWhoMustSendAHeader(t *testing.T) {
-	s := &Server{ProxyIn: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	s := &Server{ProxyIn: prefixes("192.0.2.0/24", "fe80::1%eth0/128", "fe80::%eth1/64")}
 	trusted, other := netip.MustParseAddrPort("192.0.2.9:1"), netip.MustParseAddrPort("198.51.100.1:1")
 	for _, test := range []struct {
 		unix, sockets bool
@@ -307,6 +307,10 @@ func TestWhoMustSendAHeader(t *testing.T) {
 	}{
 		{false, false, trusted, true},
 		{false, true, other, false},
+		{false, false, netip.MustParseAddrPort("[fe80::1%eth0]:1"), true},
+		{false, false, netip.MustParseAddrPort("[fe80::2%eth0]:1"), false},
+		{false, false, netip.MustParseAddrPort("[fe80::2%eth1]:1"), true},
+		{false, false, netip.MustParseAddrPort("[fe80::1%eth2]:1"), false},
 		{true, false, netip.AddrPort{}, false},
 		{true, true, netip.AddrPort{}, true},
 	} {

@@ -41,9 +41,9 @@ type Server struct {
 	OnDown    OnDown    // what becomes of the sessions of a backend that went down
 	Rebalance Rebalance // whether live sessions are spread anew when a backend has joined, recovered or been resumed
 
-	ProxyIn      []netip.Prefix // sources that must send a PROXY header, and are believed; from others none is looked for
-	ProxyInUNIX  bool           // whoever connects to a listening UNIX socket must send one, too, and is believed
-	ProxyTimeout time.Duration  // from accept to the whole header
+	ProxyIn      []Range       // sources that must send a PROXY header, and are believed; from others none is looked for
+	ProxyInUNIX  bool          // whoever connects to a listening UNIX socket must send one, too, and is believed
+	ProxyTimeout time.Duration // from accept to the whole header
 
 	Handshakes       int           // TLS handshakes computed at once, those with backends included; one that waits for its peer does not count. 0: GOMAXPROCS
 	HandshakeTimeout time.Duration // until a client's TLS handshake is done, from when its first bytes are wanted

@@ -76,7 +76,21 @@ func sourceKey(ip netip.Addr) uint64 {
 		return 0xff<<56 | uint64(binary.BigEndian.Uint32(b[:]))
 	}
 	b := ip.As16()
+	if ip.IsLinkLocalUnicast() {
+		return linkLocalKey(binary.BigEndian.Uint64(b[8:]), ip.Zone())
+	}
 	return binary.BigEndian.Uint64(b[:8])
+}
+
+// linkLocalKey returns the number of a source on this machine's own links: all hosts there share the network's half, so each address of each
+// link is a source. Its first byte is that of such addresses, and the rest a hash (FNV-1a of the zone, then a multiplication).
+func linkLocalKey(host uint64, zone string) uint64 {
+	hash := uint64(14695981039346656037)
+	for _, c := range []byte(zone) {
+		hash = (hash ^ uint64(c)) * 1099511628211
+	}
+	hash = (hash ^ host) * 0x9e3779b97f4a7c15
+	return 0xfe<<56 | (hash^hash>>32)&(1<<56-1)
 }
 
 // enter counts a session of a client at ip that wants to begin, and returns the source it has to leave when it ends. A cause refuses it, and

@@ -37,6 +37,10 @@ func TestSourceIsAnAddressOrANetwork(t *testing.T) {
 		{"192.0.2.1", "192.0.2.2", false},
 		{"2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true},
 		{"2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"fe80::1%eth0", "fe80::1%eth0", true},
+		{"fe80::1%eth0", "fe80::1%eth1", false},
+		{"fe80::1%eth0", "fe80::2%eth0", false},
+		{"fe80::1%eth0", "fe80::1", false},
 		{"0.0.0.0", "::", false},
 		{"::1", "::ffff:0:1", false},
 	} {

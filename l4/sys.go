@@ -191,6 +191,30 @@ func addrPort(raw *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// clientAddress reads the address of the peer of the socket fd, a link-local one with the interface that it came by.
+func clientAddress(fd int32, raw *unix.RawSockaddrAny) netip.AddrPort {
+	at := addrPort(raw)
+	if ip := at.Addr(); ip.Is6() && ip.IsLinkLocalUnicast() {
+		index := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw)).Scope_id
+		return netip.AddrPortFrom(ip.WithZone(zoneName(fd, index)), at.Port())
+	}
+	return at
+}
+
+// zoneName returns the name of the interface with that number, else the number: the reverse of zoneIndex (netdevice(7), SIOCGIFNAME).
+func zoneName(fd int32, index uint32) string {
+	r := struct { // struct ifreq
+		name  [unix.IFNAMSIZ]byte
+		index int32
+		_     [20]byte
+	}{index: int32(index)}
+	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&r)))
+	if name := unix.ByteSliceToString(r.name[:]); e == 0 && name != "" {
+		return name
+	}
+	return strconv.FormatUint(uint64(index), 10)
+}
+
 // networkPort reads a port that stands in network byte order.
 func networkPort(p *uint16) uint16 {
 	b := (*[2]byte)(unsafe.Pointer(p))

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
+	"net"
 	"sync"
 
 	"forebay/file"
@@ -17,7 +17,7 @@ type accessList struct {
 	l4.Access
 
 	mu          sync.Mutex
-	allow, deny []netip.Prefix // of the flags
+	allow, deny []l4.Range // of the flags
 	files       []*rangeFile
 }
 
@@ -27,13 +27,35 @@ type rangeFile struct {
 	file   file.Watched
 	denies bool
 
-	ranges []netip.Prefix // of the last good file
-	fault  error          // what is wrong with the one that was read last
+	ranges []l4.Range // of the last good file
+	fault  error      // what is wrong with the one that was read last
 	told   bool
+}
+
+// noteLinks notes ranges of network interfaces that are not there, as those of a tunnel may come later.
+func (p *plan) noteLinks() {
+	note := func(name string, r l4.Range) {
+		if r.Zone == "" {
+			return
+		}
+		if _, err := net.InterfaceByName(r.Zone); err != nil {
+			p.note("%s: %s is of no client as long as this machine has no network interface %q; ip link lists those it has", name, r, r.Zone)
+		}
+	}
+	for _, t := range p.ProxyIn {
+		note("proxy-in", t.Range)
+	}
+	for _, r := range p.Allow {
+		note("allow", r.Range)
+	}
+	for _, r := range p.Deny {
+		note("deny", r.Range)
+	}
 }
 
 // planAccess reads the files of ranges, where there are any.
 func (c *commandLine) planAccess(p *plan) {
+	p.noteLinks()
 	cfg := c.config
 	if !cfg.lists() {
 		return
@@ -48,9 +70,9 @@ func (c *commandLine) planAccess(p *plan) {
 	p.access.apply()
 }
 
-func prefixesOf(all []addressRange) (list []netip.Prefix) {
+func prefixesOf(all []addressRange) (list []l4.Range) {
 	for _, r := range all {
-		list = append(list, r.Prefix)
+		list = append(list, r.Range)
 	}
 	return list
 }
@@ -93,7 +115,7 @@ func (f *rangeFile) read() error {
 }
 
 // parseRanges reads one range a line. Empty lines, and what stands behind a #, are passed over.
-func parseRanges(text []byte) (all []netip.Prefix, err error) {
+func parseRanges(text []byte) (all []l4.Range, err error) {
 	var faults []error
 	n := 0
 	for line := range bytes.Lines(text) {
@@ -102,7 +124,7 @@ func parseRanges(text []byte) (all []netip.Prefix, err error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		var r netip.Prefix
+		var r l4.Range
 		err := tooLong(line)
 		if err == nil {
 			r, err = parseRange(string(line), rangeExamples)

@@ -107,6 +107,16 @@ func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 	}
 }
 
+// TestRangesOfMissingLinksAreNoted: the interface of a tunnel may come later.
+func TestRangesOfMissingLinksAreNoted(t *testing.T) {
+	stdout, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "127.0.0.1:1", "--allow", "fe80::1%nosuch0", "--deny", "fe80::1%lo", "--proxy-in", "fe80::2%nosuch1")
+	want := "proxy-in: fe80::2%nosuch1/128 is of no client as long as this machine has no network interface \"nosuch1\"; ip link lists those it has\n" +
+		"allow: fe80::1%nosuch0/128 is of no client"
+	if stderr != "" || status != exitDone || !strings.Contains(stdout, want) || strings.Contains(stdout, "interface \"lo\"") {
+		t.Errorf("got status %d, %s\n%s", status, stderr, stdout)
+	}
+}
+
 func TestFaultyRangeFilesAreRefused(t *testing.T) {
 	c, _, _, _ := listOf(t, "", "10.0.0.0/8\nten\n10.0.0.1/8\n")
 	err := c.faults.err()

@@ -15,26 +15,39 @@ import (
 const rangeExamples = "10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"
 
 // An addressRange is a range of IP addresses; one address alone is a range of one.
-type addressRange struct{ netip.Prefix }
+type addressRange struct{ l4.Range }
 
 func (r *addressRange) UnmarshalText(text []byte) (err error) {
-	r.Prefix, err = parseRange(string(text), rangeExamples)
+	r.Range, err = parseRange(string(text), rangeExamples)
 	return err
 }
 
-// parseRange reads a range. examples are what an error names as right.
-func parseRange(text, examples string) (netip.Prefix, error) {
-	if ip, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
+// parseRange reads a range, and one of a network interface's links as fe80::1%eth0 or fe80::%eth0/64. examples are what an error names as right.
+func parseRange(text, examples string) (r l4.Range, err error) {
+	plain, zone := text, ""
+	if address, rest, found := strings.Cut(text, "%"); found {
+		var bits string
+		if zone, bits, found = strings.Cut(rest, "/"); found {
+			bits = "/" + bits
+		}
+		plain = address + bits
 	}
-	parsed, err := netip.ParsePrefix(text)
+	r.Zone = zone
+	if ip, err := netip.ParseAddr(plain); err == nil {
+		r.Prefix = netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen())
+	} else if r.Prefix, err = netip.ParsePrefix(plain); err != nil || r.Addr().Is4In6() {
+		return l4.Range{}, fmt.Errorf("%q is no range of addresses; write one like %s", text, examples)
+	}
+	masked := l4.Range{Prefix: r.Masked(), Zone: zone}
 	switch {
-	case err != nil || parsed.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("%q is no range of addresses; write one like %s", text, examples)
-	case parsed != parsed.Masked():
-		return netip.Prefix{}, fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, parsed.Masked())
+	case plain != text && (!r.Addr().IsLinkLocalUnicast() || r.Addr().Is4()):
+		return l4.Range{}, fmt.Errorf("%q has a zone, which only link-local addresses have (fe80::/10); write %s", text, plain)
+	case plain != text && strings.Trim(zone, "0123456789") == "":
+		return l4.Range{}, fmt.Errorf("%q does not name its interface; write %s%%eth0, or whatever ip link calls it", text, r.Addr())
+	case r != masked:
+		return l4.Range{}, fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, masked)
 	}
-	return parsed, nil
+	return r, nil
 }
 
 // A rate is an l4.Rate of sessions; 0 for none.

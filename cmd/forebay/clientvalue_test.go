@@ -54,6 +54,11 @@ func TestFaultyClientValues(t *testing.T) {
 		{new(bandwidth), "2048MiB/s", "is no bandwidth"},
 		{new(addressRange), "10.0.0.1/8", "names an address within a range; write 10.0.0.0/8"},
 		{new(addressRange), "example.com", "is no range of addresses"},
+		{new(addressRange), "fe80::1%", "does not name its interface; write fe80::1%eth0"},
+		{new(addressRange), "fe80::1%2", "does not name its interface; write fe80::1%eth0"},
+		{new(addressRange), "fe80::1%eth0/64", "names an address within a range; write fe80::%eth0/64 for the range"},
+		{new(addressRange), "2001:db8::1%eth0", "has a zone, which only link-local addresses have (fe80::/10); write 2001:db8::1"},
+		{new(addressRange), "169.254.0.1%eth0", "has a zone, which only link-local addresses have"},
 		{new(onLimit), "drop", "there are reset, close and delay"},
 	} {
 		if err := c.into.UnmarshalText([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -75,6 +80,24 @@ func TestBandwidth(t *testing.T) {
 		}
 		if got := fmt.Sprint(b); want.N > 0 && got != text {
 			t.Errorf("%s is written as %s", text, got)
+		}
+	}
+}
+
+func TestRangesOfOneLink(t *testing.T) {
+	for text, want := range map[string]string{
+		"fe80::1%eth0":     "fe80::1%eth0/128",
+		"fe80::%eth0/64":   "fe80::%eth0/64",
+		"fe80::1%eth0/128": "fe80::1%eth0/128",
+		"fe80::/10":        "fe80::/10",
+	} {
+		var r addressRange
+		if err := r.UnmarshalText([]byte(text)); err != nil || r.String() != want {
+			t.Errorf("%s: got %s, %v, want %s", text, r, err, want)
+		}
+		var again addressRange
+		if err := again.UnmarshalText([]byte(r.String())); err != nil || again != r {
+			t.Errorf("%s: read again: got %+v, %v, want %+v", r, again, err, r)
 		}
 	}
 }

@@ -206,7 +206,7 @@ func (c *config) server() *l4.Server {
 			s.ProxyInUNIX = true
 			continue
 		}
-		s.ProxyIn = append(s.ProxyIn, t.Prefix)
+		s.ProxyIn = append(s.ProxyIn, t.Range)
 	}
 	s.ProxyTimeout = time.Duration(c.ProxyTimeout)
 	s.Handshakes = int(c.Handshakes)

@@ -38,7 +38,7 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		ProxyOut:         l4.ProxyV2,
 		ProxyTLV:         l4.ProxyCRC32C | l4.ProxyUniqueID | l4.ProxyReceived | l4.ProxySSL | l4.ProxyALPN | l4.ProxyAuthority | l4.ProxyNetNS,
 		ProxyExtra:       []l4.ProxyField{{Type: 0xe0, Value: []byte("a,b=c")}, {Type: 0xf7, Value: []byte("d")}},
-		ProxyIn:          []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
+		ProxyIn:          []l4.Range{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("192.0.2.7/32")}},
 		ProxyInUNIX:      true,
 		ProxyTimeout:     2 * time.Second,
 		Handshakes:       3,

@@ -228,7 +228,7 @@ func (l *localIP) UnmarshalText(text []byte) error {
 // A trusted is whose PROXY header is believed: a range of IP addresses, one address alone being a range of one, or whoever reaches a UNIX
 // socket.
 type trusted struct {
-	netip.Prefix
+	l4.Range
 	unix bool
 }
 
@@ -243,7 +243,7 @@ func (p *trusted) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
-	*p = trusted{Prefix: parsed}
+	*p = trusted{Range: parsed}
 	return nil
 }
 
@@ -251,7 +251,7 @@ func (p trusted) String() string {
 	if p.unix {
 		return unixSockets
 	}
-	return p.Prefix.String()
+	return p.Range.String()
 }
 
 // A text is any text.
