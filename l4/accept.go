@@ -189,7 +189,7 @@ func (l *loop) pauseAccepting(why error) int64 {
 // begin makes a session of an accepted connection.
 func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	s := l.newSession()
-	now := l.server.clock()
+	now := l.server.wall.look()
 	s.listener, s.peer = ln, peer
 	// Readable without having been told: the request is often there already.
 	s.client = side{fd: fd, tcp: !ln.unix, local: ln.unix || peer.Addr().IsLoopback(), readable: true, writable: true}

@@ -79,7 +79,7 @@ func (s *session) record(r *Record, cause Cause) {
 		ID:          l.server.finished.Add(1),
 		Listener:    s.listener.name,
 		Client:      pool.TCPAddress(s.peer),
-		Start:       l.server.epoch.Add(time.Duration(s.began)),
+		Start:       l.server.wall.at(s.began),
 		Connect:     -1,
 		FirstByte:   -1,
 		Total:       durationOf(now - s.began),

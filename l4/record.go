@@ -25,7 +25,7 @@ type Record struct {
 	ClientTLS  TLSInfo // zero where the client's TLS was not ended here
 	BackendTLS TLSInfo // zero where none was spoken to the backend
 
-	Start     time.Time     // when the connection was accepted
+	Start     time.Time     // when the connection was accepted, as the wall clock told it then
 	Queue     time.Duration // how long it waited for a backend with room
 	Connect   time.Duration // from the first pick to a connected backend, failed tries included; negative where none was
 	FirstByte time.Duration // from the backend's connection to its first byte; negative where none came

@@ -17,6 +17,7 @@ import (
 // serverState is what a Server keeps while it serves.
 type serverState struct {
 	epoch          time.Time // when the server's clock showed 0
+	wall           wall
 	listeners      []*listener
 	idle           func() time.Duration // how long the machine's processors have been idle; nil: what the kernel says
 	pipesPerLoop   int
@@ -77,6 +78,7 @@ func (e *CutError) Error() string {
 func (s *Server) prepare() {
 	s.once.Do(func() {
 		s.epoch = time.Now()
+		s.wall.begin(s.epoch)
 		s.drained, s.started, s.quit = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.unpaces = kernelPaces()

@@ -3,7 +3,7 @@
 // A line is a JSON object, or the same fields as key=value pairs for reading. The keys stand in this order, in every line. What does
 // not apply to a session is null in JSON and left out of the text.
 //
-//	time                 when the connection was accepted: RFC 3339, UTC, microseconds
+//	time                 when the connection was accepted, as the clock told it then: RFC 3339, UTC, microseconds
 //	session              a number that counts up from 1 since the process started
 //	cause                who ended the session and how; the names are those of l4.Cause
 //	fault                what was wrong with the PROXY header or the ClientHello that the client was refused for

@@ -1,0 +1,88 @@
+package l4
+
+import (
+	"sort"
+	"sync/atomic"
+	"time"
+)
+
+// A wall knows what the wall clock showed at each moment of the server's clock. That one is monotonic and stands still while the machine
+// sleeps; the wall clock may be set at any time (clock_settime(2)) and has gone on meanwhile. Whoever reads a time in a log compares it with
+// what else was logged at that moment, so a session tells its beginning as the wall clock told it then.
+type wall struct {
+	steps atomic.Pointer[[]wallStep] // in their order, never changed in place, never empty
+	read  func() (now, wall int64)   // the server's clock and the wall clock, in Unix time, both in ns; nil: what the kernel says
+}
+
+// A wallStep says how far the wall clock was ahead of the server's from a moment on.
+type wallStep struct{ since, ahead int64 }
+
+const (
+	// stepLeast is from where on a difference is a step, and not the time between two readings.
+	stepLeast = int64(time.Millisecond)
+	// mostSteps is how many are remembered. Sessions from before the oldest count by that one.
+	mostSteps = 32
+)
+
+// begin has the server's clock begin at epoch.
+func (w *wall) begin(epoch time.Time) {
+	if w.read == nil {
+		w.read = func() (now, wall int64) {
+			t := time.Now()
+			return int64(t.Sub(epoch)), t.UnixNano()
+		}
+	}
+	now, wall := w.read()
+	w.steps.Store(&[]wallStep{{ahead: wall - now}})
+}
+
+// look returns what the server's clock shows, and sees whether the wall clock was set. It costs one reading of a clock more.
+func (w *wall) look() (now int64) {
+	now, wall := w.read()
+	if off(wall-now, w.last()) {
+		w.doubt(now)
+	}
+	return now
+}
+
+// off reports whether two differences of the clocks are not the same.
+func off(one, other int64) bool { return max(one-other, other-one) >= stepLeast }
+
+func (w *wall) last() (ahead int64) {
+	steps := *w.steps.Load()
+	return steps[len(steps)-1].ahead
+}
+
+// doubt notes a step, unless it was only that this thread had to wait between two readings: then the next ones are right.
+func (w *wall) doubt(since int64) {
+	const looks = 3
+	for range looks {
+		now, wall := w.read()
+		again, wallAgain := w.read()
+		switch ahead := wall - now; {
+		case off(wallAgain-again, ahead):
+			continue
+		case off(ahead, w.last()):
+			w.note(wallStep{since, ahead})
+		}
+		return
+	}
+}
+
+func (w *wall) note(s wallStep) {
+	for {
+		old := w.steps.Load()
+		past := (*old)[max(0, len(*old)+1-mostSteps):]
+		steps := append(append(make([]wallStep, 0, len(past)+1), past...), s)
+		if w.steps.CompareAndSwap(old, &steps) {
+			return
+		}
+	}
+}
+
+// at returns what the wall clock showed when the server's showed now.
+func (w *wall) at(now int64) time.Time {
+	steps := *w.steps.Load()
+	later := sort.Search(len(steps), func(i int) bool { return steps[i].since > now })
+	return time.Unix(0, now+steps[max(later-1, 0)].ahead)
+}
