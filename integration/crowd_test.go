@@ -13,8 +13,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// answers is what a crowd's backend does: it says its name to who asks. A connection on which nobody has asked is reset when the backend ends, and
-// no failure: on a busy machine a check may take so long to leave that it is seen.
+// answers is what a crowd's backend does: it says its name to who asks. A connection on which nobody has asked is reset
+// when the backend ends, and no failure: on a busy machine a check may take so long to leave that it is seen.
 func answers(name string) func(*l4test.Peer) {
 	return func(p *l4test.Peer) {
 		conn := p.Conn().(*net.TCPConn)

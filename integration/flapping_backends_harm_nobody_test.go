@@ -10,8 +10,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A backend that comes and goes under load is used while it is there, and no client notices that it goes: those that find it gone are served by
-// another, and with --replay even those whose connections it resets.
+// A backend that comes and goes under load is used while it is there, and no client notices that it goes: those that
+// find it gone are served by another, and with --replay even those whose connections it resets.
 func TestFlappingBackendsHarmNobody(t *testing.T) {
 	var dying ponderer
 	for _, test := range []struct {
@@ -26,7 +26,7 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			flapping := l4test.Serve(t, test.script)
+			flapping := l4test.ServeAbruptAt(t, l4test.Refused(t), test.script)
 			f := start(t, append(test.args, "--check-interval", "200ms", "--eject-hold", "100ms", "--slow-start", "0",
 				l4test.Serve(t, answers("steady")).Addr(), flapping.Addr())...)
 			f.Allow("a backend is (down|ejected)")
@@ -36,7 +36,7 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 				test.end(c, flapping)
 				awaitAway(t, f, flapping.Addr())
 				c.AwaitMore(20, "steady")
-				flapping = l4test.ServeAt(t, flapping.Addr(), test.script)
+				flapping = l4test.ServeAbruptAt(t, flapping.Addr(), test.script)
 				awaitUp(t, f, flapping.Addr())
 			}
 			c.AwaitMore(20, "flapping")
@@ -46,12 +46,13 @@ func TestFlappingBackendsHarmNobody(t *testing.T) {
 	}
 }
 
-// A ponderer is a backend that takes its time, so that it has somebody in its hands whenever it ends: it resets them then.
+// A ponderer is a backend that takes its time, so that it has somebody in its hands whenever it ends: it resets them
+// then, and with them those that it has not looked at yet. A FIN would be the end of an idle connection for a client
+// that is slow to ask, and no death: that is passed on.
 type ponderer struct{ telling sync.RWMutex }
 
 func (d *ponderer) ponder(p *l4test.Peer) {
 	conn := p.Conn().(*net.TCPConn)
-	conn.SetLinger(0)
 	if n, _ := conn.Read(make([]byte, 1)); n == 0 {
 		return
 	}

@@ -44,6 +44,14 @@ func ServeNarrow(tb testing.TB, bytes int, script func(*Peer)) *Backend {
 	return listen(tb, anywhere(), script, narrow(bytes))
 }
 
+// ServeAbruptAt is ServeAt for a Backend that resets its connections when it ends, or their scripts do. This holds from
+// when the kernel has made a connection, so for those, too, that no script has seen yet. A script may set SO_LINGER
+// otherwise.
+func ServeAbruptAt(tb testing.TB, addr string, script func(*Peer)) *Backend {
+	tb.Helper()
+	return listen(tb, addr, script, abrupt)
+}
+
 func listen(tb testing.TB, addr string, script func(*Peer), prepare preparation) *Backend {
 	tb.Helper()
 	network, address := split(addr)

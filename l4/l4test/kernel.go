@@ -120,6 +120,14 @@ func narrow(bytes int) preparation {
 	}
 }
 
+// abrupt has a socket be reset when it is closed (socket(7), SO_LINGER). Accepted connections inherit it.
+func abrupt(_, _ string, raw syscall.RawConn) (err error) {
+	failed := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	})
+	return errors.Join(failed, err)
+}
+
 // control calls f with the connection's descriptor.
 func (p *Peer) control(act string, f func(fd int) error) {
 	p.tb.Helper()

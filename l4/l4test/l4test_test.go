@@ -180,3 +180,15 @@ func TestWhatIsLeftBehindIsSeen(t *testing.T) {
 		t.Errorf("got %v after %v, want one goroutine more", after, before)
 	}
 }
+
+func TestAbruptBackendResetsWhomItHasNotSeen(t *testing.T) {
+	seen := make(chan struct{})
+	b := ServeAbruptAt(t, Refused(t), func(p *Peer) { <-seen })
+	p := Dial(t, b.Addr())
+	Await(t, stepLimit, "the connection is accepted", func() bool { return b.Open() == 1 })
+	closed := make(chan struct{})
+	go func() { b.Close(); close(closed) }()
+	p.ExpectReset()
+	close(seen)
+	<-closed
+}
