@@ -29,7 +29,7 @@ type Backend struct {
 	maxConns int   // 0: no limit
 	serving  bool  // its standing lets it take sessions
 	ranked   bool  // the tier's ranking holds it: it serves and has room
-	failing  bool  // its last news was a failure
+	failing  bool  // its last news was that it could not be connected to
 	standing standing
 	turn     turn
 	weight   int

@@ -12,12 +12,12 @@ import (
 // this machine's, and a doubtful backend is better than none. For the same
 // reason a session that has tried all others is sent to those ejected.
 type Ejection struct {
-	// After is how many connections in a row must fail, or how many sessions in a row must fail between the connection and the
-	// backend's first byte. 0: any number may.
+	// After is how many connections in a row must fail, or how many sessions in a row must end between the connection and the
+	// backend's first byte. The latter may be a client's doing, so it counts only with other evidence: see row. 0: any number may.
 	After int
 
-	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not. It is above 0 and up to
-	// 1; 0: any share may.
+	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not, with the same
+	// restriction. It is above 0 and up to 1; 0: any share may.
 	Share float64
 
 	// Slow is how many times the pool's median a backend's connect time or its time to the first byte must be, for three windows of
@@ -35,29 +35,6 @@ const (
 	holdJitter  = 0.25 // so that many balancers do not come back to a backend together
 )
 
-// The window in which a share of failures is looked at. It is opened by a failure, so that sessions that succeed cost nothing.
-const (
-	windowLength  = 10 * time.Second
-	windowMinimum = 20 // sessions; of fewer, a share says little
-)
-
-// suspicion is what traffic has against a backend.
-type suspicion struct {
-	unconnected int // connections that failed in a row
-	unanswered  int // sessions in a row that failed after they were connected, before a first byte
-	window      window
-	slowWindows int       // in a row
-	holds       int       // ejections that have not been forgiven
-	readmitted  time.Time // when the last of them ended
-}
-
-// A window counts what fails from the moment of its first failure.
-type window struct {
-	began  time.Time
-	picks  uint64 // before the session whose failure opened it
-	failed uint64
-}
-
 // A hold is the time of one ejection, and what follows until it is decided.
 type hold struct {
 	timer *time.Timer
@@ -69,44 +46,16 @@ type hold struct {
 // failedLocked takes in that the session of l failed, and ejects its backend if that is enough.
 func (p *Pool) failedLocked(l *Lease, o Outcome) {
 	b := l.backend
-	b.suspicion.count(o, b.picks.Load())
+	b.suspicion.count(l, o, p.past.all)
+	p.past.count(o)
 	switch {
 	case l.trial && b.onTrial():
 		p.holdAgainLocked(b, o)
 	case b.State() == Up && p.mayEjectLocked(b):
-		if reason := b.suspicion.against(p.options.Ejection, b.picks.Load(), o); reason != "" {
+		if reason := b.suspicion.against(p.options.Ejection, &p.past, b.picks.Load(), o); reason != "" {
 			p.ejectLocked(b, Evidence{Witness: Traffic, Reason: reason})
 		}
 	}
-}
-
-// count takes in a failure. Failures to connect end with a connection; those after it only with a byte of the backend's, for a backend
-// whose kernel accepts for a dead process is connected to each time.
-func (s *suspicion) count(o Outcome, picks uint64) {
-	switch o {
-	case Refused, TimedOut, Unreachable:
-		s.unconnected++
-	default:
-		s.unanswered++
-	}
-	if now := time.Now(); now.Sub(s.window.began) > windowLength {
-		s.window = window{began: now, picks: picks - 1}
-	}
-	s.window.failed++
-}
-
-// against returns why e ejects, "" if it does not.
-func (s *suspicion) against(e Ejection, picks uint64, last Outcome) string {
-	begun := picks - s.window.picks
-	switch {
-	case e.After > 0 && s.unconnected >= e.After:
-		return fmt.Sprintf("%d connections in a row failed, the last: %v", s.unconnected, last)
-	case e.After > 0 && s.unanswered >= e.After:
-		return fmt.Sprintf("%d sessions in a row failed before the first byte, the last: %v", s.unanswered, last)
-	case e.Share > 0 && begun >= windowMinimum && float64(s.window.failed) >= e.Share*float64(begun):
-		return fmt.Sprintf("%d of %d sessions failed within %v, the last: %v", s.window.failed, begun, windowLength, last)
-	}
-	return ""
 }
 
 // mayEjectLocked reports whether b's ejection would leave another backend up and half of the pool in use.
@@ -175,13 +124,12 @@ func (p *Pool) offerTrialLocked(b *Backend) {
 	}
 }
 
-// readmitLocked ends b's ejection. A session that failed after it was connected stays as a warning until the backend has sent a byte:
-// being connected to proves little then.
+// readmitLocked ends b's ejection. The row of sessions without an answer stays, but for the last, as a warning until the
+// backend has sent a byte: being connected to proves little then.
 func (p *Pool) readmitLocked(b *Backend, e Evidence) {
-	after := max(p.options.Ejection.After-1, 0)
-	unanswered := min(b.unanswered, after)
+	warning := b.row.warning(p.options.Ejection.After, p.past.all)
 	b.acquitLocked()
-	b.unanswered = unanswered
+	b.row = warning
 	p.reviewLocked(b, e)
 }
 

@@ -9,13 +9,14 @@ import (
 	"forebay/l4/l4test"
 )
 
-// ejecting returns a pool whose holds have no jitter.
+// ejecting returns a pool whose holds have no jitter, and whose sessions had answers so far.
 func ejecting(t testing.TB, o Options, backends []Config) *Pool {
 	if o.Ejection == (Ejection{}) {
 		o.Ejection = Ejection{After: 5}
 	}
 	p := newPool(t, o, backends)
 	p.jitter = func() float64 { return 0 }
+	p.past.late.answered = 1000
 	return p
 }
 
@@ -27,15 +28,24 @@ func on(b *Backend) *Lease {
 	return &l
 }
 
-// fail has n sessions on b end with o.
+// fail has n sessions on b end with o, each of another client.
 func fail(b *Backend, n int, o Outcome) {
 	for range n {
-		l := on(b)
-		if o == Died {
-			l.Connected(1)
-		}
-		l.Done(o)
+		end(b, o, 1000+int(b.Picks()))
 	}
+}
+
+// end has a session of a client on b end with o, or if that is Served, have an answer.
+func end(b *Backend, o Outcome, of int) {
+	l := on(b)
+	l.origin = originOf(client(of))
+	if o == Died || o == Served {
+		l.Connected(1)
+	}
+	if o == Served {
+		l.FirstByte(1)
+	}
+	l.Done(o)
 }
 
 func TestFailuresInARowEject(t *testing.T) {

@@ -8,6 +8,7 @@ type Lease struct {
 	backend *Backend
 	done    bool
 	trial   bool // it began when the backend's hold was over, and is not connected yet: what comes of it decides
+	origin  origin
 }
 
 // Backend returns the backend, nil for the zero Lease. It is still there after Done.
@@ -42,7 +43,8 @@ func (l *Lease) FirstByte(took time.Duration) {
 	b.pool.mu.Lock()
 	b.firstByte.add(took)
 	b.answered.Add(1)
-	b.unanswered = 0
+	b.row = row{}
+	b.pool.past.count(Served)
 	b.learntLocked()
 	b.pool.release()
 }
@@ -81,7 +83,7 @@ func (p *Pool) endLocked(l *Lease, o Outcome) {
 	if o < outcomeCount {
 		b.outcomes[o].Add(1)
 	}
-	b.failing = b.failing || o.Failed()
+	b.failing = b.failing || o.Failed() && o != Died
 	if b.tier == nil {
 		p.forgetLocked(b)
 		return

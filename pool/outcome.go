@@ -35,6 +35,10 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
+// provocable reports whether a client may have brought o about: by a request on which servers close, or by what it had
+// TLS agree on, which the backend is offered as well.
+func (o Outcome) provocable() bool { return o == Died || o == TLSFailed }
+
 // Failed reports whether o speaks against the backend.
 func (o Outcome) Failed() bool {
 	return o == Refused || o == TimedOut || o == TLSFailed || o == Unreachable || o == Died

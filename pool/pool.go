@@ -78,6 +78,7 @@ type Pool struct {
 	census   census
 	gate     standing       // the worst that serves
 	held     list[*Backend] // those ejected, the one that a session last resorted to at the end
+	past     experience
 
 	changed chan struct{} // closed when members is replaced, or one drains no more
 
@@ -107,7 +108,7 @@ func New(o Options, backends []Config) (*Pool, error) {
 
 // A Request is what the pool may know about the session that a backend is picked for.
 type Request struct {
-	Source netip.Addr // the client's address, for the source policy; the zero Addr where it has none
+	Source netip.Addr // the client's address: for the source policy, and to tell clients apart; the zero Addr where it has none
 	Tried  []*Backend // of the same pool, not to be picked again
 }
 
@@ -127,8 +128,9 @@ func (p *Pool) Pick(r *Request) (Lease, error) {
 func (p *Pool) pickLocked(r *Request) (Lease, error) {
 	lease, err := p.pickServingLocked(r)
 	if err == ErrNone && p.held.head != nil {
-		return p.lastResortLocked(r)
+		lease, err = p.lastResortLocked(r)
 	}
+	lease.origin = originOf(r.Source)
 	return lease, err
 }
 

@@ -95,6 +95,7 @@ func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checke
 	if check.Proven() {
 		c.Enough = enoughAnswers
 	}
+	c.Doubting = check.Doubting(dialer)
 	return c
 }
 

@@ -150,6 +150,15 @@ func (c Check) Fits(t Target) error {
 	return nil
 }
 
+// Doubting returns what does c while sessions end without an answer, and c itself would pass for a process that is dead behind
+// a living kernel; nil where c asks for more than that. What was said of Probe holds for it.
+func (c Check) Doubting(d Dialer) Probe {
+	if !c.Proven() {
+		return nil
+	}
+	return placed{c, Idle{c.dialer(d)}}
+}
+
 func (c Check) speaksTLS() bool { return c.secure || c.kind == onTLS || c.kind == onHTTPS }
 
 // Probe returns what does c, over connections that d opens; nil if c is off. Where c names a place or a header, that goes before d's.

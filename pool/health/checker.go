@@ -50,10 +50,12 @@ func (i *Initial) UnmarshalText(text []byte) error {
 //
 // A backend is checked every Interval. Where a result contradicts what the backend is taken for, or traffic doubts it, the next checks
 // follow after a quarter of that, until it is clear: so a server that dies is found out in Interval and two quarters at most, with a
-// Fall of 3, and sooner under traffic. One that is down is checked after Interval, twice and then four times that.
+// Fall of 3, and sooner under traffic. Where many sessions in a row had no answer, a single check decides whether the backend
+// is ejected for that (Backend.Suspected). One that is down is checked after Interval, twice and then four times that.
 type Checker struct {
 	Pool     *pool.Pool
 	Probe    Probe
+	Doubting Probe         // in place of it while the pool suspects the backend for sessions without an answer; nil: Probe
 	Interval time.Duration // from the beginning of one check to that of the next, up to a tenth more or less by chance
 	Timeout  time.Duration // of one check
 	Rise     int           // checks that must pass in a row for a backend to be up again; 1 or more

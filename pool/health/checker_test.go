@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -135,6 +136,13 @@ func (w *ward) session(o pool.Outcome) *pool.Backend {
 	l.Done(o)
 	synctest.Wait()
 	return l.Backend()
+}
+
+// forgetChecks forgets those made so far.
+func (w *ward) forgetChecks() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.checks = nil
 }
 
 func TestChecksFollowTheInterval(t *testing.T) {
@@ -405,13 +413,77 @@ func TestTrafficReplacesNothingUnlessToldTo(t *testing.T) {
 	})
 }
 
+// An answerer is a probe that a test has answers for, as a ward has.
+type answerer func() error
+
+func (a answerer) Probe(context.Context, Target) Result { return Result{Err: a(), Transcript: "idle"} }
+
+// Many sessions in a row without an answer, be they all of one client, have more asked than that the kernel takes
+// connections. One check decides: it ejects the backend, or acquits it until there are twice as many.
+func TestSuspicionAsksMore(t *testing.T) {
+	for name, err := range map[string]error{"dead": errClosed, "well": nil} {
+		t.Run(name, func(t *testing.T) {
+			l4test.Bubble(t, func(t *testing.T) {
+				w := newWard(t, pool.Options{Checks: true, Policy: pool.First, Ejection: pool.Ejection{After: 5}}, 2)
+				var more atomic.Int64
+				w.checker.Doubting = answerer(func() error { more.Add(1); return err })
+				w.start()
+				w.until(time.Second)
+				w.forgetChecks()
+				died := func(n int) {
+					for range n {
+						w.session(pool.Died)
+					}
+				}
+				died(4)
+				w.wantChecks("1s :1000")
+				w.until(1400 * time.Millisecond)
+				died(1)
+				w.until(1600 * time.Millisecond)
+				if more.Load() != 1 {
+					t.Errorf("more was asked %d times, want once", more.Load())
+				}
+				if err != nil {
+					w.wantTold("1.5s b0 up→ejected: 5 sessions in a row failed before the first byte, and a check failed: the server closed the connection")
+					w.until(2600 * time.Millisecond)
+					w.wantTold("2.5s b0 ejected→down: 3 checks in a row failed, the last: the server closed the connection")
+					return
+				}
+				died(4)
+				w.until(8 * time.Second)
+				died(1)
+				w.until(9 * time.Second)
+				if more.Load() != 2 {
+					t.Errorf("after twice as many, more was asked %d times, want twice", more.Load())
+				}
+				w.wantTold()
+			})
+		})
+	}
+}
+
+// Whoever asks for more than a connection is believed, too: where sessions have no answers one failed check is enough.
+func TestOneFailedCheckOfSeveralConvicts(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{Checks: true, Policy: pool.First, Ejection: pool.Ejection{After: 5}}, 2)
+		w.start()
+		w.until(time.Second)
+		w.set(0, errClosed)
+		for range 5 {
+			w.session(pool.Died)
+		}
+		w.until(1600 * time.Millisecond) // the first check came with the first session
+		w.wantTold("1.5s b0 up→ejected: 5 sessions in a row failed before the first byte, and a check failed: the server closed the connection")
+	})
+}
+
 // An ejected backend is checked the moment its hold is over, and readmitted if it is well then.
 func TestCheckAfterTheHoldReadmits(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{Checks: true, Ejection: pool.Ejection{After: 1, Hold: 90 * time.Second}}, 2)
 		w.start()
 		w.until(time.Second)
-		b := w.session(pool.Died)
+		b := w.session(pool.Refused)
 		hold := b.History()[0].Until.Sub(w.began) // there is jitter in it
 		w.until(hold - 1)
 		if b.State() != pool.Ejected {

@@ -136,7 +136,8 @@ func (c *course) check(ctx context.Context) {
 	case <-c.backend.Doubted(): // it is what this check finds out
 	default:
 	}
-	r := c.ask(ctx)
+	suspected := c.backend.Suspected()
+	r := c.ask(ctx, c.probe(suspected))
 	if ctx.Err() != nil || OurOwn(r.Err) {
 		return // it says nothing about the backend
 	}
@@ -150,19 +151,39 @@ func (c *course) check(ctx context.Context) {
 	if c.inARow++; found != c.verdict && c.inARow >= c.needed(found) {
 		c.settle(found, r)
 	}
+	if suspected {
+		c.decide(found, r)
+	}
 	if found == well && c.backend.State() == pool.Ejected {
 		c.backend.Readmit(evidence("a check passed after the hold", r))
 	}
 }
 
+// probe returns what asks.
+func (c *course) probe(suspected bool) Probe {
+	if suspected && c.Doubting != nil {
+		return c.Doubting
+	}
+	return c.Probe
+}
+
+// decide tells the pool what became of its suspicion.
+func (c *course) decide(found verdict, r Result) {
+	if found == well {
+		c.backend.Acquit()
+	} else {
+		c.backend.Convict(evidence(fmt.Sprintf("a check failed: %v", r.Err), r))
+	}
+}
+
 // ask probes the addresses of the backend, the one that sessions begin with first, until one is well.
-func (c *course) ask(ctx context.Context) Result {
+func (c *course) ask(ctx context.Context, probe Probe) Result {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	first := c.backend.Preferred()
 	var r Result
 	for i := range c.targets {
-		r = c.Probe.Probe(ctx, c.targets[(first+i)%len(c.targets)])
+		r = probe.Probe(ctx, c.targets[(first+i)%len(c.targets)])
 		if r.Err == nil || ctx.Err() != nil {
 			break
 		}

@@ -1,0 +1,43 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Idle asks whether the server keeps a connection on which nothing is said. It tells of a process that is dead behind a
+// living kernel: one that accepts for it, such as a forwarder whose server is gone, closes at once. The server's program
+// sees a connection that says nothing and ends.
+type Idle struct {
+	Dialer
+}
+
+// idleFor is how long the connection must be kept. What forwards closes when it finds nobody to forward to, and a server that
+// wants to be rid of idle clients leaves them more time.
+const idleFor = 250 * time.Millisecond
+
+// Probe connects, and waits.
+func (p Idle) Probe(ctx context.Context, t Target) Result {
+	return p.plainly(ctx, t, func(c *talk) error {
+		until := time.Now().Add(idleFor)
+		if end, ok := ctx.Deadline(); ok && end.Before(until) {
+			until = end
+		}
+		c.raw.SetReadDeadline(until)
+		if ctx.Err() != nil {
+			c.interrupt() // whose deadline was overwritten
+		}
+		switch err := c.more(); {
+		case err == nil:
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(ctx.Err(), context.Canceled):
+			c.said.remark("connected")
+			return nil
+		default:
+			return fmt.Errorf("%w, though nothing was said", plain(ctx, err))
+		}
+	})
+}
