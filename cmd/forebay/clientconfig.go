@@ -88,7 +88,7 @@ func clientSettings(c *config) []*setting {
 func (c *clientConfig) clientDependences() []dependence {
 	refuses := c.lists() || c.ClientConns > 0 || c.ClientRate.N > 0
 	return []dependence{
-		{c.MinProgress > 0, "nothing is looked at without --min-progress", []string{"min-progress-over"}},
+		{c.MinProgress > 0, "it has no effect without --min-progress", []string{"min-progress-over"}},
 		{refuses, "nobody is turned away without --client-conns, --client-rate, --allow or --deny", []string{"on-limit"}},
 		{refuses && l4.Refusal(c.OnLimit) == l4.Delay, "nobody is kept without --on-limit delay", []string{"limit-delay"}},
 	}

@@ -109,7 +109,7 @@ func (p *plan) noteCertificates(now time.Time) {
 	for _, r := range p.namedRoutes() {
 		for _, name := range r.names {
 			if p.terminates(r) && !p.tls.store.Has(string(name)) {
-				p.note("route %s ends TLS, and there is no certificate for it: clients that look will not like what they get", name)
+				p.note("route %s ends TLS, and there is no certificate for it: clients that verify will refuse the one they get", name)
 			}
 		}
 	}

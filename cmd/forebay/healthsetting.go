@@ -37,6 +37,6 @@ func healthSettings(c *config) []*setting {
 		{group: groupHealth, name: "drain-file", arg: "FILE", value: one(&c.DrainFile), shown: "none",
 			meaning: "take these backends out of use and end their sessions bit by bit, one a line: BACKEND,idle=5s,spread=2m,deadline=10m; read again when it changes"},
 		{group: groupHealth, name: "rebalance", arg: "RULE", value: one(&c.Rebalance),
-			meaning: "spread sessions anew when a backend is back: factor=1.5,rate=10, to see first what it would do with dry-run; or off"},
+			meaning: "spread sessions anew when a backend is back: factor=1.5,rate=10, and dry-run only tells what it would do; or off"},
 	}
 }

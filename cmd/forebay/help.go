@@ -173,7 +173,7 @@ func (c *commandLine) helpBrief() string {
 	var b strings.Builder
 	b.WriteString(helpHead)
 	b.WriteString(helpCommands())
-	b.WriteString("\nGroups of flags, and those of them that most need, with their [defaults]:\n")
+	b.WriteString("\nGroups, and the flags that are needed most, with their [defaults]:\n")
 	for _, g := range groups() {
 		topic := g.topic
 		for _, s := range c.settingsIn(g) {

@@ -117,7 +117,7 @@ func (c *commandLine) validateProxyTLV() {
 		c.refuse("proxy-tlv", "alpn and ssl tell of TLS that ends here, and none does; add --tls-cert")
 	}
 	if set&l4.ProxyClientCert != 0 && (set&l4.ProxySSL == 0 || len(c.config.TLSClientCA) == 0) {
-		c.refuse("proxy-tlv", "client-cert is a part of ssl, of clients that are asked for a certificate; add ssl, and --tls-client-ca")
+		c.refuse("proxy-tlv", "client-cert needs ssl, and clients that are asked for a certificate; add ssl, and --tls-client-ca")
 	}
 	for i, f := range own {
 		if slices.ContainsFunc(own[:i], func(o l4.ProxyField) bool { return o.Type == f.Type }) {

@@ -14,7 +14,7 @@ func tlsSettings(c *config) []*setting {
 		{group: groupTLS, name: "tls-min-version", arg: "VERSION", value: one(&c.TLSMinVersion), words: "1.2 1.3",
 			meaning: "the oldest TLS that is spoken with clients: 1.2 or 1.3"},
 		{group: groupTLS, name: "alpn", arg: "PROTOCOL", value: commas{many(&c.ALPN)}, shown: "none",
-			meaning: "agree on one of these with clients, such as h2 or http/1.1; repeatable, the first is liked best"},
+			meaning: "agree on one of these with clients, such as h2 or http/1.1; repeatable, the best one first"},
 		{group: groupTLS, name: "handshakes", arg: "N", value: one(&c.Handshakes),
 			meaning: "handshakes computed at once; auto: one for each processor"},
 		{group: groupTLS, name: "handshake-timeout", arg: "TIME", value: one(&c.HandshakeTimeout),

@@ -101,7 +101,7 @@ func (a allowed) enter(list *profile.Allow) error {
 		list.DNS = append(list.DNS, a.value)
 	case "uri":
 		if u, err := url.Parse(a.value); err != nil || u.Scheme == "" {
-			return errors.New("no URI is without its scheme; write one like uri:spiffe://example.org/web")
+			return errors.New("a URI begins with its scheme; write one like uri:spiffe://example.org/web")
 		}
 		list.URIs = append(list.URIs, a.value)
 	case "email":

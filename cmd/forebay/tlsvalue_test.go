@@ -33,8 +33,8 @@ func TestAllowedRefusesWhatNobodyHas(t *testing.T) {
 	for text, want := range map[string]string{
 		"dns:*.example.com":    "patterns are not known here",
 		"dns:web*.example.com": "patterns are not known here",
-		"uri:example.org/web":  "without its scheme",
-		"uri:%":                "without its scheme",
+		"uri:example.org/web":  "a URI begins with its scheme",
+		"uri:%":                "a URI begins with its scheme",
 		"email:ann":            "on both sides of an @",
 		"email:@example.com":   "on both sides of an @",
 		"email:ann@":           "on both sides of an @",

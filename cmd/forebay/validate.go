@@ -63,7 +63,7 @@ func (c *commandLine) validateBackends() {
 		c.faults.add("", c.noBackends())
 	}
 	if c.given("hash-load-factor") && c.config.Policy != pool.Source && !c.named("policy").rejected {
-		c.refuse("hash-load-factor", "it only speaks of --policy source, and the policy is %s", c.config.Policy)
+		c.refuse("hash-load-factor", "it has no effect without --policy source, and the policy is %s", c.config.Policy)
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *commandLine) validateHealth() {
 		c.refuse("eject-hold", "0 holds nothing back; write 5s, or --eject-after 0 --eject-share 0%%")
 	}
 	if cfg.PanicThreshold > 0 && cfg.WhenAllDown == pool.RefuseDown {
-		c.refuse("panic-threshold", "it has backends tried that are down, and --when-all-down refuse has them not; leave one out")
+		c.refuse("panic-threshold", "it sends sessions to backends that are down, and --when-all-down refuse does not; leave one out")
 	}
 }
 

@@ -275,5 +275,5 @@ func (s Spec) unresolved(err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return fmt.Errorf("listen on %s: %w: correct the name, or write an address", s, err)
 	}
-	return fmt.Errorf("listen on %s: %w: the name may be right; see to the name server or the way there, or write an address", s, err)
+	return fmt.Errorf("listen on %s: %w: the name may be right: check the name server and the network, or write an address", s, err)
 }

@@ -122,8 +122,8 @@ func TestUnresolvedNamesGetARemedy(t *testing.T) {
 		want string
 	}{
 		{&net.DNSError{Err: "no such host", IsNotFound: true}, ": correct the name, or write an address"},
-		{&net.DNSError{Err: "server misbehaving", IsTemporary: true}, ": the name may be right; see to the name server"},
-		{context.DeadlineExceeded, ": the name may be right; see to the name server"},
+		{&net.DNSError{Err: "server misbehaving", IsTemporary: true}, ": the name may be right: check the name server"},
+		{context.DeadlineExceeded, ": the name may be right: check the name server"},
 	} {
 		r := resolver(func(string) ([]netip.Addr, error) { return nil, c.err })
 		_, err := spec(t, "gone.example:80").Resolve(t.Context(), r)

@@ -100,7 +100,7 @@ func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error)
 	addrs, err := r.LookupNetIP(ctx, "ip", host)
 	switch {
 	case err != nil && saysNothing(err):
-		return nil, fmt.Errorf("the name %s could not be looked up: %w: the name may be right; see to the name server or the way there, or write an address",
+		return nil, fmt.Errorf("the name %s could not be looked up: %w: the name may be right: check the name server and the network, or write an address",
 			host, err)
 	case err != nil:
 		return nil, fmt.Errorf("the name %s does not resolve: %w: correct it, or write an address", host, err)

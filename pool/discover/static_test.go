@@ -134,7 +134,7 @@ func TestTroubleOfTheResolver(t *testing.T) {
 		"deadline":    context.DeadlineExceeded,
 	} {
 		_, err := Static(t.Context(), silent{trouble}, specs(t, "a:1"))
-		want := "backend a:1: the name a could not be looked up: " + trouble.Error() + ": the name may be right; "
+		want := "backend a:1: the name a could not be looked up: " + trouble.Error() + ": the name may be right: "
 		if !errors.Is(err, trouble) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s…", name, err, want)
 		}
