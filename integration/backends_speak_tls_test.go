@@ -2,8 +2,12 @@ package integration
 
 import (
 	"crypto/tls"
+	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -152,27 +156,46 @@ func TestProxyHeaderComesBeforeBackendTLS(t *testing.T) {
 	}
 }
 
-// gunicorn serves its TLS to clients in clear and to clients in TLS. It gets no PROXY header: it looks for one inside its TLS, where only who
-// does not end TLS before it could put one. And it ends its TLS without close_notify, so that its answers are followed by a reset: a client that
-// knows how long they are, as curl does, does not mind.
+// endlessApp answers a request of HTTP/1.0 with so many bytes, whose end only the end of the connection tells.
+const endlessApp = `
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x" * 1000 for _ in range(300)]
+`
+
+// gunicorn, as every server in Python, ends its TLS without close_notify. What it has said arrives whole at clients in clear and in TLS, with FIN
+// behind it: those in TLS get no close_notify either. Those who want to be strict have it reset. gunicorn gets no PROXY header: it looks for one
+// inside its TLS, where only who does not end TLS before it could put one.
 func TestGunicornOverTLS(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
 	site := a.Issue("site", l4test.Leaf{Names: []string{"127.0.0.1", "a.example"}})
 	port := freePort(t)
 	server := gunicorn(t, port)
+	server.Dir = filepath.Dir(write(t, "app.py", endlessApp))
 	server.Args = append(server.Args, "--certfile", site.CertFile, "--keyfile", site.KeyFile)
 	serveQuietly(t, server, local(port))
 	args := []string{"--backend-tls", "--backend-ca", a.File, local(port)}
-	inClear, inTLS := start(t, args...), start(t, append(endTLS(site), args...)...)
-	const answers = 10
-	for range answers {
-		for _, p := range []*l4test.Peer{l4test.Dial(t, inClear.Addr()), l4test.DialTLS(t, inTLS.Addr(), a.Client("a.example"))} {
-			bodyOf(t, p.Send(getRequest).ExpectResetSoon())
+	inClear, inTLS, strict := start(t, args...), start(t, append(endTLS(site), args...)...), start(t, append(args, "--backend-tls-eof", "strict")...)
+	const request, size, answers = "GET / HTTP/1.0\r\n\r\n", 300_000, 10
+	whole := func(p *l4test.Peer, end error) {
+		t.Helper()
+		answer, err := io.ReadAll(p.Send(request).Conn())
+		if got := len(bodyOf(t, answer)); got != size || err != end {
+			t.Errorf("got %d bytes and %v, want %d and %v", got, err, size, end)
 		}
+		p.Close()
 	}
-	output(t, exec.Command(need(t, "curl"), "-sS", "--fail", "--cacert", a.File, "https://"+inTLS.Addr()+"/"))
-	for _, e := range append(inClear.Sessions(answers), inTLS.Sessions(answers+1)...) {
+	for range answers {
+		whole(l4test.Dial(t, inClear.Addr()), nil)
+		whole(l4test.DialTLS(t, inTLS.Addr(), a.Client("a.example")), io.ErrUnexpectedEOF) // which is a FIN without close_notify
+	}
+	curl := exec.Command(need(t, "curl"), "-sS", "-0", "--fail", "-o", os.DevNull, "-w", "%{size_download}", "http://"+inClear.Addr()+"/")
+	if got := strings.TrimSpace(output(t, curl)); got != strconv.Itoa(size) {
+		t.Errorf("curl got %s bytes, want %d", got, size)
+	}
+	l4test.Dial(t, strict.Addr()).Send(request).ExpectResetSoon()
+	for _, e := range slices.Concat(inClear.Sessions(answers+1), inTLS.Sessions(answers), strict.Sessions(1)) {
 		wantCause(t, e, "backend-truncated")
 	}
 }

@@ -31,8 +31,8 @@ func TestHalfCloseThroughTLS(t *testing.T) {
 	})
 }
 
-// A FIN without close_notify may have been sent by anybody. What came before it is delivered, and then the other side is reset: it must not take
-// a part for the whole.
+// A FIN without close_notify may have been sent by anybody. What came before it is delivered. A backend is then reset: it must not take a part for
+// the whole; and so is a client, where that is asked for.
 func TestTruncationIsMirroredAsReset(t *testing.T) {
 	inEach(t, withClient, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.ExpectContent(1, mib).ExpectReset() })
@@ -43,11 +43,29 @@ func TestTruncationIsMirroredAsReset(t *testing.T) {
 		wantBytes(t, e, mib, 0)
 	})
 	inEach(t, withBackend, func(t *testing.T, w arrangement) {
-		f := w.build(t, func(p *l4test.Peer) { p.SendContent(1, mib).Truncate(); <-p.Ended() })
+		f := w.build(t, func(p *l4test.Peer) { p.SendContent(1, mib).Truncate(); <-p.Ended() }, "--backend-tls-eof", "strict")
 		f.dial(t).ExpectContent(1, mib).ExpectReset()
 		e := f.Session()
 		wantCause(t, e, "backend-truncated")
 		wantBytes(t, e, 0, mib)
+	})
+}
+
+// A backend's FIN without close_notify is passed on as one, to a client that speaks TLS without close_notify as well. The client's half goes on.
+func TestTruncationIsPassedOn(t *testing.T) {
+	inEach(t, withBackend, func(t *testing.T, w arrangement) {
+		f := w.build(t, func(p *l4test.Peer) { p.SendContent(1, mib).Truncate().ExpectContent(2, mib).ExpectEOF() })
+		p := f.dial(t).ExpectContent(1, mib)
+		if w.client {
+			p.ExpectTruncation()
+		} else {
+			p.ExpectEOF()
+		}
+		p.SendContent(2, mib).CloseWrite()
+		f.backend.AwaitDone(1)
+		e := f.Session()
+		wantCause(t, e, "backend-truncated")
+		wantBytes(t, e, mib, mib)
 	})
 }
 

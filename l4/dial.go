@@ -132,6 +132,7 @@ func (s *session) secureBackend(a *attempt) syscall.Errno {
 	}
 	config := s.setup.route.BackendTLS(a.lease.Backend(), s.protocol())
 	s.shake(&a.side, tls.Client, config, nil)
+	a.side.layer.bears = !s.loop.server.StrictBackendEOF
 	return 0
 }
 

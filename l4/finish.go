@@ -49,7 +49,7 @@ func (s *session) close(cause Cause) {
 		s.loop.giveBack(c)
 		s.setup = nil
 	}
-	if cause.Clean() {
+	if cause.Clean() || cause == BackendTruncated && s.up.finished && s.down.finished {
 		s.closeWhole(&s.client)
 		s.closeBackend()
 		return

@@ -25,7 +25,9 @@ type layer struct {
 	flags  int        // for send(2)
 	poster *session   // whose records may be put down; nil: they are sent
 	ended  bool       // the peer's FIN has been found
-	said   bool       // close_notify has been sent: nothing may follow it
+	bears  bool       // FIN between two records, without close_notify, counts as the end of the peer's stream
+	cut    bool       // it was ended so
+	said   bool       // close_notify has been sent, or is not to be: nothing may follow
 	shown  shown      // how this end proved who it is
 	took   int64      // ns that the handshake lasted
 	why    error      // the fault that ended it
@@ -80,6 +82,9 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		case err == errDry:
 			l.in.whole = 0
 			return orAgain(n)
+		case err == errTruncated && l.bears && l.in.between() && !e.broken(): // a reset that another call has found looks like FIN
+			l.cut, e.readable, e.ended = true, false, true
+			return n, 0
 		case err == io.EOF:
 			e.readable, e.ended = false, true
 			return n, 0
@@ -159,6 +164,13 @@ func (l *layer) part(e *side) bool {
 	}
 	l.flush(e)
 	return len(l.held) == 0
+}
+
+// mute keeps close_notify back: FIN will come without one. All there was to say must have been said.
+func (l *layer) mute() {
+	if l != nil {
+		l.said = true
+	}
 }
 
 // end leaves the socket to its owner, who is about to close it.

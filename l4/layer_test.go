@@ -319,9 +319,68 @@ func TestTruncationIsMirroredAsReset(t *testing.T) {
 		io.WriteString(c, "part")
 		c.NetConn().Close()
 	})
-	s = serve(t, func(s *Server) { s.BackendTLS = id.backendTLS }, cut)
+	s = serve(t, func(s *Server) { s.BackendTLS, s.StrictBackendEOF = id.backendTLS, true }, cut)
 	l4test.Dial(t, s.addr).Expect("part").ExpectReset()
 	s.record(t, BackendTruncated)
+}
+
+// A backend that ends TLS by FIN alone has ended, unless that cuts a record. A client gets all that it said, and FIN; one that speaks TLS is not
+// told that this was the whole.
+func TestBackendEndsWithoutCloseNotify(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	answer := strings.Repeat("answer ", 50_000)
+	answering := func(half string) string {
+		return serveTLS(t, id.server(), func(c *tls.Conn) {
+			expect(t, c, "request")
+			io.WriteString(c, answer)
+			c.NetConn().Write([]byte(half))
+			c.NetConn().Close()
+		})
+	}
+	whole, cut := answering(""), answering("\x17\x03\x03\x00\x40half a record")
+	for _, c := range []struct {
+		name, backend string
+		secure        bool // the client speaks TLS
+		finishes      bool // the client's stream ends before the backend's
+		reset         bool // what the client sees
+	}{
+		{"a client in clear", whole, false, false, false},
+		{"a client in clear that has finished", whole, false, true, false},
+		{"a client in TLS", whole, true, false, false},
+		{"a client in TLS that has finished", whole, true, true, false},
+		{"a record is cut", cut, false, false, true},
+		{"a record is cut, and the client speaks TLS", cut, true, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := serve(t, func(s *Server) {
+				s.BackendTLS = id.backendTLS
+				if c.secure {
+					s.TLS = id.server()
+				}
+			}, c.backend)
+			p := l4test.Dial(t, s.addr)
+			if c.secure {
+				p.Secure(tls.Client, id.client())
+			}
+			p.Send("request")
+			if c.finishes {
+				p.CloseWrite()
+			}
+			p.Expect(answer)
+			switch {
+			case c.reset:
+				p.ExpectReset()
+			case c.secure:
+				p.ExpectTruncation()
+			default:
+				p.ExpectEOF()
+			}
+			p.Close()
+			if r := s.record(t, BackendTruncated); r.FromBackend != uint64(len(answer)) || r.ToClient != r.FromBackend {
+				t.Errorf("%d bytes of %d passed on, want all %d", r.ToClient, r.FromBackend, len(answer))
+			}
+		})
+	}
 }
 
 // A backend's reset is no close_notify.

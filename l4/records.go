@@ -8,6 +8,9 @@ type records struct {
 	head  int // how many bytes of its head have passed, 0 to headSize
 }
 
+// between reports whether what has passed ends with a record.
+func (r *records) between() bool { return r.head == 0 }
+
 // headSize is the size of a record's head: a type, two bytes of a version, and the length in network byte order.
 const headSize = 5
 

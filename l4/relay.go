@@ -92,6 +92,9 @@ func (s *session) endFlow(f *flow, source end, dst *side) {
 	if s.first == neither {
 		s.first = source
 	}
+	if source == backendEnd && s.backend.cut() {
+		dst.layer.mute() // what may have been cut is not told to be whole
+	}
 }
 
 // forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the sockets says the same
@@ -107,11 +110,13 @@ func (s *session) forwardFIN() {
 
 // closedBy is the cause of a session in which both sides have finished.
 func (s *session) closedBy() Cause {
-	switch s.first {
-	case clientEnd:
-		return ClientClosed
-	case ownEnd:
+	switch {
+	case s.first == ownEnd:
 		return s.trace.concluded
+	case s.backend.cut():
+		return BackendTruncated
+	case s.first == clientEnd:
+		return ClientClosed
 	}
 	return BackendClosed
 }

@@ -49,6 +49,8 @@ type Server struct {
 	HandshakeTimeout time.Duration // until a client's TLS handshake is done, from when its first bytes are wanted
 	HelloTimeout     time.Duration // with Routes or ProxyAuthority, until the whole ClientHello is there, from the same moment
 
+	StrictBackendEOF bool // a backend's FIN without close_notify is mirrored as a reset; false: it is passed on as one, unless a record is cut
+
 	ProxyOut   ProxyVersion // which PROXY protocol header a backend gets
 	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
 	ProxyExtra []ProxyField // what it carries beside that, in each session the same

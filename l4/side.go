@@ -151,6 +151,9 @@ func (e *side) flush() {
 // waiting reports whether its layer holds bytes for the socket.
 func (e *side) waiting() bool { return e.layer != nil && len(e.layer.held) > 0 }
 
+// cut reports whether FIN ended its stream without a close_notify, and was taken for the end.
+func (e *side) cut() bool { return e.layer != nil && e.layer.cut }
+
 // part says what the layer has to say before FIN, and reports whether the socket has taken it.
 func (e *side) part() bool { return e.layer == nil || e.layer.part(e) }
 

@@ -88,6 +88,7 @@ type config struct {
 	BackendALPN          []protocol
 	BackendTLSMinVersion profile.Version
 	BackendTLSInsecure   toggle
+	BackendTLSEOF        tlsEOF
 
 	Log      logFormat
 	LogFile  text // "": standard output
@@ -210,6 +211,7 @@ func (c *config) server() *l4.Server {
 	}
 	s.ProxyTimeout = time.Duration(c.ProxyTimeout)
 	s.Handshakes = int(c.Handshakes)
+	s.StrictBackendEOF = c.BackendTLSEOF == eofStrict
 	s.HandshakeTimeout = time.Duration(c.HandshakeTimeout)
 	s.HelloTimeout = time.Duration(c.HelloTimeout)
 	return s

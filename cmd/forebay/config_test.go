@@ -17,7 +17,7 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		"--proxy-out v2 --proxy-tlv crc32c,unique-id --proxy-tlv ssl,alpn,authority,netns --proxy-tlv 0xE0=a,b=c --proxy-tlv 0xf7=d --proxy-in 10.0.0.0/8 --proxy-in 192.0.2.7 --proxy-in unix -l unix:/s --proxy-timeout 2s --proxy-pass-tlv --loops 2 --io-uring off "+
 		"--client-conns 1 --client-rate 2/m --accept-rate 3/s --session-upload 4B/s --session-download 5B/s --client-upload 6B/s --client-download 7B/s "+
 		"--min-progress 8B/s --min-progress-over 10s --on-limit delay --limit-delay 2s "+
-		"--tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 13s --hello-timeout 12s a:1")...)
+		"--backend-tls --backend-tls-eof strict --tls-cert c --route x.example=b:1 --handshakes 3 --handshake-timeout 13s --hello-timeout 12s a:1")...)
 	if err := c.faults.err(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +43,7 @@ func TestEveryFlagReachesTheServer(t *testing.T) {
 		ProxyTimeout:     2 * time.Second,
 		Handshakes:       3,
 		HandshakeTimeout: 13 * time.Second,
+		StrictBackendEOF: true,
 		HelloTimeout:     12 * time.Second,
 		Limits: l4.Limits{
 			ClientConns:     1,

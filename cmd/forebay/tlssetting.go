@@ -55,5 +55,7 @@ func tlsSettings(c *config) []*setting {
 			meaning: "the oldest TLS that is spoken with backends: 1.2 or 1.3"},
 		{group: groupBackendTLS, name: "backend-tls-insecure", value: one(&c.BackendTLSInsecure),
 			meaning: "verify nothing: whoever is in between reads and changes all"},
+		{group: groupBackendTLS, name: "backend-tls-eof", arg: "HOW", value: one(&c.BackendTLSEOF), words: "lenient strict",
+			meaning: "what clients get when a backend ends without close_notify: lenient, an end; strict, a reset"},
 	}
 }

@@ -74,6 +74,28 @@ func (m *clientCert) UnmarshalText(text []byte) error {
 
 func (m clientCert) String() string { return [...]string{"require", "verify-if-given"}[m] }
 
+// A tlsEOF says what FIN without close_notify makes of a backend's stream.
+type tlsEOF uint8
+
+const (
+	eofLenient tlsEOF = iota // ended
+	eofStrict                // broken
+)
+
+func (m *tlsEOF) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case eofLenient.String():
+		*m = eofLenient
+	case eofStrict.String():
+		*m = eofStrict
+	default:
+		return fmt.Errorf("%q is no way to take an end without close_notify; there are lenient and strict", text)
+	}
+	return nil
+}
+
+func (m tlsEOF) String() string { return [...]string{"lenient", "strict"}[m] }
+
 // An allowed is one attribute of a certificate that lets a client in.
 type allowed struct{ kind, value string }
 

@@ -26,7 +26,7 @@ func (c *config) tlsDependences() []dependence {
 		{len(c.TLSCerts) > 0 || bool(c.BackendTLS), "no TLS is spoken; add --tls-cert or --backend-tls", []string{"handshakes"}},
 		{len(c.Routes) > 0 || set&l4.ProxyAuthority != 0, "no ClientHello is waited for; add --route", []string{"hello-timeout"}},
 		{bool(c.BackendTLS), "no TLS is spoken to backends; add --backend-tls", []string{"backend-ca", "backend-sni", "backend-cert",
-			"backend-alpn", "backend-tls-min-version", "backend-tls-insecure"}},
+			"backend-alpn", "backend-tls-min-version", "backend-tls-insecure", "backend-tls-eof"}},
 		{c.BackendCert != "", "there is no --backend-cert that it could be the key of", []string{"backend-key"}},
 		{!bool(c.BackendTLSInsecure), "with --backend-tls-insecure nothing is verified; leave one out", []string{"backend-ca"}},
 	}

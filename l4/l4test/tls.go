@@ -123,6 +123,15 @@ func (p *Peer) Truncate() *Peer {
 	return p
 }
 
+// ExpectTruncation fails unless the next thing that comes is a FIN without the close_notify that belongs before it.
+func (p *Peer) ExpectTruncation() *Peer {
+	p.tb.Helper()
+	if got, err := p.end(); len(got) > 0 || err != io.ErrUnexpectedEOF {
+		p.fail("got %q and %v, want a FIN without close_notify", clip(got), err)
+	}
+	return p
+}
+
 // SendBelow sends b as it is, under TLS.
 func (p *Peer) SendBelow(b string) *Peer {
 	p.tb.Helper()

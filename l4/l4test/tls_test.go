@@ -43,6 +43,7 @@ func TestTLSStepsFail(t *testing.T) {
 		want   string
 	}{
 		{"FIN without close_notify", func(p *Peer) { p.Truncate() }, func(p *Peer) { p.ExpectEOF() }, "unexpected EOF"},
+		{"close_notify for a FIN alone", func(p *Peer) { p.CloseWrite() }, func(p *Peer) { p.ExpectTruncation() }, "without close_notify"},
 		{"close_notify and no FIN", func(p *Peer) { p.conn.(*secured).Conn.CloseWrite(); p.AwaitAcked().Reset() }, func(p *Peer) { p.ExpectEOF() }, "after close_notify"},
 		{"reset for close_notify", (*Peer).Reset, func(p *Peer) { p.ExpectEOF() }, "reset"},
 		{"close_notify for reset", func(*Peer) {}, (*Peer).ExpectReset, "want a reset"},
