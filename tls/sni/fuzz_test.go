@@ -1,7 +1,9 @@
 package sni
 
 import (
+	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -15,11 +17,19 @@ func FuzzParse(f *testing.F) {
 		f.Add(s.bytes)
 		f.Add(inRecords(s.bytes, 97))
 	}
+	hello := clientHello(f, &tls.Config{ServerName: "a.example"})
+	for _, before := range []string{"\x15\x03\x01\x00\x02\x01\x5a", "\x15\x02\x00\x00\x02\x01\x5a", "\x16\x03\x01\x00\x00", "\x14\x03\x03\x00\x01\x01", "\x17\x03\x03\x00\x00"} {
+		f.Add(append([]byte(before), hello...))
+	}
+	f.Add(append([]byte{typeHandshake, 2, 0}, hello[3:]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p Parser
 		got, err := p.Parse(b)
 		mustBeSteady(t, b, got, err)
 		info, accepted := serverHello(b)
+		if accepted && errors.Is(err, ErrNotTLS) {
+			t.Fatalf("crypto/tls accepts what is told to be no TLS: %v", err)
+		}
 		if !accepted || !ofHandshakeRecords(b) {
 			return
 		}
@@ -28,6 +38,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if want := nameOf(info.ServerName); got.ServerName != want || Name(info.ServerName) != want {
 			t.Errorf("name: got %q, and %q of what crypto/tls has, want %q", got.ServerName, Name(info.ServerName), want)
+		}
+		if got.Odd != (got.ServerName == "" && info.ServerName != "" && !isAddress([]byte(info.ServerName))) {
+			t.Errorf("of %q: odd %v", info.ServerName, got.Odd)
 		}
 		if !slices.Equal(got.Protocols, info.SupportedProtos) {
 			t.Errorf("protocols: got %q, want %q", got.Protocols, info.SupportedProtos)

@@ -8,7 +8,7 @@ import (
 // MaxSize is how many bytes of a connection, record headers included, a Parser looks at. A hello of today's browsers has about 1,800.
 const MaxSize = 64 << 10
 
-// What Parse returns where it returns no Hello. Errors of ErrMalformed say more: compare with errors.Is.
+// What Parse returns where it returns no Hello. Errors of ErrMalformed and ErrNotTLS say more: compare with errors.Is.
 var (
 	ErrMore      = errors.New("the ClientHello is not complete yet")
 	ErrNotTLS    = errors.New("not TLS: the first bytes are no handshake record")
@@ -16,20 +16,17 @@ var (
 	ErrMalformed = errors.New("malformed ClientHello")
 )
 
-// malformed is an ErrMalformed that says what is wrong. As a constant it is an error that takes no memory.
-type malformed string
-
-func (m malformed) Error() string { return ErrMalformed.Error() + ": " + string(m) }
-
-// Is makes errors.Is(m, ErrMalformed) true.
-func (m malformed) Is(target error) bool { return target == ErrMalformed }
-
 // A Hello is what a ClientHello says about where the client wants to go (RFC 8446, section 4.1.2). Where the client uses Encrypted
 // Client Hello, it is the outer one.
 type Hello struct {
 	// ServerName is the DNS name of the server_name extension (RFC 6066, section 3), in lower case and without a dot at its end. It is
 	// empty where there is none, and where what is there is not a DNS name: an IP address, say.
 	ServerName string
+	// Dotted tells that it had a dot at its end, which no client may send. crypto/tls refuses it, and nginx takes the dot off.
+	Dotted bool
+	// Odd tells that what is there is neither a DNS name nor an IP address. Servers differ in what they make of that: nginx takes a port off,
+	// and Java reads fullwidth letters as those of ASCII. So who refuses a name must refuse these.
+	Odd bool
 	// Protocols are those of the ALPN extension (RFC 7301, section 3.1), in the client's order.
 	Protocols []string
 	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order; without the extension,
@@ -125,21 +122,25 @@ func (h *Hello) readServerName(c *cursor) error {
 			return malformed("it has two server names")
 		default:
 			found = true
-			h.ServerName = readName(c, size)
+			h.readName(c, size)
 		}
 	}
 	return nil
 }
 
 // readName reads a name of n bytes. It is not worth memory if it is longer than any DNS name.
-func readName(c *cursor, n int) string {
+func (h *Hello) readName(c *cursor, n int) {
 	if n > maxName+1 || n > c.left {
 		c.skip(n)
-		return ""
+		h.Odd = true
+		return
 	}
 	var text [maxName + 1]byte
-	c.copy(text[:n])
-	return checked(text[:n])
+	name := text[:n]
+	c.copy(name)
+	h.ServerName = checked(name)
+	h.Dotted = h.ServerName != "" && name[n-1] == '.'
+	h.Odd = h.ServerName == "" && !isAddress(name)
 }
 
 // readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there are.

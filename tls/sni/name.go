@@ -1,5 +1,7 @@
 package sni
 
+import "net/netip"
+
 // maxName is the longest DNS name as text, without the dot at its end (RFC 1035, section 2.3.4).
 const maxName = 253
 
@@ -64,6 +66,12 @@ func isName[T string | []byte](name T) bool {
 		}
 	}
 	return label > digits
+}
+
+// isAddress reports whether name is an IP address. Clients that mean one should send no name (RFC 6066, section 3), and some do.
+func isAddress(name []byte) bool {
+	a, err := netip.ParseAddr(string(name))
+	return err == nil && a.Zone() == ""
 }
 
 // inName reports whether c may stand in a label. Underscores may not, by the letter, but do.

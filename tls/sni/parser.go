@@ -5,9 +5,19 @@ const (
 	messageSize = 4       // type, length of a handshake message (RFC 8446, section 4)
 	maxRecord   = 1 << 14 // bytes in a record that is not encrypted
 
-	typeHandshake   = 22
 	typeClientHello = 1
 	majorVersion    = 3
+
+	// strangeVersion is a major version that no record has: crypto/tls reads all below, and OpenSSL 3 alone.
+	strangeVersion = 0x10
+)
+
+// Types of records (RFC 8446, section 5.1; RFC 6520).
+const (
+	typeChangeCipherSpec = 20
+	typeAlert            = 21
+	typeHandshake        = 22
+	typeHeartbeat        = 24
 )
 
 // A Parser reads one ClientHello out of what a client has sent so far. The zero value is ready. It keeps how far it has come, so that a
@@ -23,10 +33,11 @@ type Parser struct {
 // the hello is complete, ErrNotTLS at the first byte that cannot be TLS, ErrTooLarge as soon as the hello can't end within MaxSize, or
 // an ErrMalformed. What follows the hello is not looked at. The Hello holds no part of b.
 func (p *Parser) Parse(b []byte) (Hello, error) {
-	p.need = 0
+	p.need = 1
 	if err := checkStart(b); err != nil {
 		return Hello{}, err
 	}
+	p.need = 0
 	if err := p.assemble(b); err != nil {
 		return Hello{}, err
 	}
@@ -39,11 +50,36 @@ func (p *Parser) Parse(b []byte) (Hello, error) {
 // is 1: a client of another protocol may have sent all it will.
 func (p *Parser) Need() int { return p.need }
 
-// checkStart refuses what a TLS connection can't begin with. The minor version is not to be looked at (RFC 8446, section 5.1). The
-// hello of SSL 2, which some clients of the nineties began TLS with, has another first byte.
+// checkStart refuses what a ClientHello can't begin with; ErrMore where it is too early to tell. Whatever a server might take for TLS is not ErrNotTLS: some pass over an alert that stands
+// before the hello, and some read records of any version, which is not to be looked at (RFC 8446, section 5.1).
 func checkStart(b []byte) error {
-	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] != majorVersion {
-		return ErrNotTLS
+	switch {
+	case len(b) == 0:
+		return nil
+	case b[0] < typeChangeCipherSpec || b[0] > typeHeartbeat || len(b) > 1 && b[1] >= strangeVersion:
+		return notTLS(b)
+	case b[0] == typeHandshake && (len(b) == 1 || b[1] == majorVersion):
+		return nil
+	case b[0] == typeHandshake:
+		return checkStrange(b)
+	case len(b) == 1 || b[0] == typeAlert && b[1] != majorVersion && len(b) < headerSize:
+		return ErrMore
+	case b[0] == typeAlert && (b[1] == majorVersion || b[3] == 0 && b[4] == 2):
+		return errAlertFirst
+	case b[1] == majorVersion:
+		return unexpected("another record comes before it")
+	}
+	return notTLS(b)
+}
+
+// checkStrange is checkStart for a handshake record of another major version: it must begin with a ClientHello to be taken for one.
+func checkStrange(b []byte) error {
+	length := 0
+	if len(b) >= headerSize {
+		length = int(b[3])<<8 | int(b[4])
+	}
+	if len(b) >= headerSize && length > maxRecord || len(b) > headerSize && length > 0 && b[headerSize] != typeClientHello {
+		return notTLS(b)
 	}
 	return nil
 }
@@ -73,8 +109,8 @@ func (p *Parser) assemble(b []byte) error {
 
 // readHeader returns the length in the record header that b begins with, 0 while it is not all there.
 func readHeader(b []byte) (length int, err error) {
-	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] != majorVersion {
-		return 0, malformed("another record comes between its parts")
+	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] >= strangeVersion {
+		return 0, unexpected("another record comes between its parts")
 	}
 	if len(b) < headerSize {
 		return 0, nil
@@ -82,9 +118,9 @@ func readHeader(b []byte) (length int, err error) {
 	length = int(b[3])<<8 | int(b[4])
 	switch {
 	case length == 0:
-		return 0, malformed("a record of it is empty") // RFC 8446, section 5.1
+		return 0, unexpected("a record of it is empty") // RFC 8446, section 5.1
 	case length > maxRecord:
-		return 0, malformed("a record of it has more than 16,384 bytes")
+		return 0, overlong("a record of it has more than 16,384 bytes")
 	}
 	return length, nil
 }
@@ -96,7 +132,7 @@ func (p *Parser) learnSize(b []byte, have int) error {
 	}
 	c := cursor{b: b, left: have}
 	if c.uint8() != typeClientHello {
-		return malformed("the first message is another one")
+		return unexpected("the first message is another one")
 	}
 	if have < messageSize {
 		return nil
