@@ -12,6 +12,7 @@ type entry struct {
 	Session    uint64
 	Time       time.Time
 	Cause      string
+	Fault      string
 	Listener   string
 	Client     string
 	Via        string

@@ -53,13 +53,13 @@ func TestOldTLSIsRefused(t *testing.T) {
 	wantAnswer(t, strict.Addr(), asks(a, "a.example"), "TLSv1.3")
 }
 
-// A client that speaks no TLS is told so in no TLS either: the connection is reset.
+// A client that speaks no TLS is told so in no TLS either: the connection is reset, and no backend hears of it.
 func TestNotTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
 	b := l4test.Echo(t)
 	f := start(t, append(endTLS(a.Issue("site", l4test.Leaf{Names: []string{"a.example"}})), b.Addr())...)
-	l4test.Dial(t, f.Addr()).Send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").ExpectReset()
+	l4test.Dial(t, f.Addr()).Send("SSH-2.0-client\r\n").ExpectReset()
 	wantCause(t, f.Session(), "not-tls")
 	if n := b.Accepted(); n > 0 {
 		t.Errorf("the backend saw %d connections", n)

@@ -26,15 +26,24 @@ func (s *session) deliver() (stage, Cause) {
 	case s.up.finished && s.down.finished && !dst.waiting():
 		return s.part()
 	case dst.broken():
-		return delivering, s.lostBy()
+		return s.delivered()
 	case more:
 		s.loop.again(s)
 	case !f.waiting() && !dst.waiting() && (s.loop.now >= s.traced().look || f.written > before) && s.acknowledged(dst):
-		return delivering, s.lostBy()
+		return s.delivered()
 	case s.loop.now >= s.ends || s.loop.now >= s.deliverUntil() && !s.drains():
 		return delivering, s.lostBy()
 	}
 	return delivering, CauseNone
+}
+
+// delivered ends a session of which nothing is left to be handed over. A client whose TLS has failed is first given the time to read why.
+func (s *session) delivered() (stage, Cause) {
+	why := s.lostBy()
+	if why == ClientTLSFault {
+		return s.dismiss(why, nil)
+	}
+	return delivering, why
 }
 
 // deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client does that when it closes with

@@ -6,7 +6,8 @@
 //  2. session.go  step carries it from stage to stage; a stage that must wait is called again
 //  3. identify.go from a trusted source, the PROXY header is read that names the client
 //  4. admit.go    where clients are limited, this one is let in or turned away
-//  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for
+//  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for;
+//     dismiss.go tells a client why it is refused
 //  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
 //  7. dial.go     it is connected to, or the next one is; a slow try may be hedged
 //  8. greet.go    the PROXY header goes out with the client's first bytes

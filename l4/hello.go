@@ -3,6 +3,7 @@ package l4
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,9 @@ func (s *session) choose(hello *sni.Hello) (stage, Cause) {
 	t := s.traced()
 	t.serverName = hello.ServerName
 	if routes := s.loop.server.Routes; routes != nil {
+		if hello.Odd {
+			return s.turnAway(NoRoute, errOddName, sni.UnrecognizedName.Record())
+		}
 		if r := routes.find(hello); r != nil {
 			s.setup.route = r
 		}
@@ -78,27 +82,41 @@ func (s *session) choose(hello *sni.Hello) (stage, Cause) {
 	case t.route.TLS == nil:
 		return picking, CauseNone
 	}
+	t.dotted = hello.Dotted
 	first := s.up.held
 	s.up.held, s.up.ended, s.client.ended = nil, false, false
 	s.shake(&s.client, tls.Server, t.route.TLS, first)
 	return securing, CauseNone
 }
 
-var errCutHello = errors.New("the client's stream ended within its ClientHello")
+var (
+	errCutHello = errors.New("the client's stream ended within its ClientHello")
+	errOddName  = errors.New("the ClientHello names what is neither a DNS name nor an IP address")
+)
 
-// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does.
+// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does. Where routes go by name, only one that
+// speaks no TLS goes with the rest: what we can't read a server may, and find a name that we would have sent elsewhere, or refused.
 func (s *session) chooseBlindly(fault error) (stage, Cause) {
 	r := s.setup.route
 	if r.Name != "" {
 		s.traced().route = r
 	}
-	switch {
-	case r.TLS != nil:
-		return hearing, s.refuse(NotTLS, fault)
+	switch strange := errors.Is(fault, sni.ErrNotTLS); {
+	case r.TLS != nil || s.loop.server.Routes != nil && !strange:
+		return s.turnAway(NotTLS, fault, lastWord(fault))
 	case r.Pool == nil:
 		return hearing, s.refuse(NoRoute, fault)
 	}
 	return picking, CauseNone
+}
+
+// turnAway refuses a client for why, and tells it so where there are words for it.
+func (s *session) turnAway(why Cause, fault error, last []byte) (stage, Cause) {
+	s.refuse(why, fault)
+	if len(last) == 0 {
+		return hearing, why
+	}
+	return s.dismiss(why, last)
 }
 
 // secure waits for the client's handshake. Nothing reaches a backend before it has succeeded.
@@ -106,7 +124,7 @@ func (s *session) secure() (stage, Cause) {
 	l := s.client.layer
 	switch done, err := l.shake.progress(&s.client); {
 	case err != nil:
-		return securing, s.insecure(err)
+		return s.insecure(err)
 	case done:
 		s.up.read = 0 // what was read so far was TLS's own
 		return picking, CauseNone
@@ -121,11 +139,13 @@ func (s *session) secureUntil() int64 {
 	return s.setup.heard + int64(s.loop.server.HandshakeTimeout)
 }
 
-// insecure is the cause of a session whose client's handshake has failed. One that said why before it left has not merely left.
-func (s *session) insecure(err error) Cause {
+// insecure ends a session whose client's handshake has failed. One that said why before it left has not merely left.
+func (s *session) insecure(err error) (stage, Cause) {
 	if _, lost := errors.AsType[syscall.Errno](err); lost || errors.Is(err, errTruncated) {
-		return ClientLeft
+		return securing, ClientLeft
 	}
-	s.client.fault = uint16(faultTLS)
-	return HandshakeFailed
+	if s.trace.dotted { // crypto/tls calls all of the hello undecodable then
+		s.client.layer.shake.err = fmt.Errorf("the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")
+	}
+	return s.dismiss(HandshakeFailed, nil)
 }

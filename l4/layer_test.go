@@ -444,19 +444,44 @@ func TestClientWithoutCertificate(t *testing.T) {
 	}
 }
 
-func TestPlainClientOnATLSListener(t *testing.T) {
+// What does not begin with a ClientHello is told so in words that its sender understands, or reset, and the Record says what it was.
+func TestWhatIsNoHelloIsRefused(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Echo(t).Addr())
-	for first, fault := range map[string]string{
-		"GET / HTTP/1.1\r\n\r\n":                "no handshake record",
-		"\x16\x03\x01\x00\x05\x02\x00\x00\x01x": "malformed ClientHello: the first message is another one",
-		"\x16\x03\x01\x40\x00\x01\x02\x00\x00":  "more than 64 KiB",
+	for _, c := range []struct{ says, hears, fault string }{
+		{"GET / HTTP/1.1\r\n\r\n", badRequest, "the client speaks HTTP"},
+		{"SSH-2.0-client\r\n", "", "the client speaks SSH"},
+		{"no TLS", "", "no handshake record"},
+		{"\x16\x03\x01\x00\x05\x02\x00\x00\x01x", "\x15\x03\x01\x00\x02\x02\x0a", "malformed ClientHello: the first message is another one"},
+		{"\x16\x03\x01\x40\x00\x01\x02\x00\x00", "\x15\x03\x01\x00\x02\x02\x32", "more than 64 KiB"},
+		{"\x16\x03\x01\x40\x01\x01\x00\x20\x00", "\x15\x03\x01\x00\x02\x02\x16", "more than 16,384 bytes"},
+		{"\x15\x03\x01\x00\x02\x02\x28", "", "an alert comes before it"},
 	} {
-		l4test.Dial(t, s.addr).Send(first).ExpectResetSoon()
-		if r := s.record(t, NotTLS); !strings.Contains(r.Fault, fault) {
-			t.Errorf("%q: fault %q, want one with %q", first, r.Fault, fault)
+		p := l4test.Dial(t, s.addr).Send(c.says)
+		if c.hears == "" {
+			p.ExpectReset()
+		} else {
+			p.Expect(c.hears).ExpectEOF().Close()
+		}
+		if r := s.record(t, NotTLS); !strings.Contains(r.Fault, c.fault) {
+			t.Errorf("%q: fault %q, want one with %q", c.says, r.Fault, c.fault)
 		}
 	}
+}
+
+// A client that was told why it is refused is waited for, but not for ever, and not whatever it sends.
+func TestDismissedClientsAreLeft(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Echo(t).Addr())
+	l4test.Dial(t, s.addr).Send("GET / HTTP/1.1\r\n\r\n").Expect(badRequest).ExpectEOF()
+	if r := s.record(t, NotTLS); r.Total < dismissWithin {
+		t.Errorf("a client that stays was left after %v, want %v", r.Total, dismissWithin)
+	}
+	p := l4test.Dial(t, s.addr)
+	if n, _ := io.Copy(p.Conn(), io.MultiReader(strings.NewReader("GET / HTTP/1.1\r\n\r\n"), io.LimitReader(zeros{}, 1<<30))); n > 64<<20 {
+		t.Errorf("a client was let send %d bytes, want %d and what the kernel holds", n, dismissMost)
+	}
+	s.record(t, NotTLS)
 }
 
 // What looked like a ClientHello as far as it came was one.
@@ -603,7 +628,7 @@ func TestNoRoute(t *testing.T) {
 		t.Errorf("fault %q, want %q", r.Fault, sni.ErrNotTLS)
 	}
 	l4test.Dial(t, s.addr).Send("\x16\x03\x01\x02").CloseWrite().ExpectReset()
-	if r := s.record(t, NoRoute); r.Fault != errCutHello.Error() {
+	if r := s.record(t, NotTLS); r.Fault != errCutHello.Error() {
 		t.Errorf("fault %q, want %q", r.Fault, errCutHello)
 	}
 	c := tls.Client(l4test.Dial(t, s.addr).Conn(), &tls.Config{ServerName: "b.example", InsecureSkipVerify: true})

@@ -59,6 +59,7 @@ type trace struct {
 	tries      []Try            // those that failed
 	route      *Route           // chosen by the ClientHello; nil where none was read
 	serverName string           // that the ClientHello asked for
+	dotted     bool             // with a dot at its end
 	listened   int64            // ns until the client had said what was wanted of it
 	inQueue    int64            // ns spent waiting for a backend with room
 	via        pool.Address     // who introduced the client
@@ -67,11 +68,13 @@ type trace struct {
 	uniqueID   []byte
 	fault      error   // what a client that is refused has sent
 	concluded  Cause   // why it was
+	dismissed  Cause   // why its client was
+	unheard    int     // how much more of what that still says is read
 	replay     *replay // while the client's bytes could be sent to another backend
 	deadly     bool    // a backend died of these bytes
 	meter      *meter  // where Limits ask for one, and then this stands in it
 	unacked    int     // what the kernel held for both peers when a limit last asked
-	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged
+	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged, and when dismissing ends
 	looks      uint8   // how often it has
 }
 
@@ -97,6 +100,7 @@ const (
 	greeting                 // send the PROXY header and the client's first bytes
 	relaying                 // move bytes both ways until both sides are done
 	lingering                // the client may go on talking: wait until it has what it was sent
+	dismissing               // the client was told why it is refused: wait until it has closed
 	delivering               // one side is lost: hand the other what was read from it
 )
 
@@ -148,6 +152,8 @@ func (s *session) run() (stage, Cause) {
 		return s.relay()
 	case lingering:
 		return s.linger()
+	case dismissing:
+		return s.dismissal()
 	default:
 		return s.deliver()
 	}
@@ -214,6 +220,8 @@ func (s *session) deadline() int64 {
 		return min(s.ends, s.setup.deadline(s.loop.server))
 	case lingering:
 		return min(s.ends, s.stillUntil(), s.traced().look, s.nextProgress())
+	case dismissing:
+		return min(s.ends, s.trace.look)
 	case delivering:
 		return min(s.ends, s.nextLook())
 	}
