@@ -70,13 +70,19 @@ func (c *chaosCase) checkVisits(say func(string, ...any)) {
 // checkEnds has a FIN stand for one, behind all that was said.
 func (c *chaosCase) checkEnds(say func(string, ...any)) {
 	switch v := c.last; {
-	case c.end != fin || c.said < c.tried: // where writing has failed, too, the kernel may have told that of a reset
+	case c.said < c.tried: // the kernel may have told of a reset there, and shows a clean end to who reads
+	case c.end == cut && c.line.Cause != "backend-truncated":
+		say("false end: the client saw a FIN without close_notify")
+	case c.end != fin:
 	case v == nil && (c.heard() > 0 || !c.leaves() && !c.during(c.line.Backend, bad)):
 		say("false end: the client saw a FIN that no backend sent")
 	case v != nil && v.conduct != closesLater && (!v.finished || v.said != c.heard()):
 		say("false end: the client saw a FIN after %d bytes of %d", c.heard(), v.said)
 	}
 	for _, v := range c.visits {
+		if v.end == cut {
+			say("false end: a backend saw a FIN without close_notify")
+		}
 		if v.end == fin && !(c.finished && v.heard() == c.said) && !c.leaves() {
 			say("false end: a backend saw a FIN after %d bytes of %d", v.heard(), c.said)
 		}
@@ -90,7 +96,7 @@ func (c *chaosCase) leaves() bool { return (c.round.drains || c.round.leaves) &&
 // checkCounts compares the log with what both ends saw.
 func (c *chaosCase) checkCounts(say func(string, ...any)) {
 	e := c.line
-	spoke := c.failed == nil // else what was read from it was of its handshake
+	spoke := !c.round.tlsIn || e.ClientTLS.Version != "" // else what was read from it was its ClientHello
 	down := c.heard() <= e.ToClient && e.ToClient <= e.FromBackend
 	up := !spoke || e.ToBackend <= e.FromClient && e.FromClient <= c.tried
 	if !up || !down {
@@ -130,7 +136,7 @@ func (c *chaosCase) checkCause(say func(string, ...any)) {
 	case "no-backend", "queue-full", "queue-timeout":
 		reason = c.heard() == 0 && (p.health || p.drains)
 	case "drained":
-		reason = p.drains
+		reason = p.drains || p.downs
 	case "rebalanced":
 		reason = p.leaves
 	case "backend-down":
@@ -185,11 +191,11 @@ func (c *chaosCase) checkWhole(say func(string, ...any)) {
 		}
 	case c.line.Cause == "client-reset" && s.ending == clientResets:
 		if s.acked && !(v.heard() == toBackend && (v.end == broken || c.leaves())) {
-			say("not whole: after the client's reset the backend had %d of %d bytes, then %v", v.heard(), toBackend, v.end)
+			say("not whole: the client reset after %d bytes, and its backend had %d, then %v", toBackend, v.heard(), v.end)
 		}
 	case c.line.Cause == "backend-reset" && s.ending == backendResets:
 		if s.acked && (c.heard() != toClient || c.end != broken) {
-			say("not whole: after the backend's reset the client had %d of %d bytes, then %v", c.heard(), toClient, c.end)
+			say("not whole: the backend reset after %d bytes, and its client had %d, then %v", toClient, c.heard(), c.end)
 		}
 	case c.line.Cause == "backend-reset" || c.line.Cause == "client-reset":
 		say("not whole: the session ended by %s, and neither was to reset", c.line.Cause)

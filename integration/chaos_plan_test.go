@@ -24,7 +24,7 @@ type chaosPlan struct {
 	health   bool // somebody looks after the backends
 	drains   bool
 	leaves   bool // sessions may be ended in good order to go to another backend
-	downs    bool // sessions of a backend that went down are reset
+	downs    bool // sessions of a backend that went down are reset, or drained
 	denies   bool
 	limits   bool
 	hole     bool // one backend answers no SYN
@@ -64,7 +64,7 @@ func plans() []chaosPlan {
 		},
 		{
 			name: "health and rebalancing", replay: true, across: both, health: true, leaves: true, downs: true,
-			args: with("--check-interval", "200ms", "--rebalance", "factor=1.2,rate=100", "--on-down", "reset",
+			args: with("--check-interval", "200ms", "--rebalance", "factor=1.2,rate=100",
 				"--policy", "least-conn", "--slow-start", "1s", "--eject-hold", "200ms"),
 			conducts: deaths,
 		},
@@ -104,6 +104,9 @@ func planOf(r *rand.Rand, round int) chaosPlan {
 	p.args = append(p.args, "--tries", "4", "--connect-timeout", p.connectTimeout())
 	if p.tlsIn {
 		p.args = append(p.args, "--handshake-timeout", "1m")
+	}
+	if p.downs {
+		p.args = append(p.args, "--on-down", []string{"reset", "drain"}[r.IntN(2)])
 	}
 	if r.IntN(2) == 0 {
 		p.args = append(p.args, "--io-uring", "off")

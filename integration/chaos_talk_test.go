@@ -217,7 +217,10 @@ func (k *talk) finish() {
 		k.breakOff(false)
 	default:
 		half := k.peer.Conn().(interface{ CloseWrite() error })
-		k.finished = half.CloseWrite() == nil
+		err := half.CloseWrite()
+		if k.finished = err == nil; l4test.IsReset(err) { // close_notify has found out
+			k.note(err)
+		}
 	}
 }
 

@@ -10,5 +10,5 @@ import (
 // and those may tell of all that has happened at once. So what has to do with how connections are made and ended is
 // tested over both.
 func TestAcrossHosts(t *testing.T) {
-	l4test.AgainOnTwoHosts(t, "Replay|Died|Hedg|Tries|IsKept|Urgent|AfterEOF|ResetAfter|HalfClose|Truncat")
+	l4test.AgainOnTwoHosts(t, "Replay|Died|Hedg|Tries|IsKept|Urgent|AfterEOF|ResetAfter|HalfClose|Truncat|AModel")
 }
