@@ -186,7 +186,7 @@ func (b *Backend) doubt() {
 	}
 }
 
-// Doubted tells that traffic has found fault with b, or would have an ejected b tried: check it now. One value stands for any number of
+// Doubted tells that traffic has found fault with b, was let in by a b that is down, or would have an ejected b tried: check it now. One value stands for any number of
 // faults.
 func (b *Backend) Doubted() <-chan struct{} { return b.doubted }
 

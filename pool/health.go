@@ -74,9 +74,12 @@ func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 	} else if b.standing == b.standingNow() {
 		return
 	}
-	served := b.serving
+	served, dark := b.serving, p.census[standingUp] == 0
 	p.takeCensusLocked(b)
-	if b.standing == standingUp && !served && b.seen {
+	if dark && p.census[standingUp] > 0 {
+		p.lit = time.Now()
+	}
+	if b.standing == standingUp && !served && b.seen && !p.coldLocked() {
 		b.beginRampLocked()
 	}
 	p.admitLocked(b)

@@ -31,6 +31,9 @@ func (l *Lease) Connected(took time.Duration) {
 	}
 	b.learntLocked()
 	b.pool.release()
+	if b.State() == Down {
+		b.doubt()
+	}
 }
 
 // FirstByte tells how long the backend took from the connection to its first byte.

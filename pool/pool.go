@@ -77,6 +77,7 @@ type Pool struct {
 	granted  grants // by the critical section that goes on
 	census   census
 	gate     standing       // the worst that serves
+	lit      time.Time      // when one was up again after none was
 	held     list[*Backend] // those ejected, the one that a session last resorted to at the end
 	past     experience
 

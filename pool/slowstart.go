@@ -26,6 +26,10 @@ func (b *Backend) beginRampLocked() {
 	r.timer = time.AfterFunc(p.options.SlowStart/rampSteps, func() { p.climb(b, r) })
 }
 
+// coldLocked reports whether all backends were down a short time ago. Those that are up have not been for longer than a slow start takes, so
+// who follows them needs none: else the first would carry nearly all.
+func (p *Pool) coldLocked() bool { return !p.lit.IsZero() && time.Since(p.lit) < p.options.SlowStart }
+
 // endRampLocked gives b its whole share.
 func (b *Backend) endRampLocked() {
 	if b.ramp == nil {

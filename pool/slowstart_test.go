@@ -182,6 +182,29 @@ func TestWhoStartsSlowly(t *testing.T) {
 		{"found up after it was found down", func(o *Options) { o.Initial = Down }, func(t *testing.T, p *Pool) {
 			backend(t, p, "b").Judge(Up, byCheck(""))
 			backend(t, p, "a").Judge(Down, byCheck(""))
+			pass(10 * time.Second)
+			backend(t, p, "a").Judge(Up, byCheck(""))
+		}, 1.0 / 32},
+		{"the same, while the first was up for less than a slow start", func(o *Options) { o.Initial = Down }, func(t *testing.T, p *Pool) {
+			backend(t, p, "b").Judge(Up, byCheck(""))
+			backend(t, p, "a").Judge(Down, byCheck(""))
+			pass(10*time.Second - 1)
+			backend(t, p, "a").Judge(Up, byCheck(""))
+		}, 1},
+		{"second where all were down", nil, func(t *testing.T, p *Pool) {
+			for _, b := range p.Backends() {
+				b.Judge(Down, byCheck(""))
+			}
+			backend(t, p, "b").Judge(Up, byCheck(""))
+			pass(time.Second)
+			backend(t, p, "a").Judge(Up, byCheck(""))
+		}, 1},
+		{"second where all were down, and long after the first", nil, func(t *testing.T, p *Pool) {
+			for _, b := range p.Backends() {
+				b.Judge(Down, byCheck(""))
+			}
+			backend(t, p, "b").Judge(Up, byCheck(""))
+			pass(10 * time.Second)
 			backend(t, p, "a").Judge(Up, byCheck(""))
 		}, 1.0 / 32},
 		{"recovered", nil, func(t *testing.T, p *Pool) {
@@ -202,6 +225,7 @@ func TestWhoStartsSlowly(t *testing.T) {
 			for _, b := range p.Backends() {
 				b.Judge(Up, byCheck(""))
 			}
+			pass(10 * time.Second)
 			update(t, p, equal(3)[1:])
 			update(t, p, equal(3))
 			backend(t, p, "a").Judge(Up, byCheck(""))

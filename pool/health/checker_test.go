@@ -382,7 +382,41 @@ func TestGoneIsNoPassingFault(t *testing.T) {
 		w.wantTold("2s b0 up→down: a check failed: connection refused")
 		w.set(0, nil)
 		w.until(6 * time.Second)
-		w.wantTold("4.5s b0 down→up: 2 checks in a row passed")
+		w.wantTold("5.5s b0 down→up: 2 checks in a row passed")
+	})
+}
+
+// A server on this machine that starts after its first check is checked the moment something listens there, not when it would
+// be its turn; and as the check by TCP asks for no more than that, one is enough.
+func TestServerThatStartsIsCheckedAtOnce(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		for enough, want := range map[int]string{3: "20s b0 down→up: a check passed", 0: "20.5s b0 down→up: 2 checks in a row passed"} {
+			w := newWard(t, pool.Options{}, 1)
+			w.checker.Enough, w.checker.Listeners = enough, NewListeners(w.pool)
+			w.set(0, syscall.ECONNREFUSED)
+			w.start()
+			w.until(20 * time.Second)
+			w.wantTold("0s b0 up→down: a check failed: connection refused")
+			w.set(0, nil)
+			w.checker.Listeners.note(w.pool.Backends()[0], Open)
+			w.until(21 * time.Second)
+			w.wantTold(want)
+			w.end()
+		}
+	})
+}
+
+// While all are down sessions go to one all the same. It is checked when it has let one in.
+func TestDownBackendThatLetsASessionInIsChecked(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.set(0, syscall.ECONNREFUSED)
+		w.start()
+		w.until(20 * time.Second)
+		w.set(0, nil)
+		w.session(pool.Served)
+		w.until(21 * time.Second)
+		w.wantTold("0s b0 up→down: a check failed: connection refused", "20.5s b0 down→up: 2 checks in a row passed")
 	})
 }
 

@@ -40,6 +40,7 @@ type course struct {
 	found   verdict       // the last result
 	inARow  int           // how often that came in a row
 	wait    time.Duration // until the next check, while it is down
+	open    bool          // something listened there when that was last looked at, while it was down
 
 	answered, failed uint64    // the backend's traffic when a check was last due
 	last             time.Time // when the last check began
@@ -60,7 +61,7 @@ func newCourse(c *Checker, b *pool.Backend) *course {
 func (c *course) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	doubted, changed := c.backend.Doubted(), (<-chan struct{})(nil)
+	doubted, changed, opened := c.backend.Doubted(), (<-chan struct{})(nil), (<-chan struct{})(nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -68,6 +69,12 @@ func (c *course) run(ctx context.Context) {
 		case <-doubted:
 			doubted = nil // more of it says no more, until the check
 			timer.Reset(c.hurried())
+			continue
+		case <-opened:
+			if opened = c.Listeners.Changed(); !c.open && c.opens() {
+				c.wait = c.Interval
+				timer.Reset(c.hurried())
+			}
 			continue
 		case <-changed:
 		case <-timer.C:
@@ -77,6 +84,10 @@ func (c *course) run(ctx context.Context) {
 		} else {
 			c.check(ctx)
 			changed = nil
+		}
+		if opened = nil; c.verdict == ill {
+			opened = c.Listeners.Changed()
+			c.opens()
 		}
 		doubted = c.backend.Doubted()
 		if changed == nil || !c.told() {
@@ -127,6 +138,12 @@ func (c *course) known() bool {
 func (c *course) told() bool {
 	found := c.Listeners.Listening(c.backend)
 	return found == Open || found == Gone
+}
+
+// opens notes whether the kernel has something listen there, and returns it.
+func (c *course) opens() bool {
+	c.open = c.Listeners.Listening(c.backend) == Open
+	return c.open
 }
 
 // check asks the backend once and takes in the result.
@@ -200,6 +217,8 @@ func (c *course) needed(v verdict) int {
 		return 1 // the kernel has said so, too; and what listens there next is to pass before it is trusted
 	case v == ill:
 		return c.Fall
+	case c.Enough > 0 && c.Listeners.Listening(c.backend) == Open:
+		return 1 // as above: the check asks for no more than the kernel has said
 	}
 	return c.Rise
 }

@@ -19,7 +19,7 @@ import (
 // Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at fault.
 type Listeners struct {
 	Pool     *pool.Pool
-	Interval time.Duration // from one look to the next while sessions begin or somebody waits; NewListeners: 250 ms
+	Interval time.Duration // from one look to the next while sessions begin, somebody waits, or a server is down; NewListeners: 250 ms
 	Rest     time.Duration // and while nothing happens, so that an idle process sleeps; NewListeners: 2 s
 	Patience time.Duration // NewListeners: 3 s
 
@@ -150,7 +150,7 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 			default:
 				return err
 			}
-			tick = time.After(l.pause(quiet))
+			tick = time.After(l.pause(quiet && !awaited(known)))
 		}
 		select {
 		case <-ctx.Done():
@@ -226,6 +226,16 @@ func (l *Listeners) quiet(known map[*pool.Backend]*listener) bool {
 		}
 	}
 	return quiet
+}
+
+// awaited reports whether one is down at which nothing listens: a server that starts is to have its sessions at once.
+func awaited(known map[*pool.Backend]*listener) bool {
+	for b, k := range known {
+		if !k.there && b.State() == pool.Down {
+			return true
+		}
+	}
+	return false
 }
 
 // pause returns how long to wait for the next look.

@@ -172,6 +172,28 @@ func TestQuietPoolIsLeftAlone(t *testing.T) {
 	})
 }
 
+// A server that is awaited is seen at the next look, however quiet its pool is: one that has gone, and one that was down when watching began.
+func TestServerThatStartsIsSeenSoon(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.close(d.a)
+		d.pool.Backend("a").Judge(pool.Down, pool.Evidence{Witness: pool.Check, Reason: "refused"})
+		d.watch(t)
+		d.close(d.b)
+		d.after(20 * time.Second)
+		d.want(t, "b", pool.Down, "nothing listens")
+		d.set(d.a, queue{0, 5})
+		d.set(d.b, queue{0, 5})
+		d.after(250 * time.Millisecond)
+		d.want(t, "b", pool.Up, "something listens")
+		if got := d.listeners.Listening(d.pool.Backend("a")); got != Open {
+			t.Errorf("a: got %d, want that it is open", got)
+		}
+		d.stop()
+		synctest.Wait()
+	})
+}
+
 func TestListening(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		b := d.pool.Backends()
@@ -294,13 +316,13 @@ func TestWatchingEnds(t *testing.T) {
 		d.after(time.Second)
 		no := errors.New("no more")
 		d.fail(no)
-		d.after((lookFaults - 2) * 2 * time.Second) // the fault may pass
+		d.after((lookFaults - 2) * 250 * time.Millisecond) // the fault may pass
 		d.fail(nil)
-		d.after(2 * time.Second)
+		d.after(250 * time.Millisecond)
 		d.fail(no)
-		d.after((lookFaults - 1) * 2 * time.Second)
+		d.after((lookFaults - 1) * 250 * time.Millisecond)
 		d.want(t, "a", pool.Down, "nothing listens")
-		d.after(2 * time.Second)
+		d.after(250 * time.Millisecond)
 		if err := <-d.ended; !errors.Is(err, no) {
 			t.Errorf("got %v, want %v", err, no)
 		}
