@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
@@ -75,7 +76,7 @@ func (s *session) identified(size int) (stage, Cause) {
 	t := s.traced()
 	t.via, t.tlvs = pool.TCPAddress(s.peer), in.tlvs
 	if in.source.IsValid() {
-		s.peer, t.local = in.source, pool.TCPAddress(in.destination)
+		s.peer, t.local = in.source, pool.TCPAddress(in.destination) // the zero Address where it is not known
 	}
 	return s.known(s.loop.now), CauseNone
 }
@@ -137,7 +138,7 @@ func parseProxyHeader(b []byte) (introduction, error) {
 	case isUnknownV1(b):
 		return introduction{}, nil
 	case b[0] != proxyproto.SIGV2[0]:
-		return parseAddresses(b)
+		return parseText(b)
 	case b[proxyV2CommandAt] == byte(proxyproto.LOCAL):
 		return introduction{}, nil // the sender speaks for itself; what else stands there, family and transport too, is to be ignored (section 2.2)
 	}
@@ -214,6 +215,29 @@ func parseAddresses(b []byte) (introduction, error) {
 	}
 	return introduction{source: plain(source), destination: plain(destination)}, nil
 }
+
+// parseText reads a text header. The specification has one for two addresses of a family alone, but each address says what it is, and nginx writes
+// what it has: it may listen on IPv4, or on a UNIX socket, and have been told of an IPv6 client.
+func parseText(b []byte) (introduction, error) {
+	fields := strings.Split(string(b), " ") // PROXY, family, two addresses, two ports
+	if len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6" {
+		return parseAddresses(b)
+	}
+	if strings.HasPrefix(fields[3], "unix:") {
+		fields[3] = fields[2]
+		in, err := parseAddresses([]byte(strings.Join(fields, " ")))
+		return introduction{source: in.source}, err
+	}
+	source, err := netip.ParseAddr(fields[2])
+	destination, err2 := netip.ParseAddr(fields[3])
+	if err == nil && err2 == nil && source.Is4() != destination.Is4() && source.Zone()+destination.Zone() == "" {
+		fields[1], fields[2], fields[3] = "TCP6", mapped(source).String(), mapped(destination).String()
+	}
+	return parseAddresses([]byte(strings.Join(fields, " ")))
+}
+
+// mapped returns ip as an IPv6 address.
+func mapped(ip netip.Addr) netip.Addr { return netip.AddrFrom16(ip.As16()) }
 
 // isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for the connection and
 // can't say whom it is from. The specification leaves it to the receiver to accept that.

@@ -78,6 +78,14 @@ var proxyVectors = []struct{ name, header, source string }{
 	{"v1 address of three parts", "PROXY TCP4 192.0.1 198.51.100.2 4321 80\r\n", "refused"},
 	{"v1 address with a zone", "PROXY TCP6 fe80::1%eth0 2001:db8::2 4321 80\r\n", "refused"},
 	{"v1 IPv4 in TCP6", "PROXY TCP6 192.0.2.1 198.51.100.2 4321 80\r\n", "refused"},
+	{"v1 IPv6 to IPv4", "PROXY TCP6 2001:db8::1 127.0.0.1 4321 80\r\n", "[2001:db8::1]:4321"},
+	{"v1 IPv4 to IPv6", "PROXY TCP4 192.0.2.1 2001:db8::2 4321 80\r\n", "192.0.2.1:4321"},
+	{"v1 IPv4 to IPv6, by the other name", "PROXY TCP6 192.0.2.1 2001:db8::2 4321 80\r\n", "192.0.2.1:4321"},
+	{"v1 IPv6 mapped to IPv4", "PROXY TCP6 ::ffff:192.0.2.1 198.51.100.2 4321 80\r\n", "192.0.2.1:4321"},
+	{"v1 to a UNIX socket", "PROXY TCP6 2001:db8::1 unix:/run/nginx.sock 4321 0\r\n", "[2001:db8::1]:4321"},
+	{"v1 from a UNIX socket", "PROXY TCP6 unix:/run/nginx.sock 2001:db8::1 4321 0\r\n", "refused"},
+	{"v1 mixed, with a zone", "PROXY TCP6 fe80::1%eth0 127.0.0.1 4321 80\r\n", "refused"},
+	{"v1 mixed, a port too large", "PROXY TCP6 2001:db8::1 127.0.0.1 65536 80\r\n", "refused"},
 	{"v1 address out of range", "PROXY TCP4 192.0.2.256 198.51.100.2 4321 80\r\n", "refused"},
 	{"v1 addresses of the other family", "PROXY TCP4 2001:db8::1 2001:db8::2 4321 80\r\n", "refused"},
 	{"v1 unknown protocol", "PROXY UDP4 192.0.2.1 198.51.100.2 4321 80\r\n", "refused"},
@@ -114,6 +122,7 @@ var proxyVectors = []struct{ name, header, source string }{
 	{"v2 UNIX datagrams", v2(0x21, 0x32, paths), "refused"},
 	{"v2 UNIX cut short", v2(0x21, 0x31, paths[:215]), "refused"},
 	{"v2 IPv4 mapped into IPv6", v2(0x21, 0x21, mapped6), "192.0.2.1:4321"},
+	{"v2 IPv6 to IPv4 mapped", v2(0x21, 0x21, inet6[:16], mapped6[16:32], inet6[32:]), "[2001:db8::1]:4321"},
 	{"v2 IPv6 cut short", v2(0x21, 0x21, inet6[:35]), "refused"},
 	{"v2 IPv6 datagrams", v2(0x21, 0x22, inet6), "refused"},
 	{"v2 no addresses", v2(0x21, 0x11), "refused"},
@@ -356,11 +365,21 @@ const (
 	unasked // it does not look, or is made to refuse what the specification leaves open
 )
 
+// isMixed reports whether two addresses are of different families, or the second is a UNIX socket's.
+func isMixed(a, b string) bool {
+	from, err := netip.ParseAddr(a)
+	to, err2 := netip.ParseAddr(b)
+	return strings.HasPrefix(b, "unix:") || err == nil && err2 == nil && from.Is4() != to.Is4()
+}
+
 // judged tells what go-proxyproto makes of the header that b begins with.
 func judged(b []byte) (introduction, verdict) {
 	if len(b) >= proxyV2Fixed && bytes.HasPrefix(b, proxyproto.SIGV2) &&
 		(b[proxyV2CommandAt] == 0x20 || b[proxyV2CommandAt] == 0x21 && b[proxyV2FamilyAt] == 0 || binary.BigEndian.Uint16(b[proxyV2LengthAt:]) > proxyproto.MaxV2HeaderSize) {
 		return introduction{}, unasked
+	}
+	if fields := strings.Split(string(b), " "); len(fields) >= 6 && b[0] == 'P' && isMixed(fields[2], fields[3]) {
+		return introduction{}, unasked // it takes addresses of one family alone
 	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	switch {
