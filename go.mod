@@ -1,6 +1,6 @@
 module forebay
 
-go 1.26.0
+go 1.26.8
 
 tool (
 	golang.org/x/perf/cmd/benchstat

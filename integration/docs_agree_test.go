@@ -196,3 +196,22 @@ func (b block) kind() error {
 	}
 	return nil
 }
+
+// TestDocumentedGoAgrees compares what CONTRIBUTING.md says of the Go that is needed with go.mod, which asks for one whose crypto/tls is mended: from
+// 1.26.8 on. What other pages say is what make says, which reads go.mod.
+func TestDocumentedGoAgrees(t *testing.T) {
+	needed := regexp.MustCompile(`(?m)^go (\d+\.\d+\.\d+)$`).FindStringSubmatch(fileText(t, "../go.mod"))
+	said := regexp.MustCompile(`You need Linux, Go (\d[\d.]*\d)`).FindStringSubmatch(fileText(t, "../CONTRIBUTING.md"))
+	if needed == nil || said == nil || needed[1] < "1.26.8" || said[1] != needed[1] {
+		t.Errorf("go.mod asks for %q and CONTRIBUTING.md for %q, want both for 1.26.8 or later", needed, said)
+	}
+}
+
+func fileText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
