@@ -3,6 +3,7 @@ package profile
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,8 +37,8 @@ func (a *Allow) names(c *x509.Certificate) bool {
 			return true
 		}
 	}
-	for _, u := range c.URIs {
-		if slices.Contains(a.URIs, u.String()) {
+	for _, u := range urisOf(c) {
+		if slices.Contains(a.URIs, u) {
 			return true
 		}
 	}
@@ -47,6 +48,27 @@ func (a *Allow) names(c *x509.Certificate) bool {
 		}
 	}
 	return false
+}
+
+// urisOf returns the URIs among the subject alternative names of c as they are written (RFC 5280, section 4.2.1.6). What net/url makes of them may be
+// what another one is as well: it leaves out an empty fragment, writes the scheme small, and escapes otherwise.
+func urisOf(c *x509.Certificate) (all []string) {
+	const uniformResourceIdentifier = 6
+	for _, e := range c.Extensions {
+		var names []asn1.RawValue
+		if !e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
+			continue
+		}
+		if _, err := asn1.Unmarshal(e.Value, &names); err != nil {
+			return nil
+		}
+		for _, n := range names {
+			if n.Class == asn1.ClassContextSpecific && n.Tag == uniformResourceIdentifier {
+				all = append(all, string(n.Bytes))
+			}
+		}
+	}
+	return all
 }
 
 // sameMailbox compares as RFC 5280, section 7.5, says.

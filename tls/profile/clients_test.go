@@ -2,6 +2,9 @@ package profile
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +53,25 @@ func TestClientsAreLetInByRules(t *testing.T) {
 			if (c.refuse == "") != (server == nil && err == nil) || server != nil && !strings.Contains(server.Error(), c.refuse) {
 				t.Errorf("%s, %s: got %v, %v, want %q", c.name, tls.VersionName(version), server, err, c.refuse)
 			}
+		}
+	}
+}
+
+// TestURIsAreComparedAsWritten has certificates with URIs that net/url takes for the same, or writes in the same way.
+func TestURIsAreComparedAsWritten(t *testing.T) {
+	h := newHouse(t)
+	const allowed = "spiffe://example/web"
+	for _, uri := range []string{allowed, allowed + "#", "SPIFFE://example/web", "spiffe://example/w%65b", "spiffe://example/web/", allowed + "?"} {
+		names := []asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 6, Bytes: []byte(uri)}}
+		value, err := asn1.Marshal(names)
+		client := issue(t, h.authority, &x509.Certificate{
+			ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+			ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: must(t, value, err)}},
+		})
+		rules := &Clients{Authorities: trusting(h.authority), Allow: Allow{URIs: []string{allowed}}}
+		_, serverErr, _ := shake(t, h.config(t, Server{Clients: rules}), h.client(client))
+		if (serverErr == nil) != (uri == allowed) {
+			t.Errorf("%s: got %v", uri, serverErr)
 		}
 	}
 }
