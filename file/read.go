@@ -17,21 +17,31 @@ const most = 64 << 20
 // Read reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe may never begin
 // and a device never end, nor can either be read again. Text that begins with a byte order mark is returned in UTF-8 and without the mark. The error is an *fs.PathError.
 func Read(path string) ([]byte, error) {
+	text, _, err := read(path)
+	return text, err
+}
+
+// read is Read, and tells as well how the file looked that was read.
+func read(path string) ([]byte, fs.FileInfo, error) {
 	if info, err := os.Stat(path); err == nil { // before it is opened, which waits for a pipe's other end
 		if err := unfit(info); err != nil {
-			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+			return nil, nil, &fs.PathError{Op: "read", Path: path, Err: err}
 		}
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unopened(err)
+		return nil, nil, unopened(err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
 	text, err := readAll(f)
 	if err == errEndless {
 		err = &fs.PathError{Op: "read", Path: path, Err: err}
 	}
-	return plain(text), err
+	return plain(text), info, err
 }
 
 // unopened adds to what os.Open says what would be right.

@@ -8,6 +8,8 @@ import (
 // A Watched is a file that is read, and looked at for changes from then on. Its methods are for one goroutine at a time.
 type Watched struct {
 	Path string
+	// Public is whether everybody may read what was read last. What only some may read is quoted to nobody.
+	Public bool
 
 	stamp Stamp
 	young bool // it may have changed since it was looked at
@@ -20,10 +22,14 @@ type Watched struct {
 func (w *Watched) Read() ([]byte, error) {
 	w.stamp = StampOf(w.Path) // before it is read: a change in between is seen at the next look
 	w.young = w.stamp.young(time.Now())
-	text, err := Read(w.Path)
+	text, info, err := read(w.Path)
 	w.read, w.sum = err == nil, sha256.Sum256(text)
+	w.Public = err == nil && info.Mode()&forAll != 0
 	return text, err
 }
+
+// forAll is the right of everybody to read (inode(7)).
+const forAll = 0o004
 
 // Some file systems keep no time of change (vfat, some over a network). So now and then the content is compared of a file that looks as it did,
 // if it is small: of a key and its certificate that takes 30 µs.

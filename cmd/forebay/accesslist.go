@@ -2,21 +2,18 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
-	"sync"
 
 	"forebay/file"
 	"forebay/l4"
 	"forebay/tls/profile"
 )
 
-// An accessList is who may connect, from flags and files.
+// An accessList is who may connect, from flags and files. Once something is served it belongs to the goroutine that looks at the files.
 type accessList struct {
 	l4.Access
 
-	mu          sync.Mutex
 	allow, deny []l4.Range // of the flags
 	files       []*rangeFile
 }
@@ -103,10 +100,10 @@ func (f *rangeFile) read() error {
 	if err != nil {
 		return err
 	}
-	ranges, err := parseRanges(text)
+	ranges, err := f.parse(text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", f.file.Path, err)
+		return err
 	case len(ranges) == 0 && !f.denies:
 		return fmt.Errorf("%s allows nobody; name a range in it, 0.0.0.0/0 and ::/0 for all", f.file.Path)
 	}
@@ -114,9 +111,9 @@ func (f *rangeFile) read() error {
 	return nil
 }
 
-// parseRanges reads one range a line. Empty lines, and what stands behind a #, are passed over.
-func parseRanges(text []byte) (all []l4.Range, err error) {
-	var faults []error
+// parse reads one range a line. Empty lines, and what stands behind a #, are passed over.
+func (f *rangeFile) parse(text []byte) (all []l4.Range, err error) {
+	faults := lineFaults{path: f.file.Path, public: f.file.Public, right: "a range of addresses, such as " + rangeExamples}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
@@ -129,30 +126,15 @@ func parseRanges(text []byte) (all []l4.Range, err error) {
 		if err == nil {
 			r, err = parseRange(string(line), rangeExamples)
 		}
-		if err != nil && len(faults) < 10 {
-			faults = append(faults, fmt.Errorf("line %d: %w", n, err))
-		}
+		faults.add(n, err)
 		all = append(all, r)
 	}
-	return all, errors.Join(faults...)
-}
-
-// longestLine is far more than anything takes that a line may hold.
-const longestLine = 1024
-
-// tooLong refuses a line that would be quoted at length.
-func tooLong(line []byte) error {
-	if len(line) > longestLine {
-		return fmt.Errorf("it has %d bytes; write at most %d", len(line), longestLine)
-	}
-	return nil
+	return all, faults.err()
 }
 
 // Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change, as does a file's mode.
 // As it may be seen half written, what is bad is told only if it is still so at the next look at the same file.
 func (f *rangeFile) Check() (e profile.Event, tell bool) {
-	f.list.mu.Lock()
-	defer f.list.mu.Unlock()
 	changed := f.file.Changed()
 	if !changed && f.fault == nil {
 		return e, false
@@ -174,8 +156,6 @@ func (a *accessList) reload(report func(profile.Event)) {
 	if a == nil {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for _, f := range a.files {
 		f.told = true
 		f.fault = f.read()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -8,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"forebay/file"
 )
 
 // listOf returns a list of flags and one file of each kind.
@@ -26,7 +30,7 @@ func listOf(t *testing.T, allowed, denied string) (c *commandLine, l *accessList
 // rewrite puts another file in the place of path, as one should.
 func rewrite(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
@@ -107,6 +111,32 @@ func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 	}
 }
 
+// TestFaultyLinesAreQuotedSparingly has the same lines in files that everybody may read, and that only some may.
+func TestFaultyLinesAreQuotedSparingly(t *testing.T) {
+	const secret = "root:$y$j9T$secret:19000:0:99999:7:::"
+	text := strings.Repeat(secret+"\n", 10) + strings.Repeat("x", 9000) + "\n"
+	for _, flag := range []string{"allow-file", "deny-file", "drain-file"} {
+		for mode, quoted := range map[os.FileMode]int{0o644: 10, 0o640: 0, 0o600: 0} {
+			path := filepath.Join(t.TempDir(), "shadow")
+			rewrite(t, path, text)
+			link := path + ".link"
+			if err := errors.Join(os.Chmod(path, mode), os.Symlink(path, link)); err != nil {
+				t.Fatal(err)
+			}
+			_, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "127.0.0.1:1", "--"+flag, link)
+			if n := strings.Count(stderr, "$secret"); status != exitUsage || n < quoted || n > 2*quoted || len(stderr) > 3000 {
+				t.Errorf("--%s, mode %v: quoted %d times, want %d lines; status %d\n%s", flag, mode, n, quoted, status, stderr)
+			}
+			more := 11 - max(quoted, 3)
+			for _, want := range []string{": line 1: ", ": line 3: ", fmt.Sprintf(" (and %d more)", more)} {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("--%s, mode %v: got\n%swant %q", flag, mode, stderr, want)
+				}
+			}
+		}
+	}
+}
+
 // TestRangesOfMissingLinksAreNoted: the interface of a tunnel may come later.
 func TestRangesOfMissingLinksAreNoted(t *testing.T) {
 	stdout, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "127.0.0.1:1", "--allow", "fe80::1%nosuch0", "--deny", "fe80::1%lo", "--proxy-in", "fe80::2%nosuch1")
@@ -146,10 +176,11 @@ func FuzzRanges(f *testing.F) {
 	for _, text := range []string{"", "10.0.0.0/8\n192.0.2.7 # one\n", "::/0", "# nobody\r\n\r\n2001:db8::/32", "10.0.0.1/8", "fe80::1%eth0\n", "\x00"} {
 		f.Add([]byte(text))
 	}
+	open := &rangeFile{file: file.Watched{Path: "file", Public: true}}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		all, err := parseRanges(text)
+		all, err := open.parse(text)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "line ") {
+			if !strings.HasPrefix(err.Error(), "file: line ") {
 				t.Fatalf("%q: the fault %q names no line", text, err)
 			}
 			return
@@ -158,7 +189,7 @@ func FuzzRanges(f *testing.F) {
 		for _, r := range all {
 			again.WriteString(r.String() + "\n")
 		}
-		same, err := parseRanges([]byte(again.String()))
+		same, err := open.parse([]byte(again.String()))
 		if err != nil || !slices.Equal(same, all) {
 			t.Fatalf("%q is read as %v, which is read as %v, %v", text, all, same, err)
 		}

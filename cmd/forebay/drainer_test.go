@@ -45,7 +45,7 @@ func newDrainLog(t *testing.T, args ...string) *drainLog {
 // says follows the text of a drain file, and returns what was logged meanwhile.
 func (l *drainLog) says(t *testing.T, text string) []string {
 	t.Helper()
-	orders, err := l.file.parse([]byte(text))
+	orders, err := l.file.parse([]byte(text), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 
 	"forebay/file"
@@ -16,13 +15,13 @@ import (
 	"forebay/tls/profile"
 )
 
-// A drainFile says which backends are out of use, a line each. It is read again when it changes.
+// A drainFile says which backends are out of use, a line each. It is read again when it changes. Once something is served it belongs to the goroutine
+// that looks at the files: what the orders lead to may take its time, and nobody waits for that at a mutex.
 type drainFile struct {
 	path    string
 	members []drainMember // all backends there are, in order
 	known   bool          // that these are all; false where some have a fault of their own
 
-	mu     sync.Mutex
 	orders drainOrders       // of the last good file
 	seen   glance            // of the file that was looked at last
 	stale  bool              // that one has not been read yet
@@ -108,11 +107,12 @@ func (f *drainFile) read() error {
 		f.orders = nil
 		return nil
 	}
-	text, err := file.Read(f.path)
+	looked := file.Watched{Path: f.path}
+	text, err := looked.Read()
 	if err != nil {
 		return err
 	}
-	orders, err := f.parse(text)
+	orders, err := f.parse(text, looked.Public)
 	if err == nil {
 		f.orders = orders
 	}
@@ -120,9 +120,9 @@ func (f *drainFile) read() error {
 }
 
 // parse reads one order a line. Empty lines are passed over, and so is what stands behind a # at the beginning or after a space.
-func (f *drainFile) parse(text []byte) (drainOrders, error) {
+func (f *drainFile) parse(text []byte, public bool) (drainOrders, error) {
 	orders, lines := drainOrders{}, map[*pool.Backend]int{}
-	var wrong []error
+	faults := lineFaults{path: f.path, public: public, right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
@@ -137,11 +137,9 @@ func (f *drainFile) parse(text []byte) (drainOrders, error) {
 		if err == nil {
 			err = f.enter(o, n, orders, lines)
 		}
-		if err != nil && len(wrong) < 10 {
-			wrong = append(wrong, fmt.Errorf("%s: line %d: %w", f.path, n, err))
-		}
+		faults.add(n, err)
 	}
-	return orders, errors.Join(wrong...)
+	return orders, faults.err()
 }
 
 // uncommented returns a line without its comment. A # within a word is none: the path of a UNIX socket may have one.
@@ -208,8 +206,6 @@ func (f *drainFile) darkened(orders drainOrders) (all []drainMember) {
 // Check reads the file again if it has changed, and not since the look before. For it may be seen half written, and half a file may be a good
 // one that takes other backends out of use, or all back into it.
 func (f *drainFile) Check() (profile.Event, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	now := f.look()
 	if now != f.seen {
 		f.seen, f.stale = now, true
@@ -235,8 +231,6 @@ func (f *drainFile) reload(report func(profile.Event)) {
 	if f == nil {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.seen = f.look()
 	if e, tell := f.renew(); tell {
 		report(e)
@@ -261,10 +255,8 @@ func (f *drainFile) withhold() {
 	}
 }
 
-// obeyedBy has follow do what the file says, now and from now on. It is called by one goroutine at a time.
+// obeyedBy has follow do what the file says, now and from now on. It is called before the file is looked at.
 func (f *drainFile) obeyedBy(follow func(drainOrders)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.follow = follow
 	follow(f.orders)
 }

@@ -158,7 +158,7 @@ func TestDrainFileIsClosed(t *testing.T) {
 	for _, step := range []struct {
 		mode os.FileMode
 		want string // of the second look
-	}{{0, still + " read drained: permission denied"}, {0o600, still + " told"}} {
+	}{{0, still + " read drained: permission denied"}, {0o644, still + " told"}} {
 		if err := os.Chmod(f.path, step.mode); err != nil {
 			t.Fatal(err)
 		}

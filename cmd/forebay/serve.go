@@ -166,8 +166,7 @@ func (p *process) stops(sig os.Signal) bool {
 		}
 		return time.Since(p.stopping) >= echoTime
 	case sig == syscall.SIGHUP:
-		p.access.reload(p.tellReread)
-		p.drains.reload(p.tellReread)
+		p.watcher.do(p.reread)
 		p.reopen("SIGHUP")
 	case sig == syscall.SIGUSR1:
 		p.reopen("SIGUSR1")

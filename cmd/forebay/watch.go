@@ -12,13 +12,22 @@ import (
 // A watcher looks whether files have changed, for as long as a process serves.
 type watcher struct {
 	stop    context.CancelFunc
+	between chan func() // what is to be done where no file is looked at
 	running sync.WaitGroup
+}
+
+// do has f called between two looks, unless something is to be called then already. It does not wait.
+func (w *watcher) do(f func()) {
+	select {
+	case w.between <- f:
+	default:
+	}
 }
 
 // watch begins to look at all files that are read again when they change. What becomes of them is logged.
 func (p *process) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
-	p.watcher.stop = cancel
+	p.watcher.stop, p.watcher.between = cancel, make(chan func(), 1)
 	p.tls.report = p.tellCertificate
 	for _, store := range []*certs.Store{p.tls.store, p.tls.shown} {
 		if store != nil {
@@ -26,7 +35,7 @@ func (p *process) watch() {
 		}
 	}
 	if files := slices.Concat(p.tls.files(), p.access.watched(), p.drains.watched()); len(files) > 0 {
-		p.watcher.running.Go(func() { profile.Watch(ctx, p.tellFile, files...) })
+		p.watcher.running.Go(func() { profile.Watch(ctx, p.tellFile, p.watcher.between, files...) })
 	}
 }
 
@@ -98,6 +107,12 @@ func (p *process) tellFile(e profile.Event) {
 		return
 	}
 	p.logger.Info("a file has changed and is in use", "file", e.File)
+}
+
+// reread reads the files again that are read on SIGHUP, changed or not.
+func (p *process) reread() {
+	p.access.reload(p.tellReread)
+	p.drains.reload(p.tellReread)
 }
 
 // tellReread logs what has become of a file that was to be read, changed or not.

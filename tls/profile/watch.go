@@ -3,7 +3,6 @@ package profile
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,14 +33,15 @@ func (e Event) String() string {
 	return e.File + " has changed and is in use"
 }
 
-// A File is one that is read again when it changes: Tickets, a CRL or an ECH.
+// A File is one that is read again when it changes: Tickets, a CRL, an ECH, or one of Authorities. It belongs to the goroutine that checks it.
 type File interface {
 	// Check looks once, and reads the file again if it has changed. It reports whether there is something to tell.
 	Check() (Event, bool)
 }
 
-// Watch checks files at once and then twice a second, until ctx is done.
-func Watch(ctx context.Context, report func(Event), files ...File) {
+// Watch checks files at once and then twice a second, until ctx is done. In between it calls what comes from between, which may be nil: so files belong
+// to one goroutine.
+func Watch(ctx context.Context, report func(Event), between <-chan func(), files ...File) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -53,6 +53,8 @@ func Watch(ctx context.Context, report func(Event), files ...File) {
 		select {
 		case <-ctx.Done():
 			return
+		case f := <-between:
+			f()
 		case <-tick.C:
 		}
 	}
@@ -63,7 +65,6 @@ type watched[T any] struct {
 	parse func(text []byte) (T, error)
 	value atomic.Pointer[T] // what everybody reads: of the last good file
 
-	mu    sync.Mutex // one check at a time
 	file  file.Watched
 	fault error
 	told  bool
@@ -92,8 +93,6 @@ func (w *watched[T]) read() error {
 // as does a file's mode, or a lack of descriptors. As it may be seen half written, what is bad is told only if it is still so at the next
 // look at the same file.
 func (w *watched[T]) check() (e Event, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	changed := w.file.Changed()
 	if !changed && w.fault == nil {
 		return e, false

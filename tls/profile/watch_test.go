@@ -82,7 +82,7 @@ func TestWatchLooksTwiceASecond(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
-			Watch(ctx, func(e Event) { events = append(events, e) }, k)
+			Watch(ctx, func(e Event) { events = append(events, e) }, nil, k)
 			close(done)
 		}()
 		synctest.Wait()
