@@ -75,25 +75,31 @@ func disguises(t testing.TB) (all []probe) {
 		"another kind of name first":   sniOf("\x01\x00\x01x" + secret),
 		"bytes behind the list":        append([]byte{0, 0, 0, byte(len(secret) + 4), 0, byte(len(secret))}, secret+"xx"...),
 		"a list that is longer":        append([]byte{0, 0, 0, byte(len(secret) + 2), 0, byte(len(secret) + 2)}, secret...),
-		"a hello of more than 64 KiB":  append(append([]byte{0, 21, 0xf0, 0}, make([]byte, 0xf000)...), sniOf(secret)...),
+		"a hello of some 60 KiB":       append(append([]byte{0, 21, 0xf0, 0}, make([]byte, 0xf000)...), sniOf(secret)...),
 		"the same behind many records": append([]byte{0, 21, 0, 0}, sniOf(secret)...),
 	} {
 		add(name, inRecordsOf(withExtensions(message, sniOf(secret), extensions)))
 	}
+	room := 0xffff - 4 - len(message[extensionsAt(message):]) // of what two bytes can tell
+	padding := append([]byte{0, 21, byte(room >> 8), byte(room)}, make([]byte, room)...)
+	add("a hello of more than 64 KiB", inRecordsOf(withExtensions(message, nil, padding)))
 	return all
 }
 
-// withExtensions returns the handshake message of a hello with other extensions in the place of one that it has.
+// extensionsAt tells where the extensions of a hello begin in its message (RFC 8446, section 4.1.2).
+func extensionsAt(message []byte) int {
+	at := 4 + 2 + 32
+	at += 1 + int(message[at])                         // session ID
+	at += 2 + int(message[at])<<8 + int(message[at+1]) // cipher suites
+	return at + 1 + int(message[at]) + 2               // compression methods, and the extensions' size
+}
+
+// withExtensions returns the message of a hello with other extensions, before all others, in the place of one that it has.
 func withExtensions(message, old, extensions []byte) []byte {
-	body := message[4:]
-	at := 2 + 32
-	at += 1 + int(body[at])                         // session ID
-	at += 2 + int(body[at])<<8 + int(body[at+1])    // cipher suites
-	at += 1 + int(body[at])                         // compression methods
-	rest := bytes.Replace(body[at+2:], old, nil, 1) // extensions
-	all := append(bytes.Clone(extensions), rest...) // those that are under test first
-	changed := append(bytes.Clone(body[:at]), byte(len(all)>>8), byte(len(all)))
-	return messageOf(helloMessage, append(changed, all...))
+	at := extensionsAt(message)
+	all := append(bytes.Clone(extensions), bytes.Replace(message[at:], old, nil, 1)...)
+	body := append(bytes.Clone(message[4:at-2]), byte(len(all)>>8), byte(len(all)))
+	return messageOf(helloMessage, append(body, all...))
 }
 
 // inRecordsOf cuts a message into records as long as may be.

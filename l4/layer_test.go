@@ -461,7 +461,8 @@ func TestWhatIsNoHelloIsRefused(t *testing.T) {
 		if c.hears == "" {
 			p.ExpectReset()
 		} else {
-			p.Expect(c.hears).ExpectEOF().Close()
+			p.Expect(c.hears).ExpectEOF()
+			p.Send("more").AwaitAcked().Send("more").AwaitAcked().Close() // it is heard, and no reset comes
 		}
 		if r := s.record(t, NotTLS); !strings.Contains(r.Fault, c.fault) {
 			t.Errorf("%q: fault %q, want one with %q", c.says, r.Fault, c.fault)
