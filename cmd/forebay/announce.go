@@ -101,7 +101,7 @@ func shorten(names []string) string {
 // warn says what should not be left as it is.
 func (p *process) warn() {
 	if p.BackendTLSInsecure {
-		p.logger.Warn("backends are not verified: whoever stands in between can read and change everything", "flag", "--backend-tls-insecure")
+		p.logger.Warn("backends are not verified: anybody between here and there can read and change everything", "flag", "--backend-tls-insecure")
 	}
 	p.tellUnregistered()
 }

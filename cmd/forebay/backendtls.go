@@ -108,7 +108,7 @@ func (c *commandLine) planBackendTLS(p *plan) {
 		c.planShown(t)
 	}
 	if cfg.BackendTLSInsecure {
-		p.note("backend-tls-insecure: whoever stands between here and a backend can read and change everything")
+		p.note("backend-tls-insecure: anybody between here and a backend can read and change everything")
 	}
 	c.refuseNameless(p)
 }

@@ -54,7 +54,7 @@ func tlsSettings(c *config) []*setting {
 		{group: groupBackendTLS, name: "backend-tls-min-version", arg: "VERSION", value: one(&c.BackendTLSMinVersion), words: "1.2 1.3",
 			meaning: "the oldest TLS that is spoken with backends: 1.2 or 1.3"},
 		{group: groupBackendTLS, name: "backend-tls-insecure", value: one(&c.BackendTLSInsecure),
-			meaning: "verify nothing: whoever is in between reads and changes all"},
+			meaning: "verify nothing: anybody in between can read and change all"},
 		{group: groupBackendTLS, name: "backend-tls-eof", arg: "HOW", value: one(&c.BackendTLSEOF), words: "lenient strict",
 			meaning: "what clients get when a backend ends without close_notify: lenient, an end; strict, a reset"},
 	}

@@ -75,7 +75,7 @@ func (p *process) tellCertificate(e certs.Event) {
 	case certs.Expiring:
 		p.logger.Warn("a certificate is about to expire", about...)
 	case certs.Expired:
-		p.logger.Error("a certificate has expired, and is refused by whoever looks", about...)
+		p.logger.Error("a certificate has expired: clients that verify it refuse it", about...)
 	}
 }
 
@@ -85,7 +85,7 @@ func (p *process) tellRenewed(e certs.Event, about []any) {
 		about = append(about, "names", e.Names)
 	}
 	if len(e.Lost) > 0 {
-		p.logger.Warn("a certificate is renewed, and there is none any more for names that the old one was for", append(about, "lost", e.Lost)...)
+		p.logger.Warn("a certificate is renewed, and some names of the old one have none any more", append(about, "lost", e.Lost)...)
 		return
 	}
 	p.logger.Info("a certificate is renewed", about...)
