@@ -43,7 +43,7 @@ install: ## what make build made, for all users: program, completions, unit for 
 	install -m 644 packaging/forebay.tmpfiles $(LIB)/tmpfiles.d/forebay.conf
 	test -e $(ETC)/default/forebay || install -m 644 packaging/forebay.default $(ETC)/default/forebay
 	@# The unit's user and its directory for logs are made at once where systemd runs, and else at the next boot.
-	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || \
+	@test -n "$(DESTDIR)" || test ! -d /run/systemd/system || \
 		{ systemd-sysusers forebay.conf && systemd-tmpfiles --create forebay.conf && systemctl daemon-reload; }
 
 uninstall: ## remove what make install put there; the settings in /etc/default/forebay stay
