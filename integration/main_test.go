@@ -23,6 +23,7 @@ const (
 var program string
 
 func TestMain(m *testing.M) {
+	l4test.BecomeRefused()
 	if os.Getenv(roleVar) == "echo" {
 		os.Exit(echoUntilEOF())
 	}

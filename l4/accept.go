@@ -28,6 +28,7 @@ type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
 	backoff   time.Duration // how long the last pause for want of something was; 0 after a session had all it needs
+	failed    int           // how often accept(2) has failed in a row
 	timer     timer
 }
 
@@ -133,6 +134,7 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	var from unix.RawSockaddrAny
 	fd, errno := accept4(q.fd, &from)
 	if errno == 0 {
+		l.accept.failed = 0
 		if r := l.server.Limits.AcceptRate; r.limits() {
 			q.rate.take(l.now, 1, r)
 		}
@@ -146,7 +148,11 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	case lacks(errno):
 		l.pauseAccepting(errno)
 	default:
-		// accept(2): errors of the connection that was to be taken, already pending on it. The next one may be well.
+		// accept(2): an error of the connection that was to be taken, already pending on it. The next one may be well. But where a security module or
+		// a filter of system calls refuses, the connection stays in the queue, and so it goes on.
+		if l.accept.failed++; l.accept.failed >= acceptBurst {
+			l.pauseAccepting(errno)
+		}
 	}
 }
 
@@ -173,12 +179,16 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 	return false
 }
 
-// pauseAccepting waits until this machine may have again what it lacked, and returns for how long, in ns.
-func (l *loop) pauseAccepting(why error) int64 {
+// pauseAccepting waits until this machine may have again what it lacked, or allow what it refused, and returns for how long, in ns.
+func (l *loop) pauseAccepting(why syscall.Errno) int64 {
 	a := &l.accept
 	if times, due := l.server.pauses.due(l.now); due {
-		l.server.log().Warn("accepting pauses: this machine lacks what a new connection needs", "error", why, "times", times,
-			"sessions", l.server.sessions.Load())
+		what := "accepting pauses: this machine lacks what a new connection needs"
+		if !lacks(why) {
+			what = "accepting pauses: accept(2) goes on failing, and clients wait. Is it refused by a filter of system calls (systemd's " +
+				"SystemCallFilter=, a container's seccomp profile) or a security module (SELinux, AppArmor)?"
+		}
+		l.server.log().Warn(what, "error", why, "times", times, "sessions", l.server.sessions.Load())
 	}
 	a.paused = true
 	a.backoff = min(max(2*a.backoff, firstPause), lastPause)

@@ -179,7 +179,7 @@ func (b *outbox) send() {
 	for i := range b.list {
 		o := &b.list[i]
 		again := o.act == sends && (o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED)) // a descriptor is closed once
-		if i >= done || again {
+		if i >= done || again || refuses(syscall.Errno(-o.result)) {                                      // which a ring may be, where the call is not
 			o.carryOut()
 		}
 	}

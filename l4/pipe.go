@@ -1,6 +1,8 @@
 package l4
 
 import (
+	"syscall"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +31,7 @@ func (p *pipes) borrow() (free *pipe, dirty int) {
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		b := p.idle[n-1]
 		p.idle = p.idle[:n-1]
-		if unread(b.r) == 0 {
+		if unread(b.r) <= 0 { // or the kernel does not tell
 			b.idle = false
 			return b, dirty
 		}
@@ -64,12 +66,32 @@ func (p *pipes) giveBack(b *pipe) {
 	if b.idle {
 		panic("a pipe was given back twice: two sessions would share it")
 	}
-	if b.held > 0 {
+	if b.held > 0 || p.most == 0 {
 		p.end(b)
 		return
 	}
 	b.idle = true
 	p.idle = append(p.idle, b)
+}
+
+// retire ends splicing: no more pipes are lent.
+func (p *pipes) retire() {
+	p.most = 0
+	p.close()
+}
+
+// empty takes what b holds out of it.
+func (b *pipe) empty() ([]byte, syscall.Errno) {
+	p := make([]byte, b.held)
+	for at := 0; at < len(p); {
+		n, errno := readPipe(b.r, p[at:])
+		if errno != 0 {
+			return nil, errno
+		}
+		at += n
+		b.held -= n
+	}
+	return p, 0
 }
 
 // end closes a pipe that is not among the idle ones.

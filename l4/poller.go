@@ -84,6 +84,9 @@ func (p *poller) open() error {
 		return os.NewSyscallError("timerfd_create", err)
 	}
 	p.timer = int32(timer)
+	if err := unix.TimerfdSettime(timer, 0, &unix.ItimerSpec{}, nil); err != nil {
+		return os.NewSyscallError("timerfd_settime", err) // from now on nobody would notice
+	}
 	return p.connect()
 }
 

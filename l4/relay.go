@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -295,7 +296,9 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 		src.readable = false
 		s.unsplice(f)
 		return 0, true
-	case errno == unix.EINVAL:
+	case errno == unix.EINVAL, errno == unix.ENOMEM: // this socket can't be spliced, or not now
+	case refuses(errno) && !src.closed():
+		s.loop.retirePipes(errno)
 	case errno != 0:
 		src.breakDown(errno) // taken from the socket by this call: what came before it can still be read
 	case n > 0:
@@ -303,7 +306,7 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 		f.read += uint64(n)
 		s.moved, s.spoke = s.loop.now, src.number
 		s.pour(f, dst)
-		if n < readSize && f.pipe.held == 0 { // no longer bulk
+		if n < readSize && !f.waiting() { // no longer bulk
 			f.full = 0
 			s.unsplice(f)
 		}
@@ -312,6 +315,15 @@ func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	s.unsplice(f)
 	f.full = 0
 	return 0, false
+}
+
+// retirePipes has bulk copied from now on, as splice(2) is refused.
+func (l *loop) retirePipes(why syscall.Errno) {
+	l.pipes.retire()
+	if times, due := l.server.refusals.due(l.now); due {
+		l.server.log().Warn("splice(2) is refused: bulk is copied, which takes more of a processor. A filter of system calls (systemd's "+
+			"SystemCallFilter=, a container's seccomp profile) or a security module is in the way", "error", why, "times", times)
+	}
 }
 
 // borrowPipe returns an empty pipe, nil where there is none.
@@ -325,8 +337,10 @@ func (l *loop) borrowPipe() *pipe {
 
 // unsplice gives the flow's empty pipe back.
 func (s *session) unsplice(f *flow) {
-	s.loop.pipes.giveBack(f.pipe)
-	f.pipe = nil
+	if f.pipe != nil {
+		s.loop.pipes.giveBack(f.pipe)
+		f.pipe = nil
+	}
 }
 
 // pour moves what the flow's pipe holds to dst.
@@ -337,6 +351,12 @@ func (s *session) pour(f *flow, dst *side) {
 			dst.writable = false
 			return
 		}
+		if refuses(errno) {
+			s.loop.retirePipes(errno)
+			if errno = s.unpipe(f); errno == 0 {
+				return
+			}
+		}
 		if errno != 0 {
 			dst.breakDown(errno)
 			return
@@ -345,6 +365,17 @@ func (s *session) pour(f *flow, dst *side) {
 		f.took(n)
 		s.moved = s.loop.now
 	}
+}
+
+// unpipe has what the flow's pipe holds be copied, and gives the pipe back.
+func (s *session) unpipe(f *flow) syscall.Errno {
+	p, errno := f.pipe.empty()
+	if errno == 0 {
+		f.keep(p)
+		f.full = 0
+		s.unsplice(f)
+	}
+	return errno
 }
 
 // drains reports whether a peer has taken bytes out of our kernel's buffer since it was last asked, where a limit would end the session: a

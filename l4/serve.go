@@ -39,6 +39,7 @@ type serverState struct {
 	finished atomic.Uint64
 	pauses   complaint // accepting paused because this machine lacked something
 	faults   complaint // and a try failed because of it
+	refusals complaint // a system call was refused that there is another way for
 	connects atomic.Uint64
 	hedges   atomic.Uint64
 	unique   atomic.Uint64

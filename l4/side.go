@@ -38,6 +38,13 @@ func noSide() side { return side{fd: -1} }
 
 func (e *side) open() bool { return e.fd >= 0 }
 
+// closed reports whether a TCP connection is over, so that an error may be its last word.
+func (e *side) closed() bool {
+	const tcpClose = 7 // TCP_CLOSE of linux/tcp_states.h
+	var info unix.TCPInfo
+	return e.tcp && tcpInfo(e.fd, &info) && info.State == tcpClose
+}
+
 // broken reports whether the connection was reset or lost.
 func (e *side) broken() bool { return e.fault != 0 }
 

@@ -48,6 +48,12 @@ func splice(from, to int32, n int) (int, syscall.Errno) {
 	return int(m), e
 }
 
+// readPipe reads from a pipe.
+func readPipe(fd int32, p []byte) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), e
+}
+
 // closeFD closes a descriptor. Linux frees it even where close(2) reports an error.
 func closeFD(fd int32) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
@@ -64,10 +70,23 @@ func setInt(fd int32, level, option, value int) syscall.Errno {
 	return e
 }
 
-// abortOnClose makes the next close(2) send RST and drop what is queued (socket(7), SO_LINGER with no time).
+// refuses reports whether errno is what a filter of system calls, a security module or an old kernel answers to a call that it does not allow.
+func refuses(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP:
+		return true
+	}
+	return false
+}
+
+// abortOnClose makes the next close(2) send RST and drop what is queued (socket(7), SO_LINGER with no time). Where that is refused, connect(2) to
+// AF_UNSPEC does the same: closed with FIN, a part would pass for the whole.
 func abortOnClose(fd int32) {
 	l := unix.Linger{Onoff: 1}
-	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	if e != 0 {
+		disconnect(fd)
+	}
 }
 
 // socketError takes the pending error of a socket.
@@ -86,9 +105,18 @@ func unacknowledged(fd int32) int {
 	var v int32
 	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&v)))
 	if e != 0 {
-		return 0
+		return guessUnacknowledged(fd)
 	}
 	return int(v)
+}
+
+// guessUnacknowledged is unacknowledged where that is refused: not exact, but above 0 as long as anything is.
+func guessUnacknowledged(fd int32) int {
+	var info unix.TCPInfo
+	if !tcpInfo(fd, &info) {
+		return 0
+	}
+	return int(info.Unacked*info.Snd_mss + info.Notsent_bytes)
 }
 
 // unread returns how many bytes stand in a pipe (pipe(7), FIONREAD), or have come in order for a TCP socket (tcp(7), SIOCINQ; the same number). Where
