@@ -21,7 +21,7 @@
 // on top of it, records.go how that is cut, handshake.go how it begins, tidier.go what that leaves behind, route.go where sessions go, flow.go
 // one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks;
 // balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, listener.go
-// what it accepts from, serve.go the life of the whole, guard.go what tells dead peers, unpace.go what loopback needs not, limit.go how many
+// what it accepts from, serve.go the life of the whole, guard.go and pause.go what tells dead peers from paused ones, unpace.go what loopback needs not, limit.go how many
 // sessions fit, sys.go the system calls.
 //
 // Of what Limits say, access.go knows who may connect, range.go which addresses are in a range, sources.go counts sessions by where they come

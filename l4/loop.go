@@ -229,6 +229,7 @@ func (l *loop) fire(t *timer) {
 		l.misdirected("a timer fired for a session that is gone", nil)
 		return
 	}
+	t.session.lookAtPeers()
 	l.step(t.session)
 }
 

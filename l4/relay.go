@@ -136,6 +136,7 @@ func (s *session) expired() Cause {
 	if !s.guarded && now >= s.connected+guardAfter {
 		s.guarded = true
 		s.loop.server.guard(&s.backend)
+		s.lookAtPeers() // it may have paused all the time
 	}
 	return s.tooSlow()
 }

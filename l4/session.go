@@ -225,7 +225,7 @@ func (s *session) deadline() int64 {
 	case delivering:
 		return min(s.ends, s.nextLook())
 	}
-	due := min(s.ends, s.stillUntil())
+	due := min(s.ends, s.stillUntil(), s.nextPeerLook())
 	if !s.guarded {
 		due = min(due, s.connected+guardAfter)
 	}

@@ -28,6 +28,7 @@ type side struct {
 	tcp       bool
 	posted    bool   // the last bytes for it stand in the loop's outbox
 	unpaced   bool   // sends without pacing: see unpace
+	uptake    uptake // what the last look at its peer found
 	number    uint8  // which of its session's sockets it is, in events
 	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
 	layer     *layer // the TLS that is spoken over the socket, nil where none is
