@@ -61,6 +61,19 @@ func TestPrivilegedPortIsRefused(t *testing.T) {
 	wantRefusal(t, cmd, []string{"127.0.0.1:81", "1024"})
 }
 
+// The checks of so many backends would leave no descriptor for a session, or one. Where nothing is checked they may serve.
+func TestMoreBackendsThanDescriptorsAreRefused(t *testing.T) {
+	few := func(args ...string) *exec.Cmd {
+		return exec.Command("sh", append([]string{"-c", `ulimit -n 256 && exec "$0" "$@"`, program}, args...)...)
+	}
+	for _, command := range []string{"serve", "check"} {
+		wantRefusal(t, few(command, "-l", "127.0.0.1:0", "127.0.0.1:20000-20399"), []string{"400 backends", "256", "ulimit", "--check off", " 2048"})
+	}
+	b := l4test.Echo(t)
+	f := startCommand(t, few(serveArgs([]string{"--check", "off", b.Addr(), "127.0.0.1:20000-20399", "--policy", "first"})...))
+	l4test.Dial(t, f.Addr()).Send("x").Expect("x").CloseWrite().ExpectEOF()
+}
+
 // asNobody makes cmd run as the user nobody, from a place where nobody may read.
 func asNobody(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()

@@ -66,11 +66,11 @@ func pipesFor(limit uint64, loops int) int { return max(int(min(limit/64+2, most
 func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
-// process itself may need with so many loops.
+// process itself may need with so many loops. 0: none.
 func MaxConnsFor(limit uint64, loops int) int {
 	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loops + 2*pipesFor(limit, loops) + socketsFor(limit))
 	if limit <= own {
-		return 1
+		return 0
 	}
 	return int(min((limit-own)/2, mostSessions))
 }

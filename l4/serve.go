@@ -90,7 +90,7 @@ func (s *Server) prepare() {
 		s.mostLoops = LoopsFor(s.Loops)
 		if s.MaxConns == 0 {
 			limit, _ := DescriptorLimit()
-			s.MaxConns = MaxConnsFor(limit, s.mostLoops)
+			s.MaxConns = max(MaxConnsFor(limit, s.mostLoops), 1)
 		}
 		s.places, s.tidier = make(chan struct{}, s.handshakes()), newTidier()
 		s.door = newDoorkeeper(&s.Limits, s.MaxConns)

@@ -118,7 +118,13 @@ func (c *commandLine) planSessions(p *plan) {
 			"(ulimit -Hn, LimitNOFILE= in systemd)", p.Loops, limit, most)
 		return
 	}
-	most := l4.MaxConnsFor(limit-min(limit, uint64(len(p.listen)+p.checksAtOnce())), l4.LoopsFor(int(p.Loops)))
+	most := p.sessionsWithin(limit)
+	if checks := p.checksAtOnce(); most == 0 && checks > 0 {
+		c.refuse("backend", "checks of %d backends may need %d file descriptors at a time, which leaves none for sessions under the limit of %d; "+
+			"raise it (ulimit -Hn, LimitNOFILE= in systemd) to %d, or write --check off", len(p.backends()), checks, limit, p.limitFor(len(p.backends())))
+		return
+	}
+	most = max(most, 1)
 	p.sessions = int(c.config.MaxConns)
 	if p.sessions == 0 {
 		p.sessions = most
@@ -127,6 +133,20 @@ func (c *commandLine) planSessions(p *plan) {
 		c.refuse("max-conns", "%d sessions do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
 			"(ulimit -Hn, LimitNOFILE= in systemd) to %d", p.sessions, limit, most, limit+2*uint64(p.sessions-most))
 	}
+}
+
+// sessionsWithin returns how many sessions fit under a limit of file descriptors beside listeners and checks.
+func (p *plan) sessionsWithin(limit uint64) int {
+	return l4.MaxConnsFor(limit-min(limit, uint64(len(p.listen)+p.checksAtOnce())), l4.LoopsFor(int(p.Loops)))
+}
+
+// limitFor returns a limit of file descriptors under which so many sessions fit.
+func (p *plan) limitFor(sessions int) uint64 {
+	limit := max(p.limit, 64)
+	for p.sessionsWithin(limit) < sessions && limit < 1<<30 {
+		limit *= 2
+	}
+	return limit
 }
 
 // planBacklog refuses what the kernel would shorten without a word.
