@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,10 +19,13 @@ type attempt struct {
 	side    side
 	began   int64 // ns on the server's clock
 	opened  int64 // when this address was turned to
-	again   int64 // when to ask this machine for a socket again, which it lacks; 0: a has one
+	again   int64 // when to make a socket again: this machine lacks one, or the queue of a UNIX socket is full; 0: a has one
 	address uint8 // which of the backend's addresses is tried
 	skipped uint8 // how many of them have failed
 }
+
+// mostRoomPause is how long a try waits at most before it asks again whether a UNIX socket has room.
+const mostRoomPause = 200 * time.Millisecond
 
 func (a *attempt) underWay() bool { return a.lease.Backend() != nil }
 
@@ -193,11 +197,21 @@ func (s *session) connectTo(a *attempt) {
 		a.side.fd = -1 // and so not ours to close
 		a.side.fault = uint16(errno)
 		s.loop.misdirected("a socket that is in use was to be connected", nil)
+	case errno == unix.EAGAIN && !a.side.tcp:
+		s.setup.sockets--
+		s.waitForRoom(a)
 	case errno != unix.EINPROGRESS:
 		a.side.fault = uint16(errno)
 	case a.side.local:
 		a.side.findConnected()
 	}
+}
+
+// waitForRoom has a try wait for a UNIX socket whose accept queue is full. Over TCP the kernel sends SYN again until there is room; here it says EAGAIN
+// (unix(7)), and no event tells of room. So it is asked again, ever more rarely, as long as a connect may take.
+func (s *session) waitForRoom(a *attempt) {
+	s.closeSide(&a.side)
+	a.again = s.loop.now + min(max((s.loop.now-a.opened)/4, int64(firstPause)), int64(mostRoomPause))
 }
 
 // speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then its SYN-ACK need not be acknowledged by
@@ -415,7 +429,7 @@ func (c *setup) deadline(server *Server) int64 {
 // outcomeOf says what an error of connect(2) says about the backend.
 func outcomeOf(errno syscall.Errno) pool.Outcome {
 	switch errno {
-	case unix.ECONNREFUSED, unix.ECONNRESET, unix.ENOENT, unix.EAGAIN, unix.EPIPE: // ENOENT: no such UNIX socket; EAGAIN: its backlog is full
+	case unix.ECONNREFUSED, unix.ECONNRESET, unix.ENOENT, unix.EPIPE: // ENOENT: no such UNIX socket
 		return pool.Refused
 	case unix.ETIMEDOUT:
 		return pool.TimedOut

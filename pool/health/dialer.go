@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -95,8 +96,20 @@ func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
 		return d.Dial(ctx, t.Network, t.Address)
 	}
 	system := net.Dialer{KeepAlive: -1, Control: d.Sources.control} // a probe ends long before a keep-alive
-	return system.DialContext(ctx, t.Network, t.Address)
+	conn, err := system.DialContext(ctx, t.Network, t.Address)
+	for t.Network == "unix" && errors.Is(err, syscall.EAGAIN) { // unix(7): the queue is full; over TCP the kernel would wait
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(roomPause):
+		}
+		conn, err = system.DialContext(ctx, t.Network, t.Address)
+	}
+	return conn, err
 }
+
+// roomPause is how long a check waits before it asks again whether a UNIX socket has room.
+const roomPause = 50 * time.Millisecond
 
 // shorter leaves away what an error of package net says of address and system call: the message has it already.
 func shorter(err error) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -170,5 +171,37 @@ func BenchmarkTCP(b *testing.B) {
 		if r := (TCP{}).Probe(b.Context(), t); r.Err != nil {
 			b.Fatal(r.Err)
 		}
+	}
+}
+
+// A UNIX socket whose queue is full for a moment is no server that refuses: the check waits, as one over TCP does.
+func TestFullUNIXQueueIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err == nil {
+		t.Cleanup(func() { syscall.Close(fd) })
+		err = errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := Target{Network: "unix", Address: path}
+	if r := (TCP{}).Probe(t.Context(), target); r.Err != nil { // the queue holds one
+		t.Fatal(r.Err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if r := (TCP{}).Probe(short, target); !errors.Is(r.Err, ErrTimeout) {
+		t.Errorf("with a full queue the check says %v, want %v", r.Err, ErrTimeout)
+	}
+	result := make(chan Result, 1)
+	go func() { result <- (TCP{}).Probe(t.Context(), target) }()
+	conn, _, err := syscall.Accept(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(conn)
+	if r := <-result; r.Err != nil {
+		t.Errorf("with room again the check says %v", r.Err)
 	}
 }
