@@ -191,11 +191,11 @@ func (c *chaosCase) checkWhole(say func(string, ...any)) {
 		}
 	case c.line.Cause == "client-reset" && s.ending == clientResets:
 		if s.acked && !(v.heard() == toBackend && (v.end == broken || c.leaves())) {
-			say("not whole: the client reset after %d bytes, and its backend had %d, then %v", toBackend, v.heard(), v.end)
+			say("not whole: the client reset after %d bytes; its backend had %d, then %v", toBackend, v.heard(), v.end)
 		}
 	case c.line.Cause == "backend-reset" && s.ending == backendResets:
 		if s.acked && (c.heard() != toClient || c.end != broken) {
-			say("not whole: the backend reset after %d bytes, and its client had %d, then %v", toClient, c.heard(), c.end)
+			say("not whole: the backend reset after %d bytes; its client had %d, then %v", toClient, c.heard(), c.end)
 		}
 	case c.line.Cause == "backend-reset" || c.line.Cause == "client-reset":
 		say("not whole: the session ended by %s, and neither was to reset", c.line.Cause)
