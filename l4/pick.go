@@ -17,7 +17,11 @@ type setup struct {
 	route     *Route
 	hello     sni.Parser   // how far the ClientHello has come
 	heard     int64        // since when the client's first bytes are wanted
-	began     int64        // when the first backend was picked; 0 until then
+	first     int64        // when a backend was first picked; 0 until then
+	began     int64        // the same, in this round of tries
+	paused    int64        // since when it waits for the next round
+	until     int64        // and until when
+	pauses    uint8        // how many rounds there were
 	queued    int64        // when it joined the queue
 	waiter    *pool.Waiter // its place there
 	granted   pool.Lease   // what the queue gave it
@@ -31,14 +35,14 @@ type setup struct {
 func (s *session) pick() (stage, Cause) {
 	c, server := s.setup, s.loop.server
 	if c.began == 0 {
-		c.began = s.loop.now
+		c.first, c.began = s.loop.now, s.loop.now
 		c.request.Source = s.peer.Addr()
 		if s.trace != nil { // the client has been listened to
 			s.trace.listened = c.began - s.began
 		}
 	}
 	if len(c.request.Tried) >= server.Tries || s.loop.now >= c.began+server.connectBudget() {
-		return picking, s.noneConnected()
+		return s.tryAgain(s.noneConnected())
 	}
 	lease, err := c.route.Pool.Pick(&c.request)
 	switch {
@@ -47,7 +51,7 @@ func (s *session) pick() (stage, Cause) {
 	case errors.Is(err, pool.ErrFull):
 		return queueing, CauseNone
 	}
-	return picking, s.noneConnected()
+	return s.tryAgain(s.noneConnected())
 }
 
 // noneConnected tells why no backend could be had.
@@ -103,7 +107,7 @@ func (s *session) joinQueue() (stage, Cause) {
 	})
 	switch {
 	case errors.Is(err, pool.ErrNone):
-		return queueing, s.noneConnected()
+		return s.tryAgain(s.noneConnected())
 	case err != nil:
 		return queueing, QueueFull
 	}

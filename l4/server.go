@@ -26,6 +26,7 @@ type Server struct {
 	ConnectTimeout time.Duration // one try
 	ConnectBudget  time.Duration // all tries of one client together; 0: Tries × ConnectTimeout
 	Tries          int           // different backends tried for one client, 1 to 16
+	TryDuration    time.Duration // all backends are tried again, where all have failed, until so long after the first try; 0: they are not
 	HedgeAfter     time.Duration // a second backend is tried beside one that has not answered for this long; 0: never
 	QueueTimeout   time.Duration // how long a client waits while every backend is full
 	Replay         int           // bytes of a client's that are kept until its backend's first byte, for another one if it dies before; 0: none

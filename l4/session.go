@@ -95,6 +95,7 @@ const (
 	hearing                  // read the ClientHello, where a rule needs it, and choose the route
 	securing                 // wait for the client's TLS handshake
 	picking                  // choose a backend, or join the queue
+	pausing                  // every try has failed: wait until all are tried again
 	queueing                 // wait for a backend with room
 	dialing                  // connect to it, or to the next one
 	greeting                 // send the PROXY header and the client's first bytes
@@ -142,6 +143,8 @@ func (s *session) run() (stage, Cause) {
 		return s.secure()
 	case picking:
 		return s.pick()
+	case pausing:
+		return s.pause()
 	case queueing:
 		return s.queue()
 	case dialing:
@@ -214,6 +217,8 @@ func (s *session) deadline() int64 {
 		return min(s.ends, s.hearUntil())
 	case securing:
 		return min(s.ends, s.secureUntil())
+	case pausing:
+		return min(s.ends, s.setup.until)
 	case queueing:
 		return min(s.ends, s.setup.queued+int64(s.loop.server.QueueTimeout))
 	case dialing:

@@ -23,6 +23,7 @@ type config struct {
 	ConnectTimeout duration
 	Tries          count
 	ConnectBudget  duration // 0: Tries × ConnectTimeout
+	TryDuration    duration // 0: all tries once
 	HedgeAfter     duration // 0: never
 	Replay         size     // 0: nothing
 	Sources        []localIP
@@ -187,6 +188,7 @@ func (c *config) server() *l4.Server {
 	s.ConnectTimeout = time.Duration(c.ConnectTimeout)
 	s.ConnectBudget = time.Duration(c.ConnectBudget)
 	s.Tries = int(c.Tries)
+	s.TryDuration = time.Duration(c.TryDuration)
 	s.HedgeAfter = time.Duration(c.HedgeAfter)
 	s.Replay = int(c.Replay)
 	s.OnDown = c.OnDown

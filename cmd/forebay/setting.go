@@ -105,6 +105,8 @@ func trafficSettings(c *config) []*setting {
 			meaning: "different backends tried for one client"},
 		{group: groupConnecting, name: "connect-budget", arg: "TIME", value: one(&c.ConnectBudget), shown: "tries × connect-timeout",
 			meaning: "how long all tries of one client may take"},
+		{group: groupConnecting, name: "try-duration", arg: "TIME", value: one(&c.TryDuration), shown: "off",
+			meaning: "when all tries have failed, let the client wait and try again, for so long in all"},
 		{group: groupConnecting, name: "hedge-after", arg: "TIME", value: one(&c.HedgeAfter), shown: "off",
 			meaning: "try a second backend when the first has not answered by then; who answers first wins"},
 		{group: groupConnecting, name: "replay", arg: "SIZE", value: one(&c.Replay), shown: "off",
