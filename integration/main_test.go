@@ -23,7 +23,10 @@ const (
 var program string
 
 func TestMain(m *testing.M) {
-	l4test.BecomeRefused()
+	if err := l4test.BecomeRefused(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if os.Getenv(roleVar) == "echo" {
 		os.Exit(echoUntilEOF())
 	}

@@ -1,7 +1,6 @@
 package l4test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,10 +32,10 @@ func RefusedCommand(refusals []Refusal, program string, args ...string) *exec.Cm
 	return exec.Command(os.Args[0], append(append(all, program), args...)...)
 }
 
-// BecomeRefused becomes the program of a RefusedCommand where this process is one; otherwise it does nothing.
-func BecomeRefused() {
+// BecomeRefused becomes the program of a RefusedCommand where this process is one, and otherwise returns nil. It returns an error where it can't.
+func BecomeRefused() error {
 	if len(os.Args) < 3 || os.Args[1] != refusedRole {
-		return
+		return nil
 	}
 	args := os.Args[2:]
 	var filter []unix.SockFilter
@@ -49,8 +48,10 @@ func BecomeRefused() {
 	}
 	filter = append(filter, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: seccompAllow})
 	runtime.LockOSThread() // a filter is the thread's, and what it becomes keeps it
-	fmt.Fprintln(os.Stderr, errors.Join(install(filter), syscall.Exec(args[0], args, os.Environ())))
-	os.Exit(1)
+	if err := install(filter); err != nil {
+		return err
+	}
+	return syscall.Exec(args[0], args, os.Environ())
 }
 
 // The values of linux/seccomp.h.
