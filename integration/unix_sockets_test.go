@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,5 +67,47 @@ func TestUNIXListenerComesAndGoes(t *testing.T) {
 	second.Wait()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after the end: %v, want no file", err)
+	}
+}
+
+// The unit's example: a process that is nobody, has no capability and a strict umask, and is in the group of whom its socket is for.
+func TestUNIXListenerIsForAGroup(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can be others")
+	}
+	as := func(user, groups string, command ...string) *exec.Cmd {
+		args := []string{"--reuid", user, "--regid", "65533", "--groups", groups, "--inh-caps", "-all", "--bounding-set", "-all", "--no-new-privs"}
+		return exec.Command("setpriv", append(args, command...)...)
+	}
+	if out, err := as("65534", "65532", "test", "-x", program).CombinedOutput(); err != nil {
+		t.Skipf("setpriv: %v %s, or the program is not for all", err, out)
+	}
+	dir, err := os.MkdirTemp("/tmp", "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := errors.Join(os.Chown(dir, 65534, 65533), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "forebay.sock")
+	args := serveArgs([]string{"-l", "unix:" + path + ",mode=0660,group=65532", l4test.Echo(t).Addr()})
+	cmd := as("65534", "65532", append([]string{"sh", "-c", `umask 0027; exec "$@"`, "sh", program}, args...)...)
+	cmd.Dir = dir
+	startCommand(t, cmd)
+	for name, c := range map[string]struct {
+		user, groups string
+		in           bool
+	}{
+		"in the group":     {"65531", "65532", true},
+		"not in the group": {"65531", "65530", false},
+	} {
+		ask := as(c.user, c.groups, "socat", "-t", "5", "-", "UNIX-CONNECT:"+path)
+		ask.Stdin, ask.Dir = strings.NewReader("hello"), "/"
+		out, err := ask.CombinedOutput()
+		if (string(out) == "hello") != c.in || !c.in && !strings.Contains(string(out), "Permission denied") {
+			t.Errorf("%s: got %q, %v", name, out, err)
+		}
 	}
 }

@@ -43,14 +43,14 @@ func Listen(s Spec, o Options) (*l4.Listener, error) {
 		file.Close()
 		return nil, explain(s, err)
 	}
-	return &l4.Listener{Name: s.String(), Address: at, File: file}, nil
+	return &l4.Listener{Name: s.called(), Address: at, File: file}, nil
 }
 
 // Probe reports why Listen would fail, as the same error. It binds a TCP address without listening on it, and touches no UNIX
 // socket's file.
 func Probe(s Spec) error {
 	if s.path != "" {
-		return explain(s, probePath(s.path))
+		return explain(s, probePath(s))
 	}
 	fd, err := bindTCP(s)
 	if err != nil {
@@ -62,7 +62,7 @@ func Probe(s Spec) error {
 // open returns a listening descriptor, still blocking.
 func open(s Spec, o Options) (int, error) {
 	if s.path != "" {
-		return listenPath(s.path, o.backlog())
+		return listenPath(s, o.backlog())
 	}
 	fd, err := bindTCP(s)
 	if err != nil {

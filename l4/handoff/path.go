@@ -20,11 +20,12 @@ import (
 // errNotSocket is what lies at a path that should become a socket.
 var errNotSocket = errors.New("a file that is not a socket is there; remove it or choose another path")
 
-// listenPath returns a listening descriptor for the UNIX socket at path.
-func listenPath(path string, backlog int) (int, error) {
+// listenPath returns a listening descriptor for the UNIX socket at the path of s.
+func listenPath(s Spec, backlog int) (int, error) {
+	path := s.path
 	fd, err := bindPath(path)
 	if err == nil {
-		return startListening(fd, backlog)
+		return s.startListening(fd, backlog)
 	}
 	if !errors.Is(err, unix.EADDRINUSE) || isAbstract(path) {
 		return -1, err
@@ -38,6 +39,16 @@ func listenPath(path string, backlog int) (int, error) {
 		return -1, err
 	}
 	if fd, err = bindPath(path); err != nil {
+		return -1, err
+	}
+	return s.startListening(fd, backlog)
+}
+
+// startListening lets those connect to the bound fd that may. Where it fails it closes fd and takes the file away, which is nobody's else.
+func (s Spec) startListening(fd, backlog int) (int, error) {
+	if err := s.file.apply(s.path); err != nil {
+		unix.Close(fd)
+		os.Remove(s.path)
 		return -1, err
 	}
 	return startListening(fd, backlog)
@@ -121,7 +132,11 @@ func answers(path string) bool {
 }
 
 // probePath reports what listenPath would find in its way, without making the socket.
-func probePath(path string) error {
+func probePath(s Spec) error {
+	path := s.path
+	if _, _, err := s.file.ids(); err != nil {
+		return err
+	}
 	if isAbstract(path) {
 		fd, err := bindPath(path)
 		if err != nil {

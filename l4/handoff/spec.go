@@ -23,12 +23,16 @@ import (
 //	NAME:PORT       every address that the name has; one listener each
 //	unix:PATH       a UNIX socket; unix:@NAME is in Linux's abstract name space (unix(7))
 //
+// Behind a path may stand whom its file is for: unix:PATH,mode=0660,owner=USER,group=GROUP, in any order. What is not said is as the process
+// makes files.
+//
 // Port 0 is any free port. A Spec is comparable; the zero Spec is :0.
 type Spec struct {
 	name string     // to be resolved, or already resolved to addr; "" where an IP or nothing was written
 	addr netip.Addr // not valid for :PORT and for an unresolved name
 	port uint16
 	path string // "" for TCP
+	file access // of a path
 }
 
 // maxPath is how long a UNIX socket's path can be: sun_path of unix(7) less its final NUL.
@@ -62,7 +66,8 @@ func parse(text string) (Spec, error) {
 	return s, nil
 }
 
-func parsePath(path string) (Spec, error) {
+func parsePath(text string) (Spec, error) {
+	path, options := cutOptions(text)
 	switch {
 	case path == "" || path == "@":
 		return Spec{}, errors.New(`"unix:` + path + `" names no socket; write unix:/run/name.sock or unix:@name`)
@@ -71,7 +76,14 @@ func parsePath(path string) (Spec, error) {
 	case len(path) > maxPath:
 		return Spec{}, fmt.Errorf("%q is a path of %d bytes; a UNIX socket's may have %d", "unix:"+path, len(path), maxPath)
 	}
-	return Spec{path: path}, nil
+	s := Spec{path: path}
+	if err := s.file.read(options); err != nil {
+		return Spec{}, fmt.Errorf("%q: %w", "unix:"+text, err)
+	}
+	if isAbstract(path) && s.file != (access{}) {
+		return Spec{}, fmt.Errorf("%q: an abstract socket has no file that could have a mode, owner or group; leave them out, or name a path", "unix:"+text)
+	}
+	return s, nil
 }
 
 // split cuts text at the colon before the port. An IPv6 host must stand in brackets, and loses them.
@@ -183,13 +195,19 @@ func (s Spec) String() string {
 	port := strconv.Itoa(int(s.port))
 	switch {
 	case s.path != "":
-		return "unix:" + s.path
+		return "unix:" + s.path + s.file.String()
 	case s.name != "":
 		return s.name + ":" + port
 	case s.addr.IsValid():
 		return net.JoinHostPort(s.addr.String(), port)
 	}
 	return ":" + port
+}
+
+// called is what the listener is called in the log: String without whom a path's file is for.
+func (s Spec) called() string {
+	s.file = access{}
+	return s.String()
 }
 
 // Port returns the port, 0 for any free one and for a UNIX socket.

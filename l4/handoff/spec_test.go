@@ -179,7 +179,7 @@ func TestSpecAccepts(t *testing.T) {
 }
 
 func FuzzSpec(f *testing.F) {
-	for _, text := range []string{":8080", "[::1%lo]:1", "a.b:0", "unix:@x", "[::ffff:1.2.3.4]:80", "*:1"} {
+	for _, text := range []string{":8080", "[::1%lo]:1", "a.b:0", "unix:@x", "unix:/a,b,mode=0660,group=c", "[::ffff:1.2.3.4]:80", "*:1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
