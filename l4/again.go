@@ -6,19 +6,20 @@ import (
 	"forebay/pool"
 )
 
-// While the only backend of a pool restarts, every try fails at once. Where the operator allows it (Server.TryDuration), a
-// client for whom all have failed is kept, and all are tried again, until one lets it in or its time is up. Its own tries
-// find that out: they need no check, and are few.
+// While the only backend of a pool restarts, every try fails at once. Where the operator allows it
+// (Server.TryDuration), a client for whom all have failed is kept, and all are tried again, until one lets it in or its
+// time is up. Its own tries find that out: they need no check, and are few.
 
-// Between two rounds of tries a client waits for firstRoundPause, then twice as long each time, up to longestRoundPause: a server that
-// is back has its clients within that, and until then has ten connections to refuse in four seconds for each.
+// Between two rounds of tries a client waits for firstRoundPause, then twice as long each time, up to
+// longestRoundPause: a server that is back has its clients within that, and until then has ten connections to refuse in
+// four seconds for each.
 const (
 	firstRoundPause   = int64(50 * time.Millisecond)
 	longestRoundPause = int64(400 * time.Millisecond)
 )
 
-// tryAgain has all backends tried again after a pause, unless the time for that is up: then cause ends the session. Where a
-// backend has died of the client's request, none has it again; what this machine lacks is waited for elsewhere.
+// tryAgain has all backends tried again after a pause, unless the time for that is up: then cause ends the session.
+// Where a backend has died of the client's request, none has it again; what this machine lacks is waited for elsewhere.
 func (s *session) tryAgain(cause Cause) (stage, Cause) {
 	c, l := s.setup, s.loop
 	pause := min(firstRoundPause<<min(c.pauses, 8), longestRoundPause)

@@ -2,8 +2,8 @@ package pool
 
 import "time"
 
-// rampSteps is in how many equal steps a backend's share grows to the whole while it starts slowly: fine enough that no step is a flood,
-// and a power of two, so that shares of weights are exact.
+// rampSteps is in how many equal steps a backend's share grows to the whole while it starts slowly: fine enough that no
+// step is a flood, and a power of two, so that shares of weights are exact.
 const rampSteps = 32
 
 // A ramp is a slow start under way. At step n of rampSteps the backend counts with n/rampSteps of its weight.
@@ -26,8 +26,8 @@ func (b *Backend) beginRampLocked() {
 	r.timer = time.AfterFunc(p.options.SlowStart/rampSteps, func() { p.climb(b, r) })
 }
 
-// coldLocked reports whether all backends were down a short time ago. Those that are up have not been for longer than a slow start takes, so
-// who follows them needs none: else the first would carry nearly all.
+// coldLocked reports whether all backends were down a short time ago. Those that are up have not been for longer than a
+// slow start takes, so who follows them needs none: else the first would carry nearly all.
 func (p *Pool) coldLocked() bool { return !p.lit.IsZero() && time.Since(p.lit) < p.options.SlowStart }
 
 // endRampLocked gives b its whole share.
@@ -76,8 +76,8 @@ func (b *Backend) setShareLocked() {
 	b.step.Store(int32(step))
 }
 
-// nextAfter returns b's turn after t, at which it was picked: the following, or while it starts slowly the one that is so many turns
-// later that it gets its share.
+// nextAfter returns b's turn after t, at which it was picked: the following, or while it starts slowly the one that is
+// so many turns later that it gets its share.
 func (b *Backend) nextAfter(t turn) turn {
 	if b.ramp == nil {
 		return t.following()
@@ -117,8 +117,8 @@ func (b *Backend) passes() bool {
 	return false
 }
 
-// attracts reports whether b, of the source policy, takes the client of key while it starts slowly. A client that it took once it takes at
-// each later step.
+// attracts reports whether b, of the source policy, takes the client of key while it starts slowly. A client that it
+// took once it takes at each later step.
 func (b *Backend) attracts(key uint64) bool {
 	return b.ramp == nil || int(mix(key^0x510e527fade682d1)%rampSteps) < b.ramp.step
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // Evidence against a backend must not be something that a client can make. That nobody could connect is the backend's
-// doing, or the network's. But where a session ends after that without a byte of the backend's, its client may be why: a
-// server closes, or resets, on a request that is none, and one that only takes in, as syslog does, never says a byte. So
-// such ends count only
+// doing, or the network's. But where a session ends after that without a byte of the backend's, its client may be why:
+// a server closes, or resets, on a request that is none, and one that only takes in, as syslog does, never says a byte.
+// So such ends count only
 //
 //   - if a check finds the backend failing at the same time (Convict), which is asked for when there are many of them;
 //   - or if they are those of many clients, and are far more than the pool's sessions in general have.
@@ -25,7 +25,8 @@ const manySources = 5
 // improbable is how unlikely it must be that they had none by chance.
 const improbable = 1e-6
 
-// The window in which a share of failures is looked at. It is opened by a failure, so that sessions that succeed cost nothing.
+// The window in which a share of failures is looked at. It is opened by a failure, so that sessions that succeed cost
+// nothing.
 const (
 	windowLength  = 10 * time.Second
 	windowMinimum = 20 // sessions; of fewer, a share says little
@@ -60,7 +61,8 @@ type window struct {
 	sources    sources // of those unanswered
 }
 
-// An origin is a client's address, hashed: of IPv6 a network of 64 bits, since whoever has one such address has all of them.
+// An origin is a client's address, hashed: of IPv6 a network of 64 bits, since whoever has one such address has all of
+// them.
 type origin uint32
 
 // sources are different clients, as many as are needed to be many.
@@ -96,8 +98,8 @@ func originOf(a netip.Addr) origin {
 	return origin(mix(mix(high) ^ low))
 }
 
-// count takes in a failure. Failures to connect end with a connection; those after it only with a byte of the backend's,
-// for a backend whose kernel accepts for a dead process is connected to each time.
+// count takes in a failure. Failures to connect end with a connection; those after it only with a byte of the
+// backend's, for a backend whose kernel accepts for a dead process is connected to each time.
 func (s *suspicion) count(l *Lease, o Outcome, before fates) {
 	if now := time.Now(); now.Sub(s.window.began) > windowLength {
 		s.window = window{began: now, picks: l.backend.picks.Load() - 1, since: before}
@@ -144,10 +146,12 @@ func (w *window) counted(begun uint64, x *experience) uint64 {
 }
 
 // asks reports whether r is so long that a check should find out what it means, where e ejects after so many. When one
-// has passed, the next is asked for when the row is twice as long: a server that never answers is not to be asked for ever.
+// has passed, the next is asked for when the row is twice as long: a server that never answers is not to be asked for
+// ever.
 func (r *row) asks(e Ejection) bool { return e.After > 0 && r.length >= max(e.After, 2*r.acquitted) }
 
-// warning returns what is left of r when its backend is readmitted: another client without an answer makes it whole again.
+// warning returns what is left of r when its backend is readmitted: another client without an answer makes it whole
+// again.
 func (r *row) warning(after int, now fates) row {
 	w := row{length: min(r.length, max(after-1, 0)), since: now, sources: r.sources}
 	w.since.unanswered -= w.length
@@ -168,7 +172,8 @@ func (f *fates) count(o Outcome) {
 	}
 }
 
-// experience is what became of a pool's sessions: all of them, and the last few hundred, those before them less and less.
+// experience is what became of a pool's sessions: all of them, and the last few hundred, those before them less and
+// less.
 type experience struct{ all, late fates }
 
 // lateSessions is how many are counted before all that was counted weighs half.
@@ -183,8 +188,8 @@ func (x *experience) count(o Outcome) {
 }
 
 // chance is how likely a session is to have no answer where its backend is well, rather too high than too low: by what
-// became of the pool's other sessions since a moment, and of those of late. own are those of one backend since then, none of
-// which had any. Where no session has ever had an answer it is 1.
+// became of the pool's other sessions since a moment, and of those of late. own are those of one backend since then,
+// none of which had any. Where no session has ever had an answer it is 1.
 func (x *experience) chance(since fates, own int) float64 {
 	before := float64(max(x.late.unanswered-own, 0))
 	usual := (before + 2) / (float64(x.late.answered) + before + 2)

@@ -52,8 +52,8 @@ func TestFewClientsEjectNobody(t *testing.T) {
 	}
 }
 
-// A crowd of clients whose requests make servers close, as many as the honest ones, goes to every backend: so it is what is
-// usual, and no proof against one of them that happens to have had many in a row.
+// A crowd of clients whose requests make servers close, as many as the honest ones, goes to every backend: so it is
+// what is usual, and no proof against one of them that happens to have had many in a row.
 func TestManyBadClientsEverywhereEjectNobody(t *testing.T) {
 	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -65,8 +65,8 @@ func TestManyBadClientsEverywhereEjectNobody(t *testing.T) {
 	}
 }
 
-// Servers that only take in, as syslog does, end each session without an answer, and nothing is wrong with them: from the
-// first session on, and where one of them gets all.
+// Servers that only take in, as syslog does, end each session without an answer, and nothing is wrong with them: from
+// the first session on, and where one of them gets all.
 func TestServersThatNeverAnswerAreLeftAlone(t *testing.T) {
 	for _, policy := range []Policy{RoundRobin, First} {
 		p := newPool(t, Options{Ejection: usually(), Policy: policy}, equal(4))
@@ -80,8 +80,8 @@ func TestServersThatNeverAnswerAreLeftAlone(t *testing.T) {
 	}
 }
 
-// A process that is dead behind a living kernel is found by what becomes of many clients, and as soon as it is clear that
-// it is not they: at once where others have answers, and also where it gets all sessions and has answered before.
+// A process that is dead behind a living kernel is found by what becomes of many clients, and as soon as it is clear
+// that it is not they: at once where others have answers, and also where it gets all sessions and has answered before.
 func TestDeadBackendIsFoundByManyClients(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -125,7 +125,8 @@ func TestBackendThatFailsHalfIsFound(t *testing.T) {
 	}
 }
 
-// Where one client was the last to meet a dead backend, it can't have it ejected again when it is back: another one can.
+// Where one client was the last to meet a dead backend, it can't have it ejected again when it is back: another one
+// can.
 func TestOneClientEjectsNobodyAgain(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Checks: true}, equal(2))
@@ -148,8 +149,8 @@ func TestOneClientEjectsNobodyAgain(t *testing.T) {
 	})
 }
 
-// Suspicion asks for a check, whoever the clients are, and the check decides. One that passes is not asked for again until
-// the row is twice as long.
+// Suspicion asks for a check, whoever the clients are, and the check decides. One that passes is not asked for again
+// until the row is twice as long.
 func TestChecksDecideOnSuspicion(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{Checks: true}, equal(3))

@@ -2,21 +2,23 @@ package pool
 
 import "math"
 
-// slots is the number of slots in a table: with a thousand backends each has some 65, and shares differ by an eighth of the mean; with a
-// dozen, by less than 2 %.
+// slots is the number of slots in a table: with a thousand backends each has some 65, and shares differ by an eighth of
+// the mean; with a dozen, by less than 2 %.
 const (
 	slotBits = 16
 	slots    = 1 << slotBits
 )
 
-// A table says which backend each slot belongs to. It is never changed once made. The zero table is that of no backends.
+// A table says which backend each slot belongs to. It is never changed once made. The zero table is that of no
+// backends.
 type table struct {
 	backends []*Backend
 	owners   []uint16 // index into backends, by slot
 }
 
-// An entrant is a backend in the race for the slots. It comes to each slot once, in an order and at times that depend on its name and weight
-// alone. Who comes to a slot first has it. So one that goes away leaves behind its own slots and no others, and has them again when it is back.
+// An entrant is a backend in the race for the slots. It comes to each slot once, in an order and at times that depend
+// on its name and weight alone. Who comes to a slot first has it. So one that goes away leaves behind its own slots and
+// no others, and has them again when it is back.
 type entrant struct {
 	weight int
 	order  order
@@ -28,7 +30,8 @@ func (t *table) owner(key, attempt uint64) *Backend {
 	return t.backends[t.owners[mix(key+attempt)>>(64-slotBits)]]
 }
 
-// newTable returns the table for members. What it costs hardly depends on their number: some twelve visits for each slot, about 10 ms.
+// newTable returns the table for members. What it costs hardly depends on their number: some twelve visits for each
+// slot, about 10 ms.
 func newTable(members []member) *table {
 	if len(members) == 0 {
 		return new(table)
@@ -44,9 +47,10 @@ func newTable(members []member) *table {
 	return t
 }
 
-// A race is a table that is being made. The times at which an entrant comes to the slots are those of an exponential distribution, with a rate of
-// its weight, for each slot: then its share of the slots is that of its weight (weighted rendezvous hashing; Schindelhauer and Schomaker,
-// 2005). They are made in their order, so that all that comes after the last slot was taken need not be known.
+// A race is a table that is being made. The times at which an entrant comes to the slots are those of an exponential
+// distribution, with a rate of its weight, for each slot: then its share of the slots is that of its weight (weighted
+// rendezvous hashing; Schindelhauer and Schomaker, 2005). They are made in their order, so that all that comes after
+// the last slot was taken need not be known.
 type race struct {
 	entrants []entrant
 	weight   int       // of all entrants
@@ -87,8 +91,9 @@ func (r *race) goOn() {
 	}
 }
 
-// moment returns when an entrant of weight 1 comes to slot number step of its order: the middle of the step's share of the distribution. Machines
-// differ in the last bit of a logarithm at most, and on that hangs a slot only where two weights come to it within that bit.
+// moment returns when an entrant of weight 1 comes to slot number step of its order: the middle of the step's share of
+// the distribution. Machines differ in the last bit of a logarithm at most, and on that hangs a slot only where two
+// weights come to it within that bit.
 func (r *race) moment(step int) float64 {
 	for n := len(r.moments); n <= step; n++ {
 		r.moments = append(r.moments, -math.Log1p(-(float64(n)+0.5)/slots))
@@ -121,8 +126,8 @@ func newOrder(name string) order {
 	return order{mix(h), mix(mix(h))}
 }
 
-// slot returns the slot that comes after so many others. Each line maps the slots onto themselves: multiplying by an odd number, adding, and folding
-// the upper bits onto the lower ones all can be undone.
+// slot returns the slot that comes after so many others. Each line maps the slots onto themselves: multiplying by an
+// odd number, adding, and folding the upper bits onto the lower ones all can be undone.
 func (o order) slot(step int) int {
 	x := uint16(step)*uint16(o.first|1) + uint16(o.first>>16)
 	x ^= x >> 7

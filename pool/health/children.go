@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// Children are the processes that Commands start, and what those leave behind. When a process ends whose parent has ended
-// before, PID 1 is to collect it (wait(2)), or a nearer ancestor that has asked for that (PR_SET_CHILD_SUBREAPER). In a
-// container that is this process, and what nobody collects counts against the limit of processes for ever.
+// Children are the processes that Commands start, and what those leave behind. When a process ends whose parent has
+// ended before, PID 1 is to collect it (wait(2)), or a nearer ancestor that has asked for that
+// (PR_SET_CHILD_SUBREAPER). In a container that is this process, and what nobody collects counts against the limit of
+// processes for ever.
 //
 // Make it with NewChildren, and let Collect run. A Command without Children leaves that to others.
 type Children struct {
@@ -44,7 +45,8 @@ func (c *Children) Collect(ctx context.Context) {
 	}
 }
 
-// collectLocked collects those that have ended, up to one that a Command waits for: when that one is collected, it goes on.
+// collectLocked collects those that have ended, up to one that a Command waits for: when that one is collected, it goes
+// on.
 func (c *Children) collectLocked() {
 	for {
 		pid := endedChild()

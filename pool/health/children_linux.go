@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// inheritsOrphans reports whether processes become this one's children when their parents end (PR_SET_CHILD_SUBREAPER in prctl(2)).
+// inheritsOrphans reports whether processes become this one's children when their parents end (PR_SET_CHILD_SUBREAPER
+// in prctl(2)).
 func inheritsOrphans() bool {
 	const getChildSubreaper = 37
 	var is int32
@@ -14,13 +15,15 @@ func inheritsOrphans() bool {
 	return is != 0 || os.Getpid() == 1
 }
 
-// endedChild returns the number of a child that has ended and was not collected, without collecting it; 0 where there is none.
+// endedChild returns the number of a child that has ended and was not collected, without collecting it; 0 where there
+// is none.
 func endedChild() int {
 	const (
 		allChildren = 0         // P_ALL
 		leave       = 0x1000000 // WNOWAIT
 		exited      = 4         // WEXITED
-		// siginfo_t begins with three numbers of 32 bits. What follows them has pointers in it, and the child's number first.
+		// siginfo_t begins with three numbers of 32 bits. What follows them has pointers in it, and the child's number
+		// first.
 		pidAt = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	)
 	var info [128 / 8]uint64

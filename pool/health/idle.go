@@ -9,14 +9,14 @@ import (
 )
 
 // Idle asks whether the server keeps a connection on which nothing is said. It tells of a process that is dead behind a
-// living kernel: one that accepts for it, such as a forwarder whose server is gone, closes at once. The server's program
-// sees a connection that says nothing and ends.
+// living kernel: one that accepts for it, such as a forwarder whose server is gone, closes at once. The server's
+// program sees a connection that says nothing and ends.
 type Idle struct {
 	Dialer
 }
 
-// idleFor is how long the connection must be kept. What forwards closes when it finds nobody to forward to, and a server that
-// wants to be rid of idle clients leaves them more time.
+// idleFor is how long the connection must be kept. What forwards closes when it finds nobody to forward to, and a
+// server that wants to be rid of idle clients leaves them more time.
 const idleFor = 250 * time.Millisecond
 
 // Probe connects, and waits.

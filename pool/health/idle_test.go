@@ -29,8 +29,8 @@ func TestIdle(t *testing.T) {
 	wantDown(t, ask(t, Idle{}, l4test.Refused(t)), "connection refused")
 }
 
-// A check that has less time than the connection must be kept does not take that for a fault, and one that is given up says
-// nothing.
+// A check that has less time than the connection must be kept does not take that for a fault, and one that is given up
+// says nothing.
 func TestIdleThatIsCutShort(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.ReceiveAll() })
 	ctx, cancel := context.WithTimeout(t.Context(), idleFor*4/5)

@@ -53,8 +53,9 @@ func (k *kernel) close() { syscall.Close(k.fd) }
 
 // look returns the queues at places, or of all TCP sockets that listen where places is nil.
 //
-// For all of them the kernel goes through a table that may have 65,536 places, once for each family: 40 µs, or a millisecond when no cache
-// holds it. For one place it takes the path of an arriving SYN, two microseconds; of sockets that share it (SO_REUSEPORT) it tells of one.
+// For all of them the kernel goes through a table that may have 65,536 places, once for each family: 40 µs, or a
+// millisecond when no cache holds it. For one place it takes the path of an arriving SYN, two microseconds; of sockets
+// that share it (SO_REUSEPORT) it tells of one.
 func (k *kernel) look(places []netip.AddrPort) (queues, error) {
 	found := make(queues, len(places))
 	ask := k.dump
@@ -88,8 +89,8 @@ func (k *kernel) lookAt(places []netip.AddrPort, found queues) error {
 	return nil
 }
 
-// ask sends a request and takes in what the kernel answers to it. A request whose answer was given up may be answered while the next one waits for
-// its own: so each has its number.
+// ask sends a request and takes in what the kernel answers to it. A request whose answer was given up may be answered
+// while the next one waits for its own: so each has its number.
 func (k *kernel) ask(request []byte, take func(message []byte)) error {
 	k.asked++
 	binary.NativeEndian.PutUint32(request[8:], k.asked)
@@ -120,8 +121,8 @@ func (k *kernel) ask(request []byte, take func(message []byte)) error {
 	}
 }
 
-// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the last. What answers another
-// request than the one of that number is passed over.
+// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the
+// last. What answers another request than the one of that number is passed over.
 func read(answer []byte, asked uint32, take func(message []byte)) (done bool, err error) {
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil {
@@ -182,8 +183,9 @@ func netlinkError(b []byte) error {
 	return syscall.Errno(-int32(binary.NativeEndian.Uint32(b)))
 }
 
-// add adds the socket that a struct inet_diag_msg tells of, at the address that it listens at: where that is all of IPv6 and of IPv4, at both. A
-// socket that is bound to a device takes nothing from another, and loopback is where is looked.
+// add adds the socket that a struct inet_diag_msg tells of, at the address that it listens at: where that is all of
+// IPv6 and of IPv4, at both. A socket that is bound to a device takes nothing from another, and loopback is where is
+// looked.
 func (q queues) add(m []byte) {
 	if len(m) < diagMessageSize {
 		return
@@ -203,7 +205,8 @@ func (q queues) add(m []byte) {
 	}
 }
 
-// ipv6Only reports whether a socket takes no IPv4 (ipv6(7), IPV6_V6ONLY), from the attributes that its message ends with.
+// ipv6Only reports whether a socket takes no IPv4 (ipv6(7), IPV6_V6ONLY), from the attributes that its message ends
+// with.
 func ipv6Only(attributes []byte) bool {
 	for len(attributes) >= syscall.SizeofRtAttr {
 		size, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])

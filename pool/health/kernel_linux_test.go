@@ -70,7 +70,8 @@ func TestKernelsAnswer(t *testing.T) {
 	}
 }
 
-// Of several sockets that could take a connection the kernel gives it to one, whatever the order in which it tells of them.
+// Of several sockets that could take a connection the kernel gives it to one, whatever the order in which it tells of
+// them.
 func TestSocketThatTakesAConnection(t *testing.T) {
 	listens := func(at string, waiting int32, attributes ...string) string {
 		return diagMessage(netip.MustParseAddrPort(at), waiting, 5, attributes...)
