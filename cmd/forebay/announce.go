@@ -103,5 +103,8 @@ func (p *process) warn() {
 	if p.BackendTLSInsecure {
 		p.logger.Warn("backends are not verified: anybody between here and there can read and change everything", "flag", "--backend-tls-insecure")
 	}
+	for _, path := range p.exposed() {
+		p.logger.Warn("a key can be read by every user of this machine", "file", path)
+	}
 	p.tellUnregistered()
 }

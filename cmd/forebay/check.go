@@ -26,6 +26,9 @@ func check(e *env, c *commandLine, _ []string) error {
 		return err
 	}
 	p.noteCertificates(time.Now())
+	for _, path := range p.exposed() {
+		p.note("%s has a key in it and can be read by every user of this machine; chmod o-r takes that away", path)
+	}
 	p.noteUnregistered()
 	c.show(e, p)
 	if len(p.notes) > 0 {

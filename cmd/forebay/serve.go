@@ -37,6 +37,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 	case err != nil:
 		return err
 	}
+	plan.hide()
 	said := newMessages(e)
 	defer said.close()
 	e = e.saying(said)

@@ -26,13 +26,14 @@ type Pair struct {
 
 // String returns the files, as they are named in errors.
 func (p Pair) String() string {
-	if p.keyFile() == p.Certificate {
+	if p.KeyFile() == p.Certificate {
 		return p.Certificate
 	}
 	return p.Certificate + " with key " + p.Key
 }
 
-func (p Pair) keyFile() string {
+// KeyFile returns the file that the key is in.
+func (p Pair) KeyFile() string {
 	if p.Key == "" {
 		return p.Certificate
 	}
@@ -46,7 +47,7 @@ type source struct {
 }
 
 func newSource(p Pair) *source {
-	return &source{Pair: p, certificate: file.Watched{Path: p.Certificate}, key: file.Watched{Path: p.keyFile()}}
+	return &source{Pair: p, certificate: file.Watched{Path: p.Certificate}, key: file.Watched{Path: p.KeyFile()}}
 }
 
 // changed reports whether one of the files is another than that which was read.
@@ -114,20 +115,20 @@ func (s *source) readKeys() (keys []file.Block, err error) {
 	}
 	blocks, err := file.Blocks(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.keyFile(), err)
+		return nil, fmt.Errorf("%s: %w", s.KeyFile(), err)
 	}
 	for _, b := range blocks {
 		switch {
 		case b.Encrypted():
-			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed", s.keyFile(), s.keyFile())
+			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed", s.KeyFile(), s.KeyFile())
 		case b.Type == "OPENSSH PRIVATE KEY":
-			return nil, fmt.Errorf("%s: the private key is one for SSH: `ssh-keygen -p -m PEM -f %s` writes it as it is needed", s.keyFile(), s.keyFile())
+			return nil, fmt.Errorf("%s: the private key is one for SSH: `ssh-keygen -p -m PEM -f %s` writes it as it is needed", s.KeyFile(), s.KeyFile())
 		case strings.HasSuffix(b.Type, "PRIVATE KEY"):
 			keys = append(keys, b)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s: %w", s.keyFile(), file.Lacks(text, "PRIVATE KEY", types(blocks)))
+		return nil, fmt.Errorf("%s: %w", s.KeyFile(), file.Lacks(text, "PRIVATE KEY", types(blocks)))
 	}
 	return keys, nil
 }
@@ -164,10 +165,10 @@ func (s *source) explain(err error, chain, keys []file.Block) error {
 	for i, b := range chain[1:] {
 		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes})
 		if _, err := tls.X509KeyPair(certificate, pem.EncodeToMemory(&keys[0].Block)); err == nil {
-			return fmt.Errorf("the key in %s is that of certificate %d in %s: put this one first, before those that issued it", s.keyFile(), i+2, s.Certificate)
+			return fmt.Errorf("the key in %s is that of certificate %d in %s: put this one first, before those that issued it", s.KeyFile(), i+2, s.Certificate)
 		}
 	}
-	return fmt.Errorf("the key in %s is not that of the certificate in %s", s.keyFile(), s.Certificate)
+	return fmt.Errorf("the key in %s is not that of the certificate in %s", s.KeyFile(), s.Certificate)
 }
 
 // checkTime says whether leaf is valid at the time now (RFC 5280, section 4.1.2.5).
