@@ -127,6 +127,9 @@ func (l *loop) acceptOne(q *acceptQueue) {
 		q.ready = false
 		return
 	}
+	if !l.mayHold() {
+		return
+	}
 	if !l.server.reserve() {
 		l.accept.paused = true
 		return
@@ -181,7 +184,6 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 
 // pauseAccepting waits until this machine may have again what it lacked, or allow what it refused, and returns for how long, in ns.
 func (l *loop) pauseAccepting(why syscall.Errno) int64 {
-	a := &l.accept
 	if times, due := l.server.pauses.due(l.now); due {
 		what := "accepting pauses: this machine lacks what a new connection needs"
 		if !lacks(why) {
@@ -190,6 +192,12 @@ func (l *loop) pauseAccepting(why syscall.Errno) int64 {
 		}
 		l.server.log().Warn(what, "error", why, "times", times, "sessions", l.server.sessions.Load())
 	}
+	return l.pause()
+}
+
+// pause has accepting wait, for longer each time, and returns for how long, in ns.
+func (l *loop) pause() int64 {
+	a := &l.accept
 	a.paused = true
 	a.backoff = min(max(2*a.backoff, firstPause), lastPause)
 	l.wheel.arm(&a.timer, l.now+int64(a.backoff))

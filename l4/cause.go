@@ -46,6 +46,7 @@ const (
 	BackendDown // its backend went down, and sessions were to go with it
 	Drained     // concluded because its backend was drained
 	Rebalanced  // concluded because its backend had more than its share
+	Memory      // it held much of the memory that sessions may hold, when there was no more
 	DrainCut    // still open when the drain timeout or a backend's drain ended
 	Stopped     // still open when the process was told to stop at once
 	InternalBug // a panic in this session's code; the stack is in the log
@@ -88,6 +89,7 @@ var causeNames = [causeCount]string{
 	BackendDown:      "backend-down",
 	Drained:          "drained",
 	Rebalanced:       "rebalanced",
+	Memory:           "memory",
 	DrainCut:         "drain-cut",
 	Stopped:          "stopped",
 	InternalBug:      "internal-bug",

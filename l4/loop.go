@@ -32,23 +32,25 @@ type loop struct {
 	buf    []byte
 
 	slots []slot
+	held  int64      // bytes that its sessions hold, the sum of what the slots say
 	free  []int32    // slots without a session
 	count int        // sessions
 	age   int32      // of the session that was added last
 	rest  []*session // ended ones, to be used again
 
-	wheel   wheel
-	pipes   pipes
-	sockets sockets
-	bulk    []*session // with more to do right away, first come first served
-	spare   []*setup
-	meters  []*meter
-	accept  acceptor
-	record  Record
-	info    unix.TCPInfo
-	stats   loopStats
-	load    load
-	outbox  outbox
+	wheel    wheel
+	pipes    pipes
+	sockets  sockets
+	bulk     []*session // with more to do right away, first come first served
+	spare    []*setup
+	meters   []*meter
+	accept   acceptor
+	record   Record
+	info     unix.TCPInfo
+	stats    loopStats
+	toldHeld int64 // of held, that the server's budget knows of
+	load     load
+	outbox   outbox
 
 	mu     sync.Mutex
 	posted []func()
@@ -62,6 +64,7 @@ type loop struct {
 type slot struct {
 	session *session
 	age     int32
+	holds   int32 // bytes of memory, as of the session's last step
 }
 
 // loopStats is what a loop counts; others read it at any time.
@@ -109,6 +112,7 @@ func (l *loop) run() error {
 		l.runPosted()
 		l.runBulk()
 		l.wheel.run(l.now, l.fire)
+		l.economize()
 		l.balance()
 	}
 	return nil
@@ -196,6 +200,9 @@ func (l *loop) step(s *session) {
 		}
 	}()
 	s.step()
+	if s.age >= 0 {
+		l.weigh(s)
+	}
 }
 
 // again puts s into the list of those that go on in the next turn.
@@ -294,7 +301,8 @@ func (l *loop) remove(s *session) {
 			}
 		}
 	}
-	l.slots[s.slot].session = nil
+	l.held -= int64(l.slots[s.slot].holds)
+	l.slots[s.slot].session, l.slots[s.slot].holds = nil, 0
 	l.free = append(l.free, s.slot)
 	s.age = -1
 	l.count--

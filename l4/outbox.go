@@ -246,6 +246,7 @@ func (l *loop) sent(o *outgoing) bool {
 			f.written -= uint64(len(rest))
 			f.held = append(bytes.Clone(rest), f.held...)
 		}
+		l.weigh(s)
 	}
 	return !f.waiting() && !e.waiting()
 }

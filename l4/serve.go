@@ -18,6 +18,7 @@ import (
 type serverState struct {
 	epoch          time.Time // when the server's clock showed 0
 	wall           wall
+	budget         budget
 	listeners      []*listener
 	idle           func() time.Duration // how long the machine's processors have been idle; nil: what the kernel says
 	pipesPerLoop   int
@@ -80,6 +81,7 @@ func (s *Server) prepare() {
 	s.once.Do(func() {
 		s.epoch = time.Now()
 		s.wall.begin(s.epoch)
+		s.budget.most = s.Buffers
 		s.drained, s.started, s.quit = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		rand.Read(s.idPrefix[:])
 		s.unpaces = kernelPaces()

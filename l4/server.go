@@ -22,6 +22,9 @@ type Server struct {
 	IOUring bool
 	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor limit allows.
 	MaxConns int
+	// Buffers is how many bytes of memory sessions may hold together, beside what each costs in any case. Over it, those that hold most of it
+	// and have no backend yet are reset. 0: no limit.
+	Buffers int64
 
 	ConnectTimeout time.Duration // one try
 	ConnectBudget  time.Duration // all tries of one client together; 0: Tries × ConnectTimeout

@@ -16,6 +16,7 @@ type Snapshot struct {
 	Sources      int    // that are remembered because of Limits
 	Uncounted    uint64 // sessions that no limit by source was applied to, as there was no place to count them
 	Delayed      int    // clients kept waiting for their refusal now
+	Held         int64  // bytes of memory that sessions hold, beside what each costs in any case
 	Panics       uint64 // sessions reset because of a bug
 	Misdirected  uint64 // calls that would have met a socket or a session they were not meant for, and were not made; each is a bug
 	FromClient   uint64 // bytes, of ended sessions
@@ -33,6 +34,7 @@ func (s *Server) Snapshot() Snapshot {
 		AcceptPauses: s.pauses.times.Load(),
 		Connects:     s.connects.Load(),
 		Hedges:       s.hedges.Load(),
+		Held:         s.budget.held.Load(),
 		Causes:       map[Cause]uint64{},
 	}
 	s.mu.Lock()

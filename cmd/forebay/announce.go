@@ -19,7 +19,9 @@ func (p *process) announce(e *env) {
 		"backends", p.backendNames(),
 		"policy", p.Policy.String(),
 		"max_conns", p.sessions,
-		"max_conns_from", p.reason()}, p.tlsFacts()...)...)
+		"max_conns_from", p.reason(),
+		"memory", memory(p.memory.Bytes).String(),
+		"memory_from", p.memory.From}, p.tlsFacts()...)...)
 }
 
 // tlsFacts tells of certificates and routes, where there are any.

@@ -28,7 +28,8 @@ type config struct {
 	Replay         size     // 0: nothing
 	Sources        []localIP
 
-	MaxConns         autoCount // auto: what the descriptor limit allows
+	MaxConns         autoCount // auto: what the descriptor limit and the memory allow
+	Memory           memory    // auto: what the control groups and the machine say
 	Queue            count
 	QueueTimeout     duration
 	IdleTimeout      duration // 0: no limit, here and in the next two

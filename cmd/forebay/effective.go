@@ -51,6 +51,8 @@ func (p *plan) settled(e *env, name string) string {
 	switch {
 	case name == "max-conns":
 		return fmt.Sprint(p.sessions)
+	case name == "memory" && p.Memory == 0 && p.memory.Bytes > 0:
+		return fmt.Sprintf("auto: %s, %s", memory(p.memory.Bytes), p.memory.From)
 	case name == "backlog" && p.Backlog == 0 && p.somaxconn > 0:
 		return fmt.Sprintf("auto: %d", p.somaxconn)
 	case name == "loops" && p.Loops == 0:

@@ -33,8 +33,10 @@ type plan struct {
 	drains    *drainFile  // nil: no backend is drained
 	limit     uint64      // of file descriptors
 	sessions  int         // at once
-	somaxconn int         // how long a backlog may be; 0: the kernel doesn't say
-	notes     []string    // what is no fault, and an operator will want to know
+	memory    l4.MemoryLimit
+	scarce    bool     // it has room for fewer sessions than there are descriptors for
+	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
+	notes     []string // what is no fault, and an operator will want to know
 }
 
 func (p *plan) note(format string, args ...any) {
@@ -125,9 +127,13 @@ func (c *commandLine) planSessions(p *plan) {
 		return
 	}
 	most = max(most, 1)
+	p.memory = c.config.memoryLimit()
 	p.sessions = int(c.config.MaxConns)
 	if p.sessions == 0 {
 		p.sessions = most
+		if n := p.memory.Sessions(); n >= 0 && n < most {
+			p.sessions, p.scarce = n, true
+		}
 	}
 	if p.sessions > most {
 		c.refuse("max-conns", "%d sessions do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+

@@ -45,6 +45,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 	if err := p.open(e); err != nil {
 		return err
 	}
+	defer limitHeap(p.memory)()
 	defer p.close()
 	return p.run(e, ready)
 }

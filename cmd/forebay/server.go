@@ -7,7 +7,7 @@ import (
 // newServer returns a Server that does what the plan says.
 func (p *plan) newServer() *l4.Server {
 	s := p.config.server()
-	s.MaxConns = p.sessions
+	s.MaxConns, s.Buffers = p.sessions, p.memory.Buffers()
 	if p.access != nil {
 		s.Limits.Access = &p.access.Access
 	}

@@ -117,6 +117,8 @@ func trafficSettings(c *config) []*setting {
 		{group: groupLimits, name: "max-conns", arg: "N", value: one(&c.MaxConns), shown: "from the file limit",
 			brief:   "sessions at once",
 			meaning: "sessions at once; more wait in the kernel's queue"},
+		{group: groupLimits, name: "memory", arg: "SIZE", value: one(&c.Memory),
+			meaning: "memory that this process may use, or off; auto: as its control group and the machine say"},
 		{group: groupLimits, name: "queue", arg: "N", value: one(&c.Queue),
 			meaning: "clients that may wait while all backends are full"},
 		{group: groupLimits, name: "queue-timeout", arg: "TIME", value: one(&c.QueueTimeout),

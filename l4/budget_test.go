@@ -1,0 +1,131 @@
+package l4
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"forebay/l4/l4test"
+	"forebay/pool"
+)
+
+// stalledHello is the beginning of a ClientHello of 60,000 bytes, in records of 16 KiB, of which size bytes have come.
+func stalledHello(size int) string {
+	record := "\x16\x03\x01\x40\x00"
+	first := record + "\x01\x00\xea\x60\x03\x03" + strings.Repeat("r", 0x4000-6)
+	return (first + strings.Repeat(record+strings.Repeat("x", 0x4000), 3))[:size]
+}
+
+// byName sends nobody anywhere else, and has hellos be read.
+func byName(s *Server) { s.Routes = &Routes{} }
+
+func (s *testServer) awaitHeld(t *testing.T, what string, fits func(held int64) bool) {
+	t.Helper()
+	l4test.Await(t, patience, what, func() bool { return fits(s.Snapshot().Held) })
+}
+
+// What sessions hold is counted while they hold it, and not a moment longer.
+func TestHeldMemoryIsCounted(t *testing.T) {
+	server := serve(t, byName, l4test.Echo(t).Addr())
+	client := l4test.Dial(t, server.addr).Send(stalledHello(20_000))
+	server.awaitHeld(t, "a stalled hello is counted", func(held int64) bool { return held >= 20_000 && held < 60_000 })
+	client.Reset()
+	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
+
+	plain := l4test.Dial(t, server.addr).Send("x").Expect("x")
+	server.awaitHeld(t, "a session that holds no bytes holds next to nothing", func(held int64) bool { return held < 2*traceBytes })
+	plain.CloseWrite().ExpectEOF()
+	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
+}
+
+// What a reader does not take is held, and counted, until it does.
+func TestHeldMemoryOfSlowReadersIsCounted(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) {
+		p.Conn().Write(make([]byte, 16<<20)) // in the end the client leaves
+	})
+	server := serve(t, nil, b.Addr())
+	client := l4test.DialNarrow(t, server.addr, 4<<10)
+	server.awaitHeld(t, "what waits for the client is counted", func(held int64) bool { return held >= 4<<10 })
+	client.Reset()
+	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
+}
+
+// A crowd sends hellos that it does not finish. The budget is kept, those that stall longest are reset, and who means it is served all the time.
+func TestStalledHellosAreShed(t *testing.T) {
+	const most = 256 << 10
+	server := serve(t, func(s *Server) { byName(s); s.Buffers = most }, l4test.Echo(t).Addr())
+	open := l4test.Dial(t, server.addr).Send("open").Expect("open")
+	shed := 0
+	for i := range 100 {
+		l4test.Dial(t, server.addr).Send(stalledHello(15_000))
+		if i%10 == 0 {
+			l4test.Dial(t, server.addr).Send("good").Expect("good").CloseWrite().ExpectEOF()
+		}
+		server.awaitHeld(t, "the budget is kept", func(held int64) bool { return held <= most })
+	}
+	open.Send("still").Expect("still").CloseWrite().ExpectEOF()
+	for len(server.records) > 0 {
+		switch r := <-server.records; r.Cause {
+		case Memory:
+			shed++
+		case ClientClosed:
+		default:
+			t.Errorf("a session ended with %v", r.Cause)
+		}
+	}
+	if shed < 80 || shed > 99 {
+		t.Errorf("%d of 100 were shed, want those that do not fit into %d bytes", shed, most)
+	}
+}
+
+// Where sessions with a backend hold it all, nobody new is accepted until they have let go; far above the budget they go as well.
+func TestAcceptingWaitsForMemory(t *testing.T) {
+	server := serve(t, func(s *Server) { byName(s); s.Buffers = 40 << 10 }, l4test.Echo(t).Addr())
+	loop := server.loops[0]
+	loop.post(func() { loop.held += 41 << 10 }) // of nobody who could be shed
+	server.awaitHeld(t, "the budget is exceeded", func(held int64) bool { return held > 40<<10 })
+	waits := l4test.Dial(t, server.addr).Send("x")
+	l4test.Await(t, patience, "accepting pauses", func() bool { return server.Snapshot().AcceptPauses > 1 })
+	if n := server.Snapshot().Accepted; n != 0 {
+		t.Errorf("%d sessions were accepted, want none", n)
+	}
+	loop.post(func() { loop.held -= 41 << 10 })
+	waits.Expect("x").CloseWrite().ExpectEOF()
+	server.record(t, ClientClosed)
+}
+
+func TestFarAboveTheBudgetSlowReadersAreShed(t *testing.T) {
+	b := l4test.Serve(t, func(p *l4test.Peer) { p.Conn().Write(make([]byte, 16<<20)) })
+	server := serve(t, func(s *Server) { s.Buffers = 2 << 10 }, b.Addr())
+	l4test.DialNarrow(t, server.addr, 4<<10)
+	r := server.record(t, Memory)
+	if r.Backend == "" {
+		t.Errorf("got %+v, want a session with a backend", r)
+	}
+	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
+}
+
+// Of two that hold as much, the one that has held it for longer goes; what a short time has in its favour a larger size takes back.
+func TestWhoIsShedFirst(t *testing.T) {
+	p, err := pool.New(pool.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := DefaultServer(p)
+	var order []uint8
+	server.Finished = func(r *Record) { order = append(order, uint8(r.FromClient)) }
+	server.prepare()
+	l := &loop{server: server, now: int64(time.Minute)}
+	for i, s := range []struct {
+		size int
+		age  time.Duration
+	}{{4 << 10, time.Second}, {4 << 10, 3 * time.Second}, {16 << 10, 2 * time.Second}, {1 << 10, 4 * time.Second}, {0, time.Minute}} {
+		one := &session{client: noSide(), backend: noSide(), listener: &listener{}, stage: hearing, began: l.now - int64(s.age)}
+		one.up.held, one.up.read = make([]byte, s.size), uint64(i)
+		l.add(one)
+		l.weigh(one)
+	}
+	if reset := l.shed(1<<20, (*session).unfinished); reset != 4 || l.held != 0 || string(order) != "\x02\x01\x00\x03" {
+		t.Errorf("%d were reset, in the order %v, and %d bytes are still held; want 4, [2 1 0 3] and 0", reset, order, l.held)
+	}
+}
