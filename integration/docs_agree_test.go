@@ -48,6 +48,7 @@ func TestDocumentedLogFields(t *testing.T) {
 	for _, cells := range tableRows(t, "../docs/access-log.md", "") {
 		documented = append(documented, cells[0])
 	}
+	documented = documented[max(slices.Index(documented, "time"), 0):] // the table before it says what is usually looked at
 	source, err := os.ReadFile("../l4/accesslog/line.go")
 	if err != nil {
 		t.Fatal(err)

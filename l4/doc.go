@@ -9,7 +9,7 @@
 //  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for;
 //     dismiss.go tells a client why it is refused
 //  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
-//  7. dial.go     it is connected to, or the next one is; a slow try may be hedged
+//  7. dial.go     it is connected to, or the next one is; a slow try may be hedged; again.go waits and tries all once more
 //  8. greet.go    the PROXY header goes out with the client's first bytes
 //  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings that about where a
 //     session must go
@@ -22,7 +22,7 @@
 // one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks;
 // balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, listener.go
 // what it accepts from, serve.go the life of the whole, guard.go and pause.go what tells dead peers from paused ones, unpace.go what loopback needs not, limit.go how many
-// sessions fit, sys.go the system calls.
+// sessions fit, memory.go what they hold and budget.go how much that may be, sys.go the system calls.
 //
 // Of what Limits say, access.go knows who may connect, range.go which addresses are in a range, sources.go counts sessions by where they come
 // from, rate.go has the arithmetic, throttle.go keeps flows to their bandwidth, progress.go finds peers that take too little.
@@ -32,7 +32,8 @@
 // Sessions go where operators and checks want them: drain.go empties a backend, rebalance.go and rebalancer.go spread live sessions anew,
 // ondown.go says what a backend's fall does to them; sweep.go finds them all.
 //
-// What becomes known: record.go of a session, cause.go why it ended, snapshot.go of the whole, complaint.go what this machine lacks.
+// What becomes known: record.go of a session, cause.go why it ended, snapshot.go of the whole, complaint.go what this machine lacks,
+// wall.go what the wall clock showed.
 //
 // Of what the PROXY header says, proxyfield.go has the optional fields, proxyssl.go the one about TLS, tlsname.go the names in it, shown.go
 // which certificate the client saw, netns.go where the network is.
