@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// decode decodes base64 with spaces of any kind in it. What web pages and editors put between lines is among them. wrong is where it is
-// no base64, or -1.
+// decode decodes base64 with spaces of any kind in it. What web pages and editors put between lines is among them.
+// wrong is where it is no base64, or -1.
 func decode(text []byte) (data []byte, wrong int) {
 	packed := bytes.Map(func(r rune) rune {
 		if isSpace(r) {

@@ -20,12 +20,13 @@ func (b Block) Encrypted() bool {
 	return b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != ""
 }
 
-// Blocks returns all blocks of a PEM file, in order. There are as many as there are BEGINs, or an error that names the line of one that is
-// not whole. pem.Decode passes over such a block, and a chain that lacks a certificate looks like a good one.
+// Blocks returns all blocks of a PEM file, in order. There are as many as there are BEGINs, or an error that names the
+// line of one that is not whole. pem.Decode passes over such a block, and a chain that lacks a certificate looks like a
+// good one.
 //
-// A block may begin anywhere in a line: behind the block before it or behind text, as where files were put together and one had no line end
-// at its end. Lines may be indented, and may end in CR, LF or both. What stands between blocks is passed over, and so is a block that is
-// commented out, each of its lines with a # before it.
+// A block may begin anywhere in a line: behind the block before it or behind text, as where files were put together and
+// one had no line end at its end. Lines may be indented, and may end in CR, LF or both. What stands between blocks is
+// passed over, and so is a block that is commented out, each of its lines with a # before it.
 func Blocks(text []byte) (all []Block, err error) {
 	s := scanner{text: text}
 	for {
@@ -95,7 +96,8 @@ func (s *scanner) block(begin marker) (b Block, err error) {
 	return b, nil
 }
 
-// headers reads the lines between from and to that stand before the data (RFC 1421, section 4.6), and returns where that begins.
+// headers reads the lines between from and to that stand before the data (RFC 1421, section 4.6), and returns where
+// that begins.
 func (s *scanner) headers(from, to int) (all map[string]string, data int) {
 	all = map[string]string{}
 	last := ""
@@ -203,8 +205,8 @@ func (s *scanner) marker(i int) (m marker, ok bool) {
 	return m, true
 }
 
-// likelyLabel returns what rest, which stands behind BEGIN or END, begins with if that is a label as there are, and there are dashes of any kind
-// on one side. Text has such words too, and is left alone.
+// likelyLabel returns what rest, which stands behind BEGIN or END, begins with if that is a label as there are, and
+// there are dashes of any kind on one side. Text has such words too, and is left alone.
 func likelyLabel(rest []byte, dashed bool) string {
 	inside := bytes.TrimLeft(rest[:min(len(rest), mostOfLabel)], " \t")
 	size := 0
@@ -226,8 +228,8 @@ func likelyLabel(rest []byte, dashed bool) string {
 // isDash reports whether r is what a hyphen becomes in a word processor.
 func isDash(r rune) bool { return r == '-' || r >= '‐' && r <= '―' || r == '−' }
 
-// commented reports whether m is in a comment. Behind a comment that has lost its line end to the block after it, that block is none: its own
-// lines have no # before them.
+// commented reports whether m is in a comment. Behind a comment that has lost its line end to the block after it, that
+// block is none: its own lines have no # before them.
 func (s *scanner) commented(m marker) bool {
 	first := bytes.LastIndexAny(s.text[:m.start], "\r\n") + 1
 	if !bytes.HasPrefix(bytes.TrimLeft(s.text[first:m.start], " \t\ufeff"), []byte("#")) {

@@ -45,7 +45,8 @@ func same(got []Block, want []pem.Block) bool {
 	return true
 }
 
-// TestBlocksAreFoundAsTheWorldWritesThem has the same three blocks in every form that tools, editors and copying leave behind.
+// TestBlocksAreFoundAsTheWorldWritesThem has the same three blocks in every form that tools, editors and copying leave
+// behind.
 func TestBlocksAreFoundAsTheWorldWritesThem(t *testing.T) {
 	want := sample(3)
 	usual := encoded(want, "\n") + "\n"
@@ -155,7 +156,8 @@ func TestManyBlocksTakeNoSquaredTime(t *testing.T) {
 	}
 }
 
-// FuzzBlocks: whatever is in a file, there are as many blocks as BEGINs, or an error; and none of those that crypto/tls would find is missing.
+// FuzzBlocks: whatever is in a file, there are as many blocks as BEGINs, or an error; and none of those that crypto/tls
+// would find is missing.
 func FuzzBlocks(f *testing.F) {
 	f.Add([]byte(encoded(sample(3), "\n")))
 	f.Add([]byte(encoded(sample(3), "")))

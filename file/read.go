@@ -11,11 +11,13 @@ import (
 	"unicode/utf16"
 )
 
-// most is how much of a file is read, in bytes. The longest lists of revoked certificates and of addresses have some tens of MiB.
+// most is how much of a file is read, in bytes. The longest lists of revoked certificates and of addresses have some
+// tens of MiB.
 const most = 64 << 20
 
-// Read reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe may never begin
-// and a device never end, nor can either be read again. Text that begins with a byte order mark is returned in UTF-8 and without the mark. The error is an *fs.PathError.
+// Read reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe
+// may never begin and a device never end, nor can either be read again. Text that begins with a byte order mark is
+// returned in UTF-8 and without the mark. The error is an *fs.PathError.
 func Read(path string) ([]byte, error) {
 	text, _, err := read(path)
 	return text, err

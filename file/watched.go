@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A Watched is a file that is read, and looked at for changes from then on. Its methods are for one goroutine at a time.
+// A Watched is a file that is read, and looked at for changes from then on. Its methods are for one goroutine at a
+// time.
 type Watched struct {
 	Path string
 	// Public is whether everybody may read what was read last. What only some may read is quoted to nobody.
@@ -31,15 +32,15 @@ func (w *Watched) Read() ([]byte, error) {
 // forAll is the right of everybody to read (inode(7)).
 const forAll = 0o004
 
-// Some file systems keep no time of change (vfat, some over a network). So now and then the content is compared of a file that looks as it did,
-// if it is small: of a key and its certificate that takes 30 µs.
+// Some file systems keep no time of change (vfat, some over a network). So now and then the content is compared of a
+// file that looks as it did, if it is small: of a key and its certificate that takes 30 µs.
 const (
 	comparedEach = 64 // looks
 	mostCompared = 1 << 20
 )
 
-// Changed reports whether the file is another than that which was read or seen last. One that can't be read is another than one that could.
-// What has only been touched, or been given other rights, is the same.
+// Changed reports whether the file is another than that which was read or seen last. One that can't be read is another
+// than one that could. What has only been touched, or been given other rights, is the same.
 func (w *Watched) Changed() bool {
 	now := StampOf(w.Path)
 	w.looks++

@@ -9,8 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// The same link-local address is another host on each link. A rule for one link is for that one alone: who may connect, and whose PROXY header is
-// believed. What backends and the log are told follows.
+// The same link-local address is another host on each link. A rule for one link is for that one alone: who may connect,
+// and whose PROXY header is believed. What backends and the log are told follows.
 func TestLinksAreToldApart(t *testing.T) {
 	if !l4test.TwoHosts(t) {
 		return

@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 )
 
-// An Access says which clients may connect. The longest prefix that holds a client decides; where the same one is allowed and denied, it is
-// denied. A client that none holds may connect where nothing is allowed by name, and may not where something is. The zero Access lets
-// everybody in. It may be changed while it is read.
+// An Access says which clients may connect. The longest prefix that holds a client decides; where the same one is
+// allowed and denied, it is denied. A client that none holds may connect where nothing is allowed by name, and may not
+// where something is. The zero Access lets everybody in. It may be changed while it is read.
 type Access struct{ rules atomic.Pointer[accessRules] }
 
-// accessRules are rules made flat: at which addresses the answer changes, in ascending order, so that finding one's place is a binary
-// search whatever stands inside whatever.
+// accessRules are rules made flat: at which addresses the answer changes, in ascending order, so that finding one's
+// place is a binary search whatever stands inside whatever.
 type accessRules struct {
 	v4, v6 []turn
 	zones  map[string][]turn // in the place of v6, by interface, where there are rules of that alone
@@ -43,8 +43,8 @@ type rule struct {
 	allowed bool
 }
 
-// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Of one range with a zone and
-// without, the one with it decides. Without any, everybody is let in.
+// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Of one range with a
+// zone and without, the one with it decides. Without any, everybody is let in.
 func (a *Access) Set(allow, deny []Range) {
 	rest := len(allow) == 0
 	all := rulesOf(allow, deny)
@@ -62,7 +62,8 @@ func (a *Access) Set(allow, deny []Range) {
 	a.rules.Store(rules)
 }
 
-// Allows reports whether a client at ip may connect. One without an address, of a UNIX socket, may: its rights are the file's.
+// Allows reports whether a client at ip may connect. One without an address, of a UNIX socket, may: its rights are the
+// file's.
 func (a *Access) Allows(ip netip.Addr) bool {
 	r := a.rules.Load()
 	if r == nil || !ip.IsValid() {
@@ -126,8 +127,8 @@ func flatten(rules []rule, rest bool) []turn {
 	return w.turns
 }
 
-// A walk goes over rules from the lowest address to the highest and notes where the answer changes. Prefixes are inside each other or
-// apart, and never overlap otherwise.
+// A walk goes over rules from the lowest address to the highest and notes where the answer changes. Prefixes are inside
+// each other or apart, and never overlap otherwise.
 type walk struct {
 	rest   bool
 	inside []rule // the ranges around its place, the narrowest last
@@ -145,7 +146,8 @@ func (w *walk) leave() {
 	}
 }
 
-// note takes down the answer from that address on, if it is not what it was. What was noted of the same address before does not count.
+// note takes down the answer from that address on, if it is not what it was. What was noted of the same address before
+// does not count.
 func (w *walk) note(from netip.Addr) {
 	at, before, now := numberOf(from), w.rest, w.rest
 	if n := len(w.turns); n > 0 && w.turns[n-1].from == at {

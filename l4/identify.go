@@ -17,8 +17,9 @@ import (
 	"forebay/pool"
 )
 
-// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of pieces; what stands
-// behind it is the client's first bytes. From such a source it is required: whatever else comes ends the session.
+// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of
+// pieces; what stands behind it is the client's first bytes. From such a source it is required: whatever else comes
+// ends the session.
 func (s *session) identify() (stage, Cause) {
 	for s.client.readable {
 		buf := s.loop.buf[:readSize]
@@ -46,8 +47,8 @@ func (s *session) refuse(why Cause, fault error) Cause {
 	return why
 }
 
-// trusts reports whether a PROXY header is required from peer, who came to ln. A UNIX socket's peer has no address: there it goes by the
-// socket.
+// trusts reports whether a PROXY header is required from peer, who came to ln. A UNIX socket's peer has no address:
+// there it goes by the socket.
 func (s *Server) trusts(ln *listener, peer netip.AddrPort) bool {
 	if ln.unix {
 		return s.ProxyInUNIX
@@ -81,8 +82,8 @@ func (s *session) identified(size int) (stage, Cause) {
 	return s.known(s.loop.now), CauseNone
 }
 
-// An introduction is what a PROXY header says. Its addresses are not valid where it names none that Forebay could use: then those of
-// the connection stand.
+// An introduction is what a PROXY header says. Its addresses are not valid where it names none that Forebay could use:
+// then those of the connection stand.
 type introduction struct {
 	source, destination netip.AddrPort
 	tlvs                []proxyproto.TLV
@@ -99,8 +100,8 @@ const (
 
 var errNoProxyHeader = errors.New("no PROXY header")
 
-// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as soon as it can't be
-// one.
+// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as
+// soon as it can't be one.
 func proxyHeaderSize(b []byte) (int, error) {
 	const v1 = "PROXY "
 	switch {
@@ -132,7 +133,8 @@ func startsAlike(b, want []byte) bool {
 	return bytes.Equal(b[:n], want[:n])
 }
 
-// parseProxyHeader reads one whole header, and refuses one that a sender which keeps to the specification can't have sent.
+// parseProxyHeader reads one whole header, and refuses one that a sender which keeps to the specification can't have
+// sent.
 func parseProxyHeader(b []byte) (introduction, error) {
 	switch {
 	case isUnknownV1(b):
@@ -175,8 +177,8 @@ func uniqueIDIn(fields []proxyproto.TLV) (id []byte) {
 	return id
 }
 
-// withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses alone: it refuses
-// more than 4 KiB behind them unless a variable of its package is changed.
+// withoutRest returns the beginning of a version 2 header as a header of its own. The library is given the addresses
+// alone: it refuses more than 4 KiB behind them unless a variable of its package is changed.
 func withoutRest(b []byte) []byte {
 	short := bytes.Clone(b)
 	binary.BigEndian.PutUint16(short[proxyV2LengthAt:], uint16(len(b)-proxyV2Fixed))
@@ -216,8 +218,9 @@ func parseAddresses(b []byte) (introduction, error) {
 	return introduction{source: plain(source), destination: plain(destination)}, nil
 }
 
-// parseText reads a text header. The specification has one for two addresses of a family alone, but each address says what it is, and nginx writes
-// what it has: it may listen on IPv4, or on a UNIX socket, and have been told of an IPv6 client.
+// parseText reads a text header. The specification has one for two addresses of a family alone, but each address says
+// what it is, and nginx writes what it has: it may listen on IPv4, or on a UNIX socket, and have been told of an IPv6
+// client.
 func parseText(b []byte) (introduction, error) {
 	fields := strings.Split(string(b), " ") // PROXY, family, two addresses, two ports
 	if len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6" {
@@ -239,14 +242,14 @@ func parseText(b []byte) (introduction, error) {
 // mapped returns ip as an IPv6 address.
 func mapped(ip netip.Addr) netip.Addr { return netip.AddrFrom16(ip.As16()) }
 
-// isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for the connection and
-// can't say whom it is from. The specification leaves it to the receiver to accept that.
+// isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for
+// the connection and can't say whom it is from. The specification leaves it to the receiver to accept that.
 func isNameless(b []byte) bool {
 	return len(b) >= proxyV2Fixed && b[0] == proxyproto.SIGV2[0] && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
 }
 
-// isUnknownV1 reports whether b is a text header of the protocol UNKNOWN: whatever stands behind that word up to the line's end is to be
-// ignored (section 2.1).
+// isUnknownV1 reports whether b is a text header of the protocol UNKNOWN: whatever stands behind that word up to the
+// line's end is to be ignored (section 2.1).
 func isUnknownV1(b []byte) bool {
 	rest, ok := bytes.CutPrefix(b, []byte("PROXY UNKNOWN"))
 	return ok && bytes.HasSuffix(rest, []byte("\r\n")) && (rest[0] == ' ' || len(rest) == len("\r\n"))
@@ -258,8 +261,8 @@ func plain(a *net.TCPAddr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// checkProxySum verifies the checksum of a version 2 header that has one among the fields that begin at fields, which are whole: CRC32C
-// over all of the header, the checksum's own bytes taken as zero (section 2.2.3).
+// checkProxySum verifies the checksum of a version 2 header that has one among the fields that begin at fields, which
+// are whole: CRC32C over all of the header, the checksum's own bytes taken as zero (section 2.2.3).
 func checkProxySum(b []byte, fields int) error {
 	const head = 3 // type and length
 	for at := fields; at < len(b); {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// A Range is a range of IP addresses. One of link-local addresses (RFC 4291, section 2.5.6) may have a Zone (RFC 4007): then it is of that
-// network interface alone. Each link has its own fe80::1.
+// A Range is a range of IP addresses. One of link-local addresses (RFC 4291, section 2.5.6) may have a Zone (RFC 4007):
+// then it is of that network interface alone. Each link has its own fe80::1.
 type Range struct {
 	netip.Prefix
 	Zone string // the name of an interface; "": all

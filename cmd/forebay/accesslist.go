@@ -10,7 +10,8 @@ import (
 	"forebay/tls/profile"
 )
 
-// An accessList is who may connect, from flags and files. Once something is served it belongs to the goroutine that looks at the files.
+// An accessList is who may connect, from flags and files. Once something is served it belongs to the goroutine that
+// looks at the files.
 type accessList struct {
 	l4.Access
 
@@ -132,8 +133,9 @@ func (f *rangeFile) parse(text []byte) (all []l4.Range, err error) {
 	return all, faults.err()
 }
 
-// Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change, as does a file's mode.
-// As it may be seen half written, what is bad is told only if it is still so at the next look at the same file.
+// Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change,
+// as does a file's mode. As it may be seen half written, what is bad is told only if it is still so at the next look at
+// the same file.
 func (f *rangeFile) Check() (e profile.Event, tell bool) {
 	changed := f.file.Changed()
 	if !changed && f.fault == nil {

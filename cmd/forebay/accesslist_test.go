@@ -171,7 +171,8 @@ func TestSIGHUPReadsAccessLists(t *testing.T) {
 	r.ends(exitDone)
 }
 
-// FuzzRanges holds that a file of ranges is either refused, naming a line of it, or read as what its ranges say when written again.
+// FuzzRanges holds that a file of ranges is either refused, naming a line of it, or read as what its ranges say when
+// written again.
 func FuzzRanges(f *testing.F) {
 	for _, text := range []string{"", "10.0.0.0/8\n192.0.2.7 # one\n", "::/0", "# nobody\r\n\r\n2001:db8::/32", "10.0.0.1/8", "fe80::1%eth0\n", "\x00"} {
 		f.Add([]byte(text))

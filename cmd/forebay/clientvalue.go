@@ -22,7 +22,8 @@ func (r *addressRange) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// parseRange reads a range, and one of a network interface's links as fe80::1%eth0 or fe80::%eth0/64. examples are what an error names as right.
+// parseRange reads a range, and one of a network interface's links as fe80::1%eth0 or fe80::%eth0/64. examples are what
+// an error names as right.
 func parseRange(text, examples string) (r l4.Range, err error) {
 	plain, zone := text, ""
 	if address, rest, found := strings.Cut(text, "%"); found {

@@ -15,8 +15,9 @@ import (
 	"forebay/tls/profile"
 )
 
-// A drainFile says which backends are out of use, a line each. It is read again when it changes. Once something is served it belongs to the goroutine
-// that looks at the files: what the orders lead to may take its time, and nobody waits for that at a mutex.
+// A drainFile says which backends are out of use, a line each. It is read again when it changes. Once something is
+// served it belongs to the goroutine that looks at the files: what the orders lead to may take its time, and nobody
+// waits for that at a mutex.
 type drainFile struct {
 	path    string
 	members []drainMember // all backends there are, in order
@@ -68,8 +69,8 @@ type glance struct {
 	fault string     // why that can't be told
 }
 
-// look looks at the file. That it is not there is no fault: then nothing is drained. That its directory is not there is one, for nobody could
-// make the file, or what it said is out of sight.
+// look looks at the file. That it is not there is no fault: then nothing is drained. That its directory is not there is
+// one, for nobody could make the file, or what it said is out of sight.
 func (f *drainFile) look() glance {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,7 +120,8 @@ func (f *drainFile) read() error {
 	return err
 }
 
-// parse reads one order a line. Empty lines are passed over, and so is what stands behind a # at the beginning or after a space.
+// parse reads one order a line. Empty lines are passed over, and so is what stands behind a # at the beginning or after
+// a space.
 func (f *drainFile) parse(text []byte, public bool) (drainOrders, error) {
 	orders, lines := drainOrders{}, map[*pool.Backend]int{}
 	faults := lineFaults{path: f.path, public: public, right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
@@ -203,8 +205,8 @@ func (f *drainFile) darkened(orders drainOrders) (all []drainMember) {
 	return all
 }
 
-// Check reads the file again if it has changed, and not since the look before. For it may be seen half written, and half a file may be a good
-// one that takes other backends out of use, or all back into it.
+// Check reads the file again if it has changed, and not since the look before. For it may be seen half written, and
+// half a file may be a good one that takes other backends out of use, or all back into it.
 func (f *drainFile) Check() (profile.Event, bool) {
 	now := f.look()
 	if now != f.seen {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// lineFaults is what is wrong with the lines of a file. Little of it is told, and nothing of what is in a file that not everybody may read: the path
-// may lead to another than was meant, as to the one that has the passwords.
+// lineFaults is what is wrong with the lines of a file. Little of it is told, and nothing of what is in a file that not
+// everybody may read: the path may lead to another than was meant, as to the one that has the passwords.
 type lineFaults struct {
 	path   string
 	public bool

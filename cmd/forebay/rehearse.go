@@ -13,7 +13,8 @@ import (
 // rehearsal bounds a handshake within this process. It takes some milliseconds.
 const rehearsal = 10 * time.Second
 
-// rehearse has a client shake hands here in each version that is spoken, so that what fails every client is a fault of the command line.
+// rehearse has a client shake hands here in each version that is spoken, so that what fails every client is a fault of
+// the command line.
 func (c *commandLine) rehearse(t *tlsPlan) {
 	for _, version := range []profile.Version{profile.TLS12, profile.TLS13} {
 		if uint16(version) < t.clients.MinVersion {

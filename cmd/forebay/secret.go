@@ -37,7 +37,8 @@ func (p *plan) exposed() (all []string) {
 	return all
 }
 
-// isPublic reports whether everybody may read the file that path leads to, and pass through the directories above it (path_resolution(7)).
+// isPublic reports whether everybody may read the file that path leads to, and pass through the directories above it
+// (path_resolution(7)).
 func isPublic(path string) bool {
 	const read, pass = 0o004, 0o001
 	path, err := filepath.EvalSymlinks(path)
@@ -60,8 +61,9 @@ func isPublic(path string) bool {
 	}
 }
 
-// hide keeps other processes of this user, and core files, from what is in this process's memory, where that has keys in it (PR_SET_DUMPABLE in
-// prctl(2)). Root can still look. Where the kernel does not let us, there is nothing to be done.
+// hide keeps other processes of this user, and core files, from what is in this process's memory, where that has keys
+// in it (PR_SET_DUMPABLE in prctl(2)). Root can still look. Where the kernel does not let us, there is nothing to be
+// done.
 func (p *plan) hide() {
 	const setDumpable, no = 4, 0
 	if len(p.secrets()) > 0 {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestKeysThatAllCanReadAreToldOf has the file of each kind of key readable for all, and then not, or in a directory that is closed.
+// TestKeysThatAllCanReadAreToldOf has the file of each kind of key readable for all, and then not, or in a directory
+// that is closed.
 func TestKeysThatAllCanReadAreToldOf(t *testing.T) {
 	f := furnished(t)
 	for dir := f.dir; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {

@@ -16,7 +16,8 @@ func (f slowFile) Check() (profile.Event, bool) {
 	return profile.Event{}, false
 }
 
-// TestNobodyWaitsForFiles has signals come while a file is looked at: they are gone on with at once, and the files are read again once, when it is over.
+// TestNobodyWaitsForFiles has signals come while a file is looked at: they are gone on with at once, and the files are
+// read again once, when it is over.
 func TestNobodyWaitsForFiles(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := slowFile{make(chan bool), make(chan bool)}

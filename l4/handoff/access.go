@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An access is who may connect to a UNIX socket, as its file has it: who may write there (unix(7)). It is comparable; the zero access is as the
-// process makes files, by its umask.
+// An access is who may connect to a UNIX socket, as its file has it: who may write there (unix(7)). It is comparable;
+// the zero access is as the process makes files, by its umask.
 type access struct {
 	mode  string // in octal digits; "": not said
 	owner string // a name or a number; "": not said, here and below

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A Doubt is why some clients, or all that look, will not like what a pair shows them. crypto/tls serves it all the same.
+// A Doubt is why some clients, or all that look, will not like what a pair shows them. crypto/tls serves it all the
+// same.
 type Doubt struct {
 	Pair Pair
 	Why  string
@@ -27,7 +28,8 @@ func (s *Store) Doubts(now time.Time) (all []Doubt) {
 	return all
 }
 
-// leastRSA is how many bits clients want of an RSA key (CA/Browser Forum, Baseline Requirements, section 6.1.5; OpenSSL's security level 2).
+// leastRSA is how many bits clients want of an RSA key (CA/Browser Forum, Baseline Requirements, section 6.1.5;
+// OpenSSL's security level 2).
 const leastRSA = 2048
 
 func doubts(c *tls.Certificate, now time.Time) (all []string) {

@@ -25,9 +25,10 @@ func (e *entry) begin(now time.Time) (err error) {
 	return err
 }
 
-// check loads e again if its files have changed, and as long as they are bad: what is wrong may go away without a change to them, as does a
-// clock that is behind, a file's mode, or a lack of descriptors. It returns what there is to report. A pair is often written as two files,
-// one after the other, so what is bad is reported only if it is still so at the next look at the same files.
+// check loads e again if its files have changed, and as long as they are bad: what is wrong may go away without a
+// change to them, as does a clock that is behind, a file's mode, or a lack of descriptors. It returns what there is to
+// report. A pair is often written as two files, one after the other, so what is bad is reported only if it is still so
+// at the next look at the same files.
 func (e *entry) check(now time.Time) (events []Event) {
 	changed := e.changed()
 	if changed {

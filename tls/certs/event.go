@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A certificate is reported as Expiring for the last sixth of its life, and for two weeks at most. One for 90 days is renewed a third of its life
-// before its end, and one for six days or an hour when half of its life is left: whoever is told then has missed it, and has time to act.
+// A certificate is reported as Expiring for the last sixth of its life, and for two weeks at most. One for 90 days is
+// renewed a third of its life before its end, and one for six days or an hour when half of its life is left: whoever is
+// told then has missed it, and has time to act.
 const (
 	shareOfLife   = 6
 	longestNotice = 14 * 24 * time.Hour

@@ -9,7 +9,8 @@ import (
 	"forebay/file"
 )
 
-// A Holding is what a PEM file has in it of a pair, for those who put pairs together. A file that can't be read holds nothing.
+// A Holding is what a PEM file has in it of a pair, for those who put pairs together. A file that can't be read holds
+// nothing.
 type Holding struct {
 	Key     bool     // a private key, though it may be one that can't be read
 	leaf    []byte   // the public key of the first certificate (SubjectPublicKeyInfo); nil: there is none

@@ -157,7 +157,8 @@ func (s *source) match(chain, keys []file.Block) (*tls.Certificate, error) {
 	return nil, s.explain(fault, chain, keys)
 }
 
-// explain puts an error of tls.X509KeyPair into words that name files. That a key belongs to another certificate is the commonest fault.
+// explain puts an error of tls.X509KeyPair into words that name files. That a key belongs to another certificate is the
+// commonest fault.
 func (s *source) explain(err error, chain, keys []file.Block) error {
 	if !strings.Contains(err.Error(), "does not match") {
 		return fmt.Errorf("%s: %w", s.Pair, err)
@@ -184,8 +185,8 @@ func checkTime(leaf *x509.Certificate, now time.Time) error {
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
-// namesOf returns the DNS names that leaf is for, in lower case, wildcards as they are. One without such names is for its common name, as
-// it was before RFC 6125.
+// namesOf returns the DNS names that leaf is for, in lower case, wildcards as they are. One without such names is for
+// its common name, as it was before RFC 6125.
 func namesOf(leaf *x509.Certificate) []string {
 	names := leaf.DNSNames
 	if len(names) == 0 && len(leaf.IPAddresses) == 0 && leaf.Subject.CommonName != "" {

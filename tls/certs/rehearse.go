@@ -13,8 +13,8 @@ const (
 	longestRSA = 8192             // bits of a key that crypto/tls takes as a client; others take longer ones
 )
 
-// rehearse shakes hands over c with itself, as what a key can do is known only when it has signed: crypto/tls reads keys that it can't sign
-// with, such as P-224, or RSA of 512 bits. It takes what one handshake takes.
+// rehearse shakes hands over c with itself, as what a key can do is known only when it has signed: crypto/tls reads
+// keys that it can't sign with, such as P-224, or RSA of 512 bits. It takes what one handshake takes.
 func rehearse(c *tls.Certificate) error {
 	if key, ok := c.Leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > longestRSA {
 		return nil

@@ -10,8 +10,9 @@ import (
 	"forebay/file"
 )
 
-// Authorities are whom certificates are verified by, out of PEM files that are read again when they change. Some in a file may have expired by
-// now, as is common among those of a system, but not all. The nil Authorities are those of the system.
+// Authorities are whom certificates are verified by, out of PEM files that are read again when they change. Some in a
+// file may have expired by now, as is common among those of a system, but not all. The nil Authorities are those of the
+// system.
 type Authorities struct {
 	asked bool // clients are told who they are
 	files []*authorityFile
@@ -33,10 +34,12 @@ type authorityFile struct {
 	file watched[[]*x509.Certificate]
 }
 
-// LoadAuthorities reads the files of those who vouch for backends. The error tells what is wrong with the first one that is bad.
+// LoadAuthorities reads the files of those who vouch for backends. The error tells what is wrong with the first one
+// that is bad.
 func LoadAuthorities(paths ...string) (*Authorities, error) { return new(Authorities).load(paths) }
 
-// LoadClientAuthorities reads the files of those who vouch for clients. These are told their names, so there must not be too many.
+// LoadClientAuthorities reads the files of those who vouch for clients. These are told their names, so there must not
+// be too many.
 func LoadClientAuthorities(paths ...string) (*Authorities, error) {
 	return (&Authorities{asked: true}).load(paths)
 }
@@ -80,7 +83,8 @@ func (a *Authorities) Files() (all []File) {
 	return all
 }
 
-// WhenChanged has f called each time that there are others, after they are in use. It is called by who checks the files, without locks held.
+// WhenChanged has f called each time that there are others, after they are in use. It is called by who checks the
+// files, without locks held.
 func (a *Authorities) WhenChanged(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -130,12 +134,13 @@ func (f *authorityFile) parse(text []byte) ([]*x509.Certificate, error) {
 	return list, f.checkNames(list)
 }
 
-// mostNames is how many bytes the names of authorities may take that a client is told (RFC 8446, section 4.2.4). Their list, and in TLS 1.3 that
-// and all other extensions of the request together, has a length of two bytes; those others take less than 512.
+// mostNames is how many bytes the names of authorities may take that a client is told (RFC 8446, section 4.2.4). Their
+// list, and in TLS 1.3 that and all other extensions of the request together, has a length of two bytes; those others
+// take less than 512.
 const mostNames = 1<<16 - 1 - 512
 
-// checkNames says whether the names of list, and of those in the other files, can be told to a client. What crypto/tls does with more is to fail
-// every handshake.
+// checkNames says whether the names of list, and of those in the other files, can be told to a client. What crypto/tls
+// does with more is to fail every handshake.
 func (f *authorityFile) checkNames(list []*x509.Certificate) error {
 	count, size := 0, 0
 	add := func(list []*x509.Certificate) {

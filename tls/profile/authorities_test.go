@@ -119,7 +119,8 @@ func TestAuthoritiesOfClientsAreReadAgain(t *testing.T) {
 	}
 }
 
-// TestTicketKeysReachRenewedConfigs changes the authorities and then the keys of tickets, and has a second listener with both as they are.
+// TestTicketKeysReachRenewedConfigs changes the authorities and then the keys of tickets, and has a second listener
+// with both as they are.
 func TestTicketKeysReachRenewedConfigs(t *testing.T) {
 	h, dir := newHouse(t), t.TempDir()
 	other, web := newAuthority(t, "other", nil), h.authority.client(t, "web")

@@ -55,7 +55,7 @@ func authorityOf(c *x509.Certificate) authority {
 
 type revocationList struct {
 	issuer     string
-	serials    map[string]bool // serial numbers, big-endian
+	serials    map[string]bool // serial numbers, in decimal: one may be negative
 	from, next time.Time       // when the next list is due; zero: not said
 }
 
@@ -170,7 +170,7 @@ func (r revocations) add(der []byte, authorities []*x509.Certificate) error {
 	}
 	serials := make(map[string]bool, len(list.RevokedCertificateEntries))
 	for _, e := range list.RevokedCertificateEntries {
-		serials[string(e.SerialNumber.Bytes())] = true
+		serials[e.SerialNumber.String()] = true
 	}
 	r[issuer] = &revocationList{list.Issuer.String(), serials, list.ThisUpdate, list.NextUpdate}
 	return nil
@@ -231,7 +231,7 @@ func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
 			return fmt.Errorf("there is no revocation list of %q, who has issued the certificate for %q", c.Issuer, c.Subject)
 		case list.age(now) == Overdue:
 			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, date(list.next))
-		case list.serials[string(c.SerialNumber.Bytes())]:
+		case list.serials[c.SerialNumber.String()]:
 			return fmt.Errorf("the certificate for %q, serial number %x, has been revoked", c.Subject, c.SerialNumber)
 		}
 	}
