@@ -18,6 +18,7 @@ const (
 	NoRoute          // no pool is for what the client asks for
 	HandshakeFailed  // the client's TLS handshake failed; the record says why
 	HandshakeTimeout // it was not done within the handshake timeout
+	HandshakesFull   // too many waited to be begun, and it had waited longest
 	ClientLeft       // the client closed or reset while it waited for a backend
 	QueueFull        // every backend was full and so was the queue
 	QueueTimeout     // every backend stayed full for the queue timeout
@@ -65,6 +66,7 @@ var causeNames = [causeCount]string{
 	NoRoute:          "no-route",
 	HandshakeFailed:  "handshake-failed",
 	HandshakeTimeout: "handshake-timeout",
+	HandshakesFull:   "handshakes-full",
 	ClientLeft:       "client-left",
 	QueueFull:        "queue-full",
 	QueueTimeout:     "queue-timeout",

@@ -155,6 +155,8 @@ func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errn
 	switch {
 	case err != nil, done && e.broken():
 		return false, faultTLS
+	case late && !done && e.layer.shake.giveUp(errNoPlace):
+		return false, unix.EBUSY // the backend has been told nothing yet
 	case late && !done:
 		return false, unix.ETIMEDOUT
 	}

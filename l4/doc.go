@@ -18,7 +18,7 @@
 //
 // Under the walk: side.go is one socket of a session, release.go the only way to close, keep or move it, ref.go how a session is found again,
 // socket.go what becomes of a backend's, ports.go how one may meet itself, layer.go the TLS
-// on top of it, records.go how that is cut, handshake.go how it begins, tidier.go what that leaves behind, route.go where sessions go, flow.go
+// on top of it, records.go how that is cut, handshake.go how it begins, places.go where that is computed, tidier.go what that leaves behind, route.go where sessions go, flow.go
 // one direction, pipe.go what splice needs, urgent.go the odd byte with a mark. loop.go turns; poller.go sleeps; wheel.go keeps the clocks;
 // balance.go spreads sessions over loops, idle.go tells whether the machine has room for one more. server.go is the configuration, listener.go
 // what it accepts from, serve.go the life of the whole, guard.go and pause.go what tells dead peers from paused ones, unpace.go what loopback needs not, limit.go how many

@@ -9,87 +9,171 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A handshake is a TLS handshake under way. It is blocking code and keeps a processor busy, so it has a goroutine of its own, which reads
-// and writes the socket while the loop waits for the outcome and says when something has happened to the socket. A server computes so many
-// at once; one that waits for its peer leaves its place to another, so that slow peers keep nobody waiting.
+// A handshake is one of TLS. It is blocking code and keeps a processor busy, so it has a goroutine of its own from when
+// there is a place for it (places) until it is done. The goroutine reads and writes the socket while the loop waits for
+// the outcome and says when something has happened to it. One that waits for its peer leaves its place to another, so
+// that slow peers keep nobody waiting, and takes one again only for bytes that have come: that the peer has left is
+// found without.
 type handshake struct {
-	places chan struct{} // one taken for each that computes
+	session ref
+	loop    *loop
+	layer   *layer
+	play    part
+	config  *tls.Config
+	hello   int // bytes that have been read of a client's, its ClientHello among them; 0: the peer is a backend
+	fd      int32
+	began   int64 // ns on the server's clock
+	ended   int64
+	done    bool  // known to the loop
+	err     error // why it failed
+	told    error // the same by Explain; nil: crypto/tls says it
+
 	wake   chan struct{} // the loop has seen an event of the socket
-	fd     int32
-	began  int64 // ns on the server's clock
-	ended  int64
-	done   bool  // known to the loop
-	err    error // why it failed
-	told   error // the same by Explain; nil: crypto/tls says it
+	turn   chan bool     // true: it was given a place; false: it was abandoned while it stood in line
+	placed bool          // known to its goroutine, which has a place
+
+	line       *line // in which it stands for a place, under the mutex of the places like all these
+	next, prev *handshake
+	begun      bool // it has a goroutine
 
 	mu   sync.Mutex
 	gone bool // the session has no use for it any more, and the socket is closed
 }
 
-var errAbandoned = errors.New("the session has ended")
+// Why a handshake ended that said nothing itself.
+var (
+	errAbandoned = errors.New("the session has ended")
+	errCut       = errors.New("the connection ended within the handshake")
+	errNoPlace   = errors.New("it was not begun: others were computed all the time, as many at once as may be")
+	errDropped   = errors.New("it was not begun: too many wait, and it had waited longest")
+)
 
 // A part makes one end of a TLS connection: tls.Server or tls.Client.
 type part func(net.Conn, *tls.Config) *tls.Conn
 
-// shake begins TLS on e. first is what has been read from the peer already.
+// shake begins TLS on e. first is what has been read from the peer already, none where we are its client.
 func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
-	server, loop, shaken := s.loop.server, s.loop, s.ref()
-	h := &handshake{places: server.places, wake: make(chan struct{}, 1), fd: e.fd, began: server.clock()}
-	l := &layer{shake: h, first: first}
-	l.conn = play(l, config)
-	e.layer = l
+	server := s.loop.server
+	h := &handshake{session: s.ref(), loop: s.loop, play: play, config: config, hello: len(first), fd: e.fd,
+		began: server.clock(), wake: make(chan struct{}, 1), turn: make(chan bool, 1)}
+	h.layer = &layer{shake: h, first: first}
+	e.layer = h.layer
 	if e.tcp {
 		keepOutOfLine(e.fd)
 	}
 	e.readable, e.writable = false, false // watched for both from now on
-	server.shaking.Add(1)
-	server.group.Go(func() {
-		err := h.run(l.conn, server)
+	begins, dropped := server.places.enter(h)
+	for _, other := range dropped {
+		other.tell(errDropped)
+	}
+	if begins {
+		h.begin()
+		return
+	}
+	server.tellCrowded(s.loop.now)
+}
+
+// tellCrowded says that handshakes come faster than they can be computed.
+func (s *Server) tellCrowded(now int64) {
+	if now < s.places.crowded.again.Load() {
+		return
+	}
+	waiting, oldest, left := s.places.look(now)
+	if oldest < longThere {
+		return
+	}
+	if times, due := s.places.crowded.due(now); due {
+		s.log().Warn("clients wait for their TLS handshakes, which come faster than they can be computed", "waiting", waiting,
+			"longest", oldest.Round(time.Millisecond).String(), "gave_up", left, "at_once", s.handshakes(), "times", times)
+	}
+}
+
+// begin starts the goroutine of h, which has a place.
+func (h *handshake) begin() {
+	h.loop.server.shaking.Add(1)
+	h.loop.server.group.Go(h.work)
+}
+
+// work carries h out, and then those in line for whom nobody else leaves a place.
+func (h *handshake) work() {
+	deepen()
+	server := h.loop.server
+	for {
+		h.placed = true
+		err := h.run(server)
 		server.shaking.Add(-1)
 		server.tidier.shook()
-		loop.post(func() {
-			if h.gone {
-				return
-			}
-			h.done, h.err, h.ended = true, err, server.clock()
-			if s := loop.find(shaken); s != nil {
-				loop.step(s)
-			}
-		})
+		h.tell(err)
+		if !h.placed {
+			return
+		}
+		if h = server.places.leave(server.clock()); h == nil {
+			return
+		}
+		server.shaking.Add(1)
+	}
+}
+
+// tell has the loop take in how h has ended.
+func (h *handshake) tell(err error) {
+	h.loop.post(func() {
+		if h.gone {
+			return
+		}
+		h.done, h.err, h.ended = true, err, h.loop.server.clock()
+		if s := h.loop.find(h.session); s != nil {
+			h.loop.step(s)
+		}
 	})
 }
 
-// run carries the handshake out. A bug in what it calls ends this one and not the process.
-func (h *handshake) run(conn *tls.Conn, server *Server) (err error) {
-	deepen()
-	h.places <- struct{}{}
+// run carries the handshake out, unless its client has left. A bug in what it calls ends this one and not the process.
+func (h *handshake) run(server *Server) (err error) {
 	defer func() {
-		<-h.places
 		if bug := recover(); bug != nil {
 			server.log().Error("a TLS handshake failed because of a bug", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal bug: %v", bug)
 		}
 	}()
-	if err = conn.Handshake(); err != nil && h.told != nil {
+	if h.ofClient() && h.left() {
+		return errCut
+	}
+	h.layer.conn = h.play(h.layer, h.config)
+	if err = h.layer.conn.Handshake(); err != nil && h.told != nil {
 		return h.told
 	}
 	return err
 }
 
-// Explain makes why the fault of hello's client, if its handshake fails, in the place of what crypto/tls says. It is for what a Config calls
-// while a handshake goes on, such as GetCertificate.
+// ofClient reports whether the peer is a client. Its ClientHello is there then.
+func (h *handshake) ofClient() bool { return h.hello > 0 }
+
+// size is how much memory h keeps while it waits to be begun.
+func (h *handshake) size() int { return freshSize + h.hello }
+
+// left reports whether the session has ended, or the peer's FIN or reset has come. Who sends that behind its
+// ClientHello can't finish a handshake; the loop may not have seen it yet.
+func (h *handshake) left() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone || hungUp(h.fd)
+}
+
+// Explain makes why the fault of hello's client, if its handshake fails, in the place of what crypto/tls says. It is
+// for what a Config calls while a handshake goes on, such as GetCertificate.
 func Explain(hello *tls.ClientHelloInfo, why error) {
 	if l, ok := hello.Conn.(*layer); ok {
 		l.shake.told = why
 	}
 }
 
-// deepen makes the goroutine's stack as large as a handshake needs, while there is nothing on it to be copied. Growing step by step, each
-// time with all frames on it, cost 3 % of a handshake.
+// deepen makes the goroutine's stack as large as a handshake needs, while there is nothing on it to be copied. Growing
+// step by step, each time with all frames on it, cost 3 % of a handshake.
 //
 //go:noinline
 func deepen() {
@@ -97,8 +181,12 @@ func deepen() {
 	runtime.KeepAlive(&room)
 }
 
-// progress tells the handshake what has happened to e, and reports whether it is over. If it succeeded, e is the loop's again.
+// progress tells the handshake what has happened to e, and reports whether it is over. If it succeeded, e is the loop's
+// again.
 func (h *handshake) progress(e *side) (done bool, err error) {
+	if e.hungUp && !h.done && h.ofClient() {
+		h.giveUp(errCut)
+	}
 	if !h.done {
 		if e.readable || e.writable || e.hungUp {
 			e.readable = false
@@ -114,6 +202,15 @@ func (h *handshake) progress(e *side) (done bool, err error) {
 	return true, nil
 }
 
+// giveUp ends h because of err, if it has not begun, and reports whether it has ended it.
+func (h *handshake) giveUp(err error) bool {
+	if h.done || !h.loop.server.places.cancel(h) {
+		return false
+	}
+	h.done, h.err = true, err
+	return true
+}
+
 func (h *handshake) poke() {
 	select {
 	case h.wake <- struct{}{}:
@@ -121,18 +218,20 @@ func (h *handshake) poke() {
 	}
 }
 
-// abandon makes the handshake end without another system call on its socket.
+// abandon makes the handshake end without another system call on its socket. One that stands in line does not begin,
+// nor go on.
 func (h *handshake) abandon() {
 	h.mu.Lock()
 	h.gone = true
 	h.mu.Unlock()
+	h.loop.server.places.abandon(h)
 	h.poke()
 }
 
 func (h *handshake) read(p []byte) (int, error) {
 	n, err := h.call(func() (int, syscall.Errno) { return recv(h.fd, p) })
 	if n == 0 && err == nil {
-		return 0, errTruncated
+		return 0, errCut
 	}
 	return n, err
 }
@@ -146,19 +245,22 @@ func (h *handshake) write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// call carries out a system call on the socket, as soon as it can be.
+// call carries out a system call on the socket, as soon as it can be. It returns with a place where there is something
+// to compute: one that was left meanwhile is taken again only then.
 func (h *handshake) call(f func() (int, syscall.Errno)) (int, error) {
 	for {
 		n, errno := h.guarded(f)
-		switch errno {
-		case 0:
-			return n, nil
-		case unix.EAGAIN:
+		switch {
+		case errno == unix.EAGAIN:
 			h.pause()
-		case unix.ECANCELED:
+		case errno == unix.ECANCELED:
+			return 0, errAbandoned
+		case errno != 0:
+			return 0, errno
+		case n > 0 && !h.resume():
 			return 0, errAbandoned
 		default:
-			return 0, errno
+			return n, nil
 		}
 	}
 }
@@ -175,9 +277,23 @@ func (h *handshake) guarded(f func() (int, syscall.Errno)) (int, syscall.Errno) 
 
 // pause leaves the place to another handshake until something has happened to the socket.
 func (h *handshake) pause() {
-	<-h.places
+	if server := h.loop.server; h.placed {
+		h.placed = false
+		if other := server.places.leave(server.clock()); other != nil {
+			other.begin()
+		}
+	}
 	<-h.wake
-	h.places <- struct{}{}
+}
+
+// resume takes a place again, and reports false where h was abandoned meanwhile.
+func (h *handshake) resume() bool {
+	if !h.placed {
+		h.placed = h.loop.server.places.again(h)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.placed && !h.gone
 }
 
 // handshakes is how many may compute at once.

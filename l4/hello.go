@@ -129,6 +129,7 @@ func (s *session) secure() (stage, Cause) {
 		s.up.read = 0 // what was read so far was TLS's own
 		return picking, CauseNone
 	case s.loop.now >= s.secureUntil():
+		l.shake.giveUp(errNoPlace)
 		return securing, HandshakeTimeout
 	}
 	return securing, CauseNone
@@ -141,8 +142,11 @@ func (s *session) secureUntil() int64 {
 
 // insecure ends a session whose client's handshake has failed. One that said why before it left has not merely left.
 func (s *session) insecure(err error) (stage, Cause) {
-	if _, lost := errors.AsType[syscall.Errno](err); lost || errors.Is(err, errTruncated) {
+	if _, lost := errors.AsType[syscall.Errno](err); lost || errors.Is(err, errCut) {
 		return securing, ClientLeft
+	}
+	if errors.Is(err, errDropped) {
+		return securing, HandshakesFull
 	}
 	if s.trace.dotted { // crypto/tls calls all of the hello undecodable then
 		s.client.layer.shake.err = fmt.Errorf("the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")

@@ -31,9 +31,9 @@ type serverState struct {
 
 	door *doorkeeper // nil: everybody may come in
 
-	places  chan struct{} // one taken by each TLS handshake that computes
-	shaking atomic.Int64  // TLS handshakes under way
-	tidier  *tidier       // of what they leave behind
+	places  places       // where TLS handshakes are computed
+	shaking atomic.Int64 // TLS handshakes that have begun and are not done
+	tidier  *tidier      // of what they leave behind
 
 	sessions atomic.Int64 // those that exist and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
@@ -94,7 +94,7 @@ func (s *Server) prepare() {
 			limit, _ := DescriptorLimit()
 			s.MaxConns = max(MaxConnsFor(limit, s.mostLoops), 1)
 		}
-		s.places, s.tidier = make(chan struct{}, s.handshakes()), newTidier()
+		s.places.free, s.tidier = s.handshakes(), newTidier()
 		s.door = newDoorkeeper(&s.Limits, s.MaxConns)
 		limit := descriptorLimit()
 		s.pipesPerLoop = pipesFor(limit, s.mostLoops) / s.mostLoops

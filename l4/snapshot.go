@@ -17,6 +17,8 @@ type Snapshot struct {
 	Uncounted    uint64 // sessions that no limit by source was applied to, as there was no place to count them
 	Delayed      int    // clients kept waiting for their refusal now
 	Held         int64  // bytes of memory that sessions hold, beside what each costs in any case
+	Waiting      int    // clients whose TLS handshakes wait to be begun now, as others are computed
+	GaveUp       uint64 // clients that left before theirs was begun, or whose time was over
 	Panics       uint64 // sessions reset because of a bug
 	Misdirected  uint64 // calls that would have met a socket or a session they were not meant for, and were not made; each is a bug
 	FromClient   uint64 // bytes, of ended sessions
@@ -41,6 +43,7 @@ func (s *Server) Snapshot() Snapshot {
 	loops := s.loops
 	s.mu.Unlock()
 	s.door.report(&snap)
+	snap.Waiting, _, snap.GaveUp = s.places.look(0)
 	snap.Loops = len(loops)
 	for _, l := range loops {
 		snap.add(&l.stats)

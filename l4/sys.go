@@ -100,6 +100,14 @@ func socketError(fd int32) syscall.Errno {
 	return syscall.Errno(v)
 }
 
+// hungUp reports whether the peer has sent FIN or RST, and takes nothing away from those who look for it later (poll(2)).
+func hungUp(fd int32) bool {
+	look := unix.PollFd{Fd: fd, Events: unix.POLLRDHUP}
+	var now unix.Timespec
+	n, _, e := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&look)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return e == 0 && n == 1
+}
+
 // unacknowledged returns how many bytes written to a TCP socket its peer has not acknowledged (tcp(7), SIOCOUTQ).
 func unacknowledged(fd int32) int {
 	var v int32

@@ -1,0 +1,185 @@
+package l4
+
+import (
+	"sync"
+	"time"
+)
+
+// The places are where TLS handshakes are computed. There are so many, as each keeps a processor busy. A handshake that
+// finds none free stands in one of two lines:
+//
+//   - under way: those that have begun and have something to do again, since their peer has answered, and those with
+//     backends. They come first, the oldest before the others: each has cost something already, and what is left of it
+//     costs little.
+//   - new: those of clients, of which nothing has been computed. One is a few hundred bytes and its ClientHello, and
+//     has no goroutine.
+//
+// Who leaves a line costs nothing more. Of the new ones the oldest is next, as it is the one that has not given up,
+// however many came and went. Once it has waited for longThere they come faster than they can be computed, and clients
+// will give up before their turn comes: from then on the newest is next. So there are always clients who are served at
+// once, and those who try again are among them.
+type places struct {
+	mu       sync.Mutex
+	free     int
+	underWay line
+	fresh    line
+	held     int    // bytes of memory that those in fresh keep
+	left     uint64 // new ones that their clients have left, or whose time was over
+	crowded  complaint
+}
+
+const (
+	// longThere is how long the oldest of the new handshakes must have waited for the newest to be next. Clients bear
+	// as much.
+	longThere = time.Second
+	// freshMost is how much memory the new handshakes may keep; beyond it the oldest are dropped. It is enough for
+	// 10,000 with the ClientHello of a browser, and for 900 with the longest that there can be.
+	freshMost = 64 << 20
+	// freshSize is what one keeps beside its ClientHello.
+	freshSize = 4 << 10
+)
+
+// A line is handshakes in the order in which they came.
+type line struct {
+	first, last *handshake
+	count       int
+}
+
+func (l *line) add(h *handshake) {
+	h.line, h.prev = l, l.last
+	if l.last == nil {
+		l.first = h
+	} else {
+		l.last.next = h
+	}
+	l.last = h
+	l.count++
+}
+
+func (l *line) remove(h *handshake) {
+	if h.prev == nil {
+		l.first = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		l.last = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.line, h.next, h.prev = nil, nil, nil
+	l.count--
+}
+
+// enter takes a place for h, which is to begin then, and reports whether it has. Where none is free h stands in line,
+// and is begun later by whoever leaves a place; those that are returned have been dropped for it.
+func (p *places) enter(h *handshake) (begins bool, dropped []*handshake) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.free > 0:
+		p.free--
+		h.begun = true
+		return true, nil
+	case !h.ofClient():
+		p.underWay.add(h)
+		return false, nil
+	}
+	p.fresh.add(h)
+	for p.held += h.size(); p.held > freshMost; {
+		oldest := p.fresh.first
+		p.takeLocked(oldest)
+		dropped = append(dropped, oldest)
+	}
+	return false, dropped
+}
+
+// again takes a place for h, which has begun, and waits for one. It reports false where h was abandoned meanwhile.
+func (p *places) again(h *handshake) bool {
+	p.mu.Lock()
+	if p.free > 0 {
+		p.free--
+		p.mu.Unlock()
+		return true
+	}
+	p.underWay.add(h)
+	p.mu.Unlock()
+	return <-h.turn
+}
+
+// leave gives a place to the next in line. Where that has not begun yet it is returned, and the caller begins it.
+func (p *places) leave(now int64) *handshake {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.nextLocked(now)
+	switch {
+	case h == nil:
+		p.free++
+		return nil
+	case h.begun:
+		h.turn <- true
+		return nil
+	}
+	h.begun = true
+	return h
+}
+
+// nextLocked takes out of its line who is next.
+func (p *places) nextLocked(now int64) *handshake {
+	h := p.underWay.first
+	if h == nil {
+		h = p.fresh.first
+	}
+	if h == nil {
+		return nil
+	}
+	if h.line == &p.fresh && now-h.began > int64(longThere) {
+		h = p.fresh.last
+	}
+	p.takeLocked(h)
+	return h
+}
+
+func (p *places) takeLocked(h *handshake) {
+	if h.line == &p.fresh {
+		p.held -= h.size()
+	}
+	h.line.remove(h)
+}
+
+// cancel takes h out of its line if it has not begun, and reports whether it now never will.
+func (p *places) cancel(h *handshake) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.line == nil || h.begun {
+		return false
+	}
+	if h.line == &p.fresh {
+		p.left++
+	}
+	p.takeLocked(h)
+	return true
+}
+
+// abandon takes h out of its line, where it stands in one: it is neither begun nor does it go on.
+func (p *places) abandon(h *handshake) {
+	if p.cancel(h) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.line != nil {
+		p.takeLocked(h)
+		h.turn <- false
+	}
+}
+
+// look tells how many new handshakes wait, for how long the oldest has, and how many have left the line.
+func (p *places) look(now int64) (waiting int, oldest time.Duration, left uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h := p.fresh.first; h != nil {
+		oldest = durationOf(now - h.began)
+	}
+	return p.fresh.count, oldest, p.left
+}
