@@ -153,7 +153,10 @@ func (s *session) protocol() string {
 func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errno) {
 	done, err := e.layer.shake.progress(e)
 	switch {
-	case err != nil, done && e.broken():
+	case err != nil:
+		return false, faultTLS
+	case done && e.broken():
+		e.layer.lastWord(e, s.loop.buf)
 		return false, faultTLS
 	case late && !done && e.layer.shake.giveUp(errNoPlace):
 		return false, unix.EBUSY // the backend has been told nothing yet

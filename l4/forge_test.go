@@ -28,8 +28,8 @@ const (
 // closeNotify is an alert (RFC 8446, section 6).
 const closeNotify = "\x01\x00"
 
-// A forger is a TLS 1.3 client that sends what crypto/tls never would. It writes all records after the handshake itself; what comes is read
-// from conn.
+// A forger is a TLS 1.3 client that sends what crypto/tls never would. It writes all records after the handshake
+// itself; what comes is read from conn.
 type forger struct {
 	t      *testing.T
 	peer   *l4test.Peer
@@ -126,7 +126,8 @@ func TestForgerIsUnderstood(t *testing.T) {
 	s.record(t, ClientClosed)
 }
 
-// A client may change its keys, and ask for the same, when we have said all we had to say already: no answer is possible then.
+// A client may change its keys, and ask for the same, when we have said all we had to say already: no answer is
+// possible then.
 func TestKeyUpdateAfterOurEnd(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) { p.Send("bye").CloseWrite().Expect("more").ExpectEOF() }).Addr())
@@ -138,7 +139,8 @@ func TestKeyUpdateAfterOurEnd(t *testing.T) {
 	s.record(t, BackendClosed)
 }
 
-// TLS knows no urgent data. A byte that somebody declares urgent is none of it, and what comes behind is not left lying.
+// TLS knows no urgent data. A byte that somebody declares urgent is none of it, and what comes behind is not left
+// lying.
 func TestUrgentDataBetweenRecords(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, func(s *Server) { s.TLS, s.BackendTLS = id.server(), id.backendTLS }, serveTLS(t, id.server(), echoTLS))
@@ -153,8 +155,8 @@ func TestUrgentDataBetweenRecords(t *testing.T) {
 	expect(t, f.conn, "d")
 }
 
-// What a client sends behind its close_notify is not read, and must not cost it the end of its answer: whether it comes later, or at once with
-// the close_notify, of which crypto/tls reads a part and leaves the rest in the kernel.
+// What a client sends behind its close_notify is not read, and must not cost it the end of its answer: whether it comes
+// later, or at once with the close_notify, of which crypto/tls reads a part and leaves the rest in the kernel.
 func TestDataBehindCloseNotify(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	answer := strings.Repeat("answer ", 10_000)
@@ -217,7 +219,8 @@ func TestTalkBehindCloseNotify(t *testing.T) {
 	<-ended
 }
 
-// A client that asks for answers and takes none does not make the layer grow without bound, and is heard to the end once it takes them.
+// A client that asks for answers and takes none does not make the layer grow without bound, and is heard to the end
+// once it takes them.
 func TestKeyUpdatesThatNobodyReadsAnswersTo(t *testing.T) {
 	const updates, data = 16, 400 // crypto/tls takes no more updates in a row
 	id := newIdentity(t, "one.example")
@@ -262,12 +265,85 @@ func TestKeyUpdatesThatNobodyReadsAnswersTo(t *testing.T) {
 	wait()
 }
 
+// A client that changes its keys before each byte keeps the loop from the others for no longer than a turn is, and goes
+// behind them the next time.
+func TestKeyUpdatesTakeTurns(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, func(s *Server) { id.ending(s); s.TLS.MaxVersion = tls.VersionTLS13 }, l4test.Discard(t).Addr())
+	f := forge(t, s, id)
+	var flood []byte
+	for range 3000 {
+		for range 15 {
+			flood = append(flood, f.update()...)
+		}
+		flood = append(flood, f.record(applicationRecord, "x")...)
+	}
+	s.held(func() {
+		f.peer.Conn().SetWriteDeadline(time.Now().Add(time.Second / 2))
+		f.peer.Conn().Write(flood)
+	})
+	// With each turn of the loop, what has come of it is looked at.
+	const most = 100 // of those bytes, some 60 µs each, where a turn has a millisecond
+	moved, enough := make(chan uint64), make(chan struct{})
+	go func() {
+		defer close(moved)
+		for {
+			s.onLoops(func(l *loop) {
+				for _, at := range l.slots {
+					if at.session != nil {
+						moved <- at.session.up.read
+					}
+				}
+			})
+			select {
+			case <-enough:
+				return
+			default:
+			}
+		}
+	}()
+	before, turns, largest := uint64(0), 0, uint64(0)
+	for n := range moved {
+		if n > before {
+			turns, largest = turns+1, max(largest, n-before)
+		}
+		if before = n; n >= 300 {
+			break
+		}
+	}
+	close(enough)
+	for range moved {
+	}
+	f.peer.Reset()
+	if largest > most {
+		t.Errorf("one turn read %d bytes behind 15 key updates each, want %d at most", largest, most)
+	}
+	t.Logf("%d turns, %d bytes at most", turns, largest)
+}
+
+// A message that is not finished behind the handshake, and never will be, is not kept.
+func TestUnfinishedMessagesAreNotKept(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	s := serve(t, id.ending, l4test.Discard(t).Addr())
+	f := forge(t, s, id)
+	message := "\x0b\x03\xff\xff" + strings.Repeat("c", 60<<10) // a Certificate of 256 KiB
+	for len(message) > 0 {
+		n := min(len(message), 8<<10)
+		f.peer.Conn().Write([]byte(f.record(handshakeRecord, message[:n]))) // until it is refused
+		message = message[n:]
+	}
+	if r := s.record(t, ClientTLSFault); !strings.Contains(r.ClientTLS.Fault, "32 KiB") {
+		t.Errorf("fault %q, want one that says how much came", r.ClientTLS.Fault)
+	}
+}
+
 // zeros never end.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// A client that resets behind its close_notify has said all it had to say. crypto/tls does so when it has not read the tickets.
+// A client that resets behind its close_notify has said all it had to say. crypto/tls does so when it has not read the
+// tickets.
 func TestResetBehindCloseNotify(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("all").ExpectEOF() })
@@ -281,7 +357,8 @@ func TestResetBehindCloseNotify(t *testing.T) {
 	b.AwaitDone(1)
 }
 
-// The same behind the backend's end is how clients close that have not read our close_notify by then. Both sides have finished.
+// The same behind the backend's end is how clients close that have not read our close_notify by then. Both sides have
+// finished.
 func TestResetBehindBothCloseNotifies(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("ask").Send("answer").CloseWrite().ExpectEOF() })

@@ -61,7 +61,7 @@ func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 	server := s.loop.server
 	h := &handshake{session: s.ref(), loop: s.loop, play: play, config: config, hello: len(first), fd: e.fd,
 		began: server.clock(), wake: make(chan struct{}, 1), turn: make(chan bool, 1)}
-	h.layer = &layer{shake: h, first: first}
+	h.layer = &layer{shake: h, first: first, server: server}
 	e.layer = h.layer
 	if e.tcp {
 		keepOutOfLine(e.fd)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"forebay/l4/l4test"
+	"forebay/pool"
 )
 
 // brittle is a connection that ends after some bytes, with FIN or with RST.
@@ -104,6 +105,59 @@ func TestClientsAlertBeforeAReset(t *testing.T) {
 	close(goOn)
 	if r := s.record(t, HandshakeFailed); !strings.Contains(r.ClientTLS.Fault, "bad certificate") {
 		t.Errorf("fault %q, want the client's alert", r.ClientTLS.Fault)
+	}
+}
+
+// A backend that wants a certificate and gets none says so after our handshake, in TLS 1.3, and may reset right behind
+// it. Whether the loop hears of the reset before the handshake's end or behind it, the log says why.
+func TestBackendsAlertBehindTheHandshake(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	var goOn atomic.Pointer[chan struct{}] // of the session that there is
+	addr := l4test.Serve(t, func(p *l4test.Peer) {
+		config := id.server()
+		config.MinVersion, config.ClientAuth = tls.VersionTLS13, tls.RequireAnyClientCert
+		tls.Server(p.Conn(), config).Handshake()
+		p.AwaitAcked().Reset()
+		close(*goOn.Load())
+	}).Addr()
+	var s *testServer
+	s = serve(t, func(server *Server) {
+		server.Tries = 1
+		server.BackendTLS = func(*pool.Backend, string) *tls.Config {
+			config, all := id.client(), *goOn.Load()
+			config.VerifyConnection = func(tls.ConnectionState) error {
+				s.loops[0].post(func() { <-all }) // so that it finds all of it at once
+				return nil
+			}
+			return config
+		}
+	}, addr)
+	failed := 0
+	for range 20 {
+		one := make(chan struct{})
+		goOn.Store(&one)
+		l4test.Dial(t, s.addr).Send("x").ExpectResetSoon()
+		r := <-s.records
+		why := r.BackendTLS.Fault
+		if r.Cause == ConnectFailed {
+			failed++
+			why = r.Tries[0].Fault
+		}
+		if !strings.Contains(why, "certificate required") {
+			t.Errorf("%v with the fault %q, want the backend's alert; tries %+v", r.Cause, why, r.Tries)
+		}
+	}
+	t.Logf("%d of 20 tries failed", failed)
+}
+
+// A backend that ends within the handshake is told of as such.
+func TestBackendCutsTheHandshake(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	addr := l4test.Serve(t, func(p *l4test.Peer) { p.Receive(1); p.CloseWrite().ReceiveAll() }).Addr()
+	s := serve(t, func(s *Server) { s.Tries, s.BackendTLS = 1, id.backendTLS }, addr)
+	l4test.Dial(t, s.addr).Send("x").ExpectResetSoon()
+	if r := s.record(t, ConnectFailed); len(r.Tries) != 1 || r.Tries[0].Fault != errCut.Error() {
+		t.Errorf("tries %+v, want one with the fault %q", r.Tries, errCut)
 	}
 }
 

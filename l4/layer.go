@@ -11,10 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A layer is TLS on top of a side's socket: a crypto/tls connection, and the transport under it, which the layer is itself. While the
-// handshake goes on its calls block; from then on the loop makes them. A read that finds nothing then returns errDry, which crypto/tls
-// takes for temporary: it goes on in the middle of a record when it is called again. A write always takes everything, as crypto/tls would
-// not forgive one that does not: what the socket refuses is held here, and the loop reads nothing more for this side until it is gone.
+// A layer is TLS on top of a side's socket: a crypto/tls connection, and the transport under it, which the layer is
+// itself. While the handshake goes on its calls block; from then on the loop makes them. A read that finds nothing then
+// returns errDry, which crypto/tls takes for temporary: it goes on in the middle of a record when it is called again. A
+// write always takes everything, as crypto/tls would not forgive one that does not: what the socket refuses is held
+// here, and the loop reads nothing more for this side until it is gone.
 type layer struct {
 	conn   *tls.Conn
 	shake  *handshake // nil once it is done
@@ -24,7 +25,12 @@ type layer struct {
 	in     records    // that conn was given
 	flags  int        // for send(2)
 	poster *session   // whose records may be put down; nil: they are sent
+	server *Server    // for its clock
+	spent  int64      // ns that the last recv has computed, but for its first record
+	heavy  bool       // its side used much of its share when it was last read from
+	idle   int        // bytes that conn was given since it last had data
 	ended  bool       // the peer's FIN has been found
+	untold bool       // the peer was not told of a fault
 	bears  bool       // FIN between two records, without close_notify, counts as the end of the peer's stream
 	cut    bool       // it was ended so
 	said   bool       // close_notify has been sent, or is not to be: nothing may follow
@@ -34,12 +40,18 @@ type layer struct {
 }
 
 const (
-	// heldMost is how much a layer may hold before nothing more is read from its peer, either. One record of the loop's stays well below; what
-	// adds to it is what a peer asks for that does not take it (a key update is answered with a key update).
+	// heldMost is how much a layer may hold before nothing more is read from its peer, either. One record of the loop's
+	// stays well below; what adds to it is what a peer asks for that does not take it (a key update is answered with a
+	// key update).
 	heldMost = 64 << 10
-	// recordsPerRead bounds how many records one read takes, however small they are: with sixteen key updates before each, which is what
-	// crypto/tls bears, one costs some 60 µs of a processor.
+	// recordsPerRead bounds how many records one read takes, however small they are: with sixteen key updates before
+	// each, which is what crypto/tls bears, one costs some 60 µs of a processor.
 	recordsPerRead = 16
+	// recvTime bounds how long one read computes.
+	recvTime = turnTime / 8
+	// idleMost is how much a peer may send behind the handshake without a byte of data: a record that is not whole and
+	// some tickets. crypto/tls keeps what has come of a message, and would wait for 256 KiB of one.
+	idleMost = 2 * recordSize
 	// recordSize is how much one record holds at most (RFC 8446, section 5.1).
 	recordSize = 16 << 10
 )
@@ -47,6 +59,8 @@ const (
 var (
 	errDry       error = dry{}
 	errTruncated       = errors.New("the connection ended without close_notify")
+	errLost            = errors.New("the connection was lost right behind the handshake")
+	errIdle            = errors.New("more than 32 KiB came behind the handshake that are no data")
 )
 
 // dry is a net.Error that says: not now.
@@ -69,16 +83,23 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		return -1, unix.EAGAIN
 	}
 	l.side = e
-	n := 0
-	for records := 0; n < len(p) && len(l.held) <= heldMost && records < recordsPerRead; records++ {
+	n, began := 0, int64(0)
+	l.spent = 0
+	for records := 0; n < len(p) && len(l.held) <= heldMost && records < recordsPerRead && l.spent < recvTime; records++ {
 		m, err := l.conn.Read(p[n:])
 		n += m
+		if m > 0 {
+			l.idle = 0
+		}
 		switch {
 		case err == nil && l.in.whole == 1 && n < len(p):
 			if l.in.whole = 0; !e.readable && !l.ended {
 				return n, 0 // it was the only one, and asking for another costs as much as this one did
 			}
+		case err == nil && began == 0:
+			began = l.server.clock()
 		case err == nil:
+			l.spent = l.server.clock() - began
 		case err == errDry:
 			l.in.whole = 0
 			return orAgain(n)
@@ -108,18 +129,32 @@ func orAgain(n int) (int, syscall.Errno) {
 	return n, 0
 }
 
-// fail records why conn can't go on. What the socket has said before counts, unless an alert stands before its reset: a peer that refuses a
-// client's certificate says why and closes, and its kernel resets the connection because of what it did not read.
+// fail records why conn can't go on. What the socket has said before counts, unless an alert stands before its reset: a
+// peer that refuses a client's certificate says why and closes, and its kernel resets the connection because of what it
+// did not read.
 func (l *layer) fail(e *side, err error) {
 	switch {
 	case err == errTruncated:
 		e.breakDown(faultTruncated)
+	case errors.Is(err, errIdle): // no alert was sent
+		l.why, l.untold = err, true
+		e.breakDown(faultTLS)
 	case errors.As(err, new(syscall.Errno)):
 		e.breakDown(faultTLS) // unless, as nearly always, the socket is broken already
 	default:
 		l.why = err
 		e.fault = 0
 		e.breakDown(faultTLS)
+	}
+}
+
+// lastWord has fault tell why the connection was lost right behind the handshake. In TLS 1.3 that is when a server refuses a client for its
+// certificate, as the client has finished by then: the alert stands before the reset.
+func (l *layer) lastWord(e *side, scratch []byte) {
+	e.readable = true
+	l.recv(e, scratch)
+	if l.why == nil {
+		l.why = errLost
 	}
 }
 
@@ -242,12 +277,16 @@ func (l *layer) Read(p []byte) (int, error) {
 	case n == 0:
 		return 0, errTruncated
 	}
+	if l.idle += n; l.idle > idleMost+len(p) {
+		return 0, errIdle
+	}
 	l.in.pass(p[:n])
 	return n, nil
 }
 
-// Write is for crypto/tls: it takes records for the socket. What crypto/tls says of itself behind close_notify, such as the answer to a key
-// update, is dropped (RFC 8446, section 6.1): our FIN may have been sent, and the peer is still listened to.
+// Write is for crypto/tls: it takes records for the socket. What crypto/tls says of itself behind close_notify, such as
+// the answer to a key update, is dropped (RFC 8446, section 6.1): our FIN may have been sent, and the peer is still
+// listened to.
 func (l *layer) Write(p []byte) (int, error) {
 	switch {
 	case l.shake != nil:

@@ -180,7 +180,9 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 }
 
 // isBulk reports whether a step of s would move much: it goes behind the small ones.
-func (s *session) isBulk() bool { return s.up.full >= bulkReads || s.down.full >= bulkReads }
+func (s *session) isBulk() bool {
+	return s.up.full >= bulkReads || s.down.full >= bulkReads || s.client.heavy() || s.backend.heavy()
+}
 
 // step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the stack logged, and the
 // loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the

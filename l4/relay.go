@@ -8,20 +8,25 @@ import (
 )
 
 const (
-	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced where it can be; and what a stalled
-	// sink leaves to be kept is at most this.
+	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced where it can be;
+	// and what a stalled sink leaves to be kept is at most this.
 	readSize = 16 << 10
-	// bulkSize is what one asks for where bulk can't be spliced, because of TLS: four records, which leave in one segment.
+	// bulkSize is what one asks for where bulk can't be spliced, because of TLS: four records, which leave in one
+	// segment.
 	bulkSize = 64 << 10
-	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where two splices cost less
-	// than a read and a write of the same bytes.
+	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where
+	// two splices cost less than a read and a write of the same bytes.
 	bulkReads = 4
-	// turnBytes is what one direction may move before the loop looks at other sessions, and what one splice asks for: a pipe's fill, some
-	// 300 µs of a processor. A quarter of it cost a third more per byte, in wake-ups of the receiver.
+	// turnBytes is what one direction may move before the loop looks at other sessions, and what one splice asks for: a
+	// pipe's fill, some 300 µs of a processor. A quarter of it cost a third more per byte, in wake-ups of the receiver.
 	turnBytes   = 1 << 20
 	spliceBytes = pipeSize
-	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get there, and each option
-	// is a system call.
+	// turnTime is the same for what is computed, over TLS: what a turn's bytes take there at most.
+	turnTime = int64(time.Millisecond)
+	// heavyBytes is what a session has to use of a turn to go behind the others the next time, whatever it is.
+	heavyBytes = turnBytes / 4
+	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get
+	// there, and each option is a system call.
 	guardAfter = int64(5 * time.Second)
 )
 
@@ -98,8 +103,8 @@ func (s *session) endFlow(f *flow, source end, dst *side) {
 	}
 }
 
-// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the sockets says the same
-// with fewer calls, and relay does not come here.
+// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the
+// sockets says the same with fewer calls, and relay does not come here.
 func (s *session) forwardFIN() {
 	if s.up.finished {
 		s.backend.closeWrite()
@@ -141,26 +146,35 @@ func (s *session) expired() Cause {
 	return s.tooSlow()
 }
 
-// pump moves bytes from src to dst until src is dry, dst is full, the flow has ended, or its share of the turn is spent. It
-// reports whether there is more to do right away.
+// pump moves bytes from src to dst until src is dry, dst is full, the flow has ended, or its share of the turn is
+// spent. It reports whether there is more to do right away.
 func (s *session) pump(f *flow, src, dst *side) (more bool) {
-	for budget := turnBytes; budget > 0; {
+	left, more := s.pumpWithin(turnBytes, f, src, dst)
+	if src.layer != nil {
+		src.layer.heavy = left <= turnBytes-heavyBytes
+	}
+	return more
+}
+
+// pumpWithin is pump with a share of budget, and returns what is left of it.
+func (s *session) pumpWithin(budget int, f *flow, src, dst *side) (left int, more bool) {
+	for budget > 0 {
 		if f.waiting() {
 			s.flush(f, dst)
 			if f.waiting() {
-				return false
+				return budget, false
 			}
 		}
 		if f.ended || !src.readable || !dst.writable {
-			return false
+			return budget, false
 		}
 		n, may := s.moveWithin(f, src, dst)
 		if !may {
-			return false
+			return budget, false
 		}
 		budget -= n
 	}
-	return true
+	return budget, true
 }
 
 // move takes what one read gives, most bytes of it, and passes it on.
@@ -220,8 +234,8 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	return src.cost(n)
 }
 
-// post puts down for dst what was read from src, and reports whether it has. It is the last that f moves in a step: nothing can be read behind
-// it now.
+// post puts down for dst what was read from src, and reports whether it has. It is the last that f moves in a step:
+// nothing can be read behind it now.
 func (s *session) post(f *flow, src, dst *side, p []byte) bool {
 	box := &s.loop.outbox
 	if !box.open || f.ended || src.readable {
@@ -279,8 +293,8 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 }
 
-// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where the flow is to be copied for a while: there is no pipe
-// to be had, or splice(2) found no bytes. That need not be the end: see urgent.go.
+// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where the flow is to be copied
+// for a while: there is no pipe to be had, or splice(2) found no bytes. That need not be the end: see urgent.go.
 func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	if f.pipe == nil {
 		if f.pipe = s.loop.borrowPipe(); f.pipe == nil {

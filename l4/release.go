@@ -41,7 +41,7 @@ func (s *session) resetSide(e *side) {
 // abortSide closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert of TLS, which says the
 // same and must be the last thing said, with FIN.
 func (s *session) abortSide(e *side) {
-	if e.fault != uint16(faultTLS) {
+	if e.fault != uint16(faultTLS) || e.layer != nil && e.layer.untold {
 		s.resetSide(e)
 		return
 	}

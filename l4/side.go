@@ -49,8 +49,9 @@ func (e *side) closed() bool {
 // broken reports whether the connection was reset or lost.
 func (e *side) broken() bool { return e.fault != 0 }
 
-// watched is what a socket is registered for. EPOLLOUT is left out until a write was refused once: most sockets never fill, and asking
-// for it would report each of them writable on registration, which costs a short session a turn of the loop for each side.
+// watched is what a socket is registered for. EPOLLOUT is left out until a write was refused once: most sockets never
+// fill, and asking for it would report each of them writable on registration, which costs a short session a turn of the
+// loop for each side.
 const watched = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 
 // note takes an event in.
@@ -76,8 +77,8 @@ func (e *side) note(events uint32) {
 	}
 }
 
-// recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the last bytes or with
-// none.
+// recv reads into p. It returns EAGAIN when there is nothing now. At the end of the stream it raises ended, with the
+// last bytes or with none.
 func (e *side) recv(p []byte) (int, syscall.Errno) {
 	if e.layer != nil {
 		return e.layer.recv(e, p)
@@ -102,20 +103,25 @@ func (e *side) receive(p []byte) (int, syscall.Errno) {
 	case e.fin:
 		e.readable, e.ended = false, true // what was short of the buffer was all, and FIN comes next
 	case !e.hungUp && e.tcp:
-		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A FIN or a reset has
-		// raised hungUp by then or will be that edge. Not so for UNIX sockets, where reads stop short at passed descriptors, too.
+		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A
+		// FIN or a reset has raised hungUp by then or will be that edge. Not so for UNIX sockets, where reads stop
+		// short at passed descriptors, too.
 		e.readable = false
 	}
 	return n, errno
 }
 
-// cost is what a read of n bytes counts for in a turn: over TLS it may have been as much work as one of many.
+// cost is what a read of n bytes counts for in a turn: over TLS it may have been as much work as one of many, and more
+// where there was much between the bytes.
 func (e *side) cost(n int) int {
 	if e.layer == nil {
 		return n
 	}
-	return max(n, readSize)
+	return max(n, readSize, int(e.layer.spent*turnBytes/turnTime))
 }
+
+// heavy reports whether what came from e was much work the last time.
+func (e *side) heavy() bool { return e.layer != nil && e.layer.heavy }
 
 // send writes p and returns how much was taken; what was not waits for writable.
 func (e *side) send(p []byte) (int, syscall.Errno) { return e.write(p, 0) }
@@ -140,8 +146,9 @@ func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	return n, errno
 }
 
-// breakDown records that the connection is lost. A call that finds the reset takes the error away from those after it (socket(7), SO_ERROR),
-// and reads then see a clean end: the first word counts. What the peer sent before can still be read.
+// breakDown records that the connection is lost. A call that finds the reset takes the error away from those after it
+// (socket(7), SO_ERROR), and reads then see a clean end: the first word counts. What the peer sent before can still be
+// read.
 func (e *side) breakDown(errno syscall.Errno) {
 	if e.fault == 0 {
 		e.fault = uint16(errno)
@@ -176,7 +183,8 @@ func (e *side) closeWrite() {
 	}
 }
 
-// discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and drop what is queued.
+// discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and
+// drop what is queued.
 func (e *side) discard(scratch []byte) {
 	for range lastReads {
 		if n, _ := recv(e.fd, scratch); n <= 0 {
