@@ -33,6 +33,8 @@ type handshake struct {
 	err     error // why it failed
 	told    error // the same by Explain; nil: crypto/tls says it
 
+	more int // bytes of a client's behind its ClientHello, known to its goroutine
+
 	wake   chan struct{} // the loop has seen an event of the socket
 	turn   chan bool     // true: it was given a place; false: it was abandoned while it stood in line
 	placed bool          // known to its goroutine, which has a place
@@ -48,6 +50,7 @@ type handshake struct {
 // Why a handshake ended that said nothing itself.
 var (
 	errAbandoned = errors.New("the session has ended")
+	errLong      = errors.New("more than 16 KiB came within the handshake: send no more certificates than those up to the root")
 	errCut       = errors.New("the connection ended within the handshake")
 	errNoPlace   = errors.New("it was not begun: others were computed all the time, as many at once as may be")
 	errDropped   = errors.New("it was not begun: too many wait, and it had waited longest")
@@ -233,8 +236,16 @@ func (h *handshake) read(p []byte) (int, error) {
 	if n == 0 && err == nil {
 		return 0, errCut
 	}
+	if h.more += max(n, 0); h.ofClient() && h.more > flightMost {
+		return 0, errLong
+	}
 	return n, err
 }
+
+// flightMost is how much a client may send behind its ClientHello until the handshake is done: its certificates, as a
+// rule 2 to 6 KiB. crypto/tls takes 256 KiB, from anybody, and checks a hundred signatures with what keys are in it, 2
+// ms each where the keys are on P-521.
+const flightMost = 16 << 10
 
 func (h *handshake) write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {

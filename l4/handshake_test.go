@@ -136,7 +136,7 @@ func TestBackendsAlertBehindTheHandshake(t *testing.T) {
 	for range 20 {
 		one := make(chan struct{})
 		goOn.Store(&one)
-		l4test.Dial(t, s.addr).Send("x").ExpectResetSoon()
+		l4test.Dial(t, s.addr).ExpectResetSoon()
 		r := <-s.records
 		why := r.BackendTLS.Fault
 		if r.Cause == ConnectFailed {
@@ -150,12 +150,51 @@ func TestBackendsAlertBehindTheHandshake(t *testing.T) {
 	t.Logf("%d of 20 tries failed", failed)
 }
 
+// A client that shows far more certificates than there are up to a root is refused before any of them is looked at.
+func TestTooManyCertificates(t *testing.T) {
+	id := newIdentity(t, "one.example")
+	var seen atomic.Int64
+	s := serve(t, func(s *Server) {
+		id.ending(s)
+		s.TLS.ClientAuth, s.TLS.ClientCAs = tls.VerifyClientCertIfGiven, id.roots
+		s.TLS.VerifyConnection = func(state tls.ConnectionState) error {
+			seen.Add(int64(len(state.PeerCertificates)))
+			return nil
+		}
+	}, l4test.Echo(t).Addr())
+	show := func(certificates int) *tls.Conn {
+		config := id.client()
+		shown := id.certificate
+		for len(shown.Certificate) < certificates {
+			shown.Certificate = append(shown.Certificate, id.certificate.Certificate[0])
+		}
+		config.Certificates = []tls.Certificate{shown}
+		return tls.Client(l4test.Dial(t, s.addr).Conn(), config)
+	}
+	good := show(10)
+	say(t, good, "x")
+	expect(t, good, "x")
+	good.NetConn().Close()
+	s.record(t, ClientTruncated)
+	if n := seen.Swap(0); n != 10 {
+		t.Fatalf("the server saw %d certificates, want 10", n)
+	}
+	bad := show(100)
+	bad.SetDeadline(time.Now().Add(patience))
+	if _, err := bad.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		t.Errorf("the client that shows 100 reads %v, want a reset", err)
+	}
+	if r := s.record(t, HandshakeFailed); !strings.Contains(r.ClientTLS.Fault, "16 KiB") || seen.Load() != 0 {
+		t.Errorf("fault %q with %d certificates seen, want that more than 16 KiB came, and none", r.ClientTLS.Fault, seen.Load())
+	}
+}
+
 // A backend that ends within the handshake is told of as such.
 func TestBackendCutsTheHandshake(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	addr := l4test.Serve(t, func(p *l4test.Peer) { p.Receive(1); p.CloseWrite().ReceiveAll() }).Addr()
 	s := serve(t, func(s *Server) { s.Tries, s.BackendTLS = 1, id.backendTLS }, addr)
-	l4test.Dial(t, s.addr).Send("x").ExpectResetSoon()
+	l4test.Dial(t, s.addr).ExpectResetSoon()
 	if r := s.record(t, ConnectFailed); len(r.Tries) != 1 || r.Tries[0].Fault != errCut.Error() {
 		t.Errorf("tries %+v, want one with the fault %q", r.Tries, errCut)
 	}

@@ -148,6 +148,9 @@ func (s *session) insecure(err error) (stage, Cause) {
 	if errors.Is(err, errDropped) {
 		return securing, HandshakesFull
 	}
+	if errors.Is(err, errLong) { // crypto/tls has said nothing to the client: a reset says more than FIN
+		return securing, HandshakeFailed
+	}
 	if s.trace.dotted { // crypto/tls calls all of the hello undecodable then
 		s.client.layer.shake.err = fmt.Errorf("the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")
 	}
