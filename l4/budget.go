@@ -70,6 +70,8 @@ func (l *layer) holds() int {
 	switch {
 	case l == nil:
 		return 0
+	case l.shake != nil && !l.shake.begun.Load():
+		return l.shake.size()
 	case l.shake != nil:
 		return handshakeBytes
 	}

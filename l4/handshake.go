@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,7 +42,7 @@ type handshake struct {
 
 	line       *line // in which it stands for a place, under the mutex of the places like all these
 	next, prev *handshake
-	begun      bool // it has a goroutine
+	begun      atomic.Bool // it has a goroutine
 
 	mu   sync.Mutex
 	gone bool // the session has no use for it any more, and the socket is closed

@@ -79,7 +79,7 @@ func (p *places) enter(h *handshake) (begins bool, dropped []*handshake) {
 	switch {
 	case p.free > 0:
 		p.free--
-		h.begun = true
+		h.begun.Store(true)
 		return true, nil
 	case !h.ofClient():
 		p.underWay.add(h)
@@ -116,11 +116,11 @@ func (p *places) leave(now int64) *handshake {
 	case h == nil:
 		p.free++
 		return nil
-	case h.begun:
+	case h.begun.Load():
 		h.turn <- true
 		return nil
 	}
-	h.begun = true
+	h.begun.Store(true)
 	return h
 }
 
@@ -151,7 +151,7 @@ func (p *places) takeLocked(h *handshake) {
 func (p *places) cancel(h *handshake) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if h.line == nil || h.begun {
+	if h.line == nil || h.begun.Load() {
 		return false
 	}
 	if h.line == &p.fresh {

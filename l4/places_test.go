@@ -104,7 +104,8 @@ func TestBegunHandshakesAreNext(t *testing.T) {
 // Who has begun and is abandoned in line does not go on, and takes no place away.
 func TestAbandonedInLine(t *testing.T) {
 	var p places
-	h := &handshake{hello: 500, begun: true, turn: make(chan bool, 1)}
+	h := &handshake{hello: 500, turn: make(chan bool, 1)}
+	h.begun.Store(true)
 	again := make(chan bool)
 	go func() { again <- p.again(h) }()
 	l4test.Await(t, patience, "it stands in line", func() bool {
