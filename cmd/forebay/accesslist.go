@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net"
 
-	"forebay/file"
 	"forebay/l4"
+	"forebay/tls/file"
 	"forebay/tls/profile"
 )
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // listOf returns a list of flags and one file of each kind.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 
-	"forebay/file"
 	"forebay/pool"
+	"forebay/tls/file"
 	"forebay/tls/profile"
 )
 

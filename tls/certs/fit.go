@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"strings"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // A Holding is what a PEM file has in it of a pair, for those who put pairs together. A file that can't be read holds

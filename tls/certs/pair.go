@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // A Pair is a certificate and its key, as files that an operator names.

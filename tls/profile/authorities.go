@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // Authorities are whom certificates are verified by, out of PEM files that are read again when they change. Some in a

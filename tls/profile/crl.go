@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for each of the

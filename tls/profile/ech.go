@@ -16,7 +16,7 @@ import (
 	"slices"
 	"strings"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // ECH is the keys for Encrypted Client Hello (RFC 9849), out of a file in the format of RFC 9934: a PRIVATE KEY and then its ECHCONFIG, as

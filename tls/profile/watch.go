@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"forebay/file"
+	"forebay/tls/file"
 )
 
 // interval is how often Watch looks at files.
