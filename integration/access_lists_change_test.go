@@ -9,7 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Who may connect follows the files: by themselves, at once on SIGHUP, and not when one has a fault. Sessions that are open stay.
+// Who may connect follows the files: by themselves, at once on SIGHUP, and not when one has a fault. Sessions that are
+// open stay.
 func TestAccessListsChange(t *testing.T) {
 	t.Parallel()
 	list := filepath.Join(t.TempDir(), "deny")

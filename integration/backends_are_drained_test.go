@@ -28,7 +28,8 @@ func (f drainFile) put(text string) {
 	}
 }
 
-// numbered starts backends that tell their numbers. Asked for e, they echo; asked for d, they send two parts and their FIN.
+// numbered starts backends that tell their numbers. Asked for e, they echo; asked for d, they send two parts and their
+// FIN.
 func numbered(t *testing.T, part, rest int64) (all []*l4test.Backend, addrs []string) {
 	for i := range 4 {
 		b := l4test.Serve(t, func(p *l4test.Peer) {
@@ -76,8 +77,9 @@ func wantMessage(t *testing.T, line string, want map[string]any) {
 	}
 }
 
-// A backend that is written into the file gets no more sessions. Those it has end in good order, those first that are idle, and a download under
-// way arrives whole. Taken out of the file, it serves again. The sessions of the others notice nothing.
+// A backend that is written into the file gets no more sessions. Those it has end in good order, those first that are
+// idle, and a download under way arrives whole. Taken out of the file, it serves again. The sessions of the others
+// notice nothing.
 func TestBackendsAreDrained(t *testing.T) {
 	t.Parallel()
 	const each, victim, part, rest = 3, 2, 64 << 10, 8 * mib

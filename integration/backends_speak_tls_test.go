@@ -98,7 +98,8 @@ func TestFailedBackendHandshakeTriesTheNext(t *testing.T) {
 	}
 }
 
-// Checks of a backend that speaks TLS speak it too, and look at its certificate: no client has to find out that it is wrong.
+// Checks of a backend that speaks TLS speak it too, and look at its certificate: no client has to find out that it is
+// wrong.
 func TestBackendTLSIsChecked(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -163,9 +164,10 @@ def app(environ, start_response):
     return [b"x" * 1000 for _ in range(300)]
 `
 
-// gunicorn, as every server in Python, ends its TLS without close_notify. What it has said arrives whole at clients in clear and in TLS, with FIN
-// behind it: those in TLS get no close_notify either. Those who want to be strict have it reset. gunicorn gets no PROXY header: it looks for one
-// inside its TLS, where only who does not end TLS before it could put one.
+// gunicorn, as every server in Python, ends its TLS without close_notify. What it has said arrives whole at clients in
+// clear and in TLS, with FIN behind it: those in TLS get no close_notify either. Those who want to be strict have it
+// reset. gunicorn gets no PROXY header: it looks for one inside its TLS, where only who does not end TLS before it
+// could put one.
 func TestGunicornOverTLS(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)

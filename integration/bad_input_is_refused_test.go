@@ -61,7 +61,8 @@ func TestPrivilegedPortIsRefused(t *testing.T) {
 	wantRefusal(t, cmd, []string{"127.0.0.1:81", "1024"})
 }
 
-// The checks of so many backends would leave no descriptor for a session, or one. Where nothing is checked they may serve.
+// The checks of so many backends would leave no descriptor for a session, or one. Where nothing is checked they may
+// serve.
 func TestMoreBackendsThanDescriptorsAreRefused(t *testing.T) {
 	few := func(args ...string) *exec.Cmd {
 		return exec.Command("sh", append([]string{"-c", `ulimit -n 256 && exec "$0" "$@"`, program}, args...)...)
@@ -89,8 +90,8 @@ func asNobody(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// copyProgram copies the binary under test. A file that this process itself writes may still be open in a child that another test is just starting, and can't
-// be executed then (execve(2), ETXTBSY).
+// copyProgram copies the binary under test. A file that this process itself writes may still be open in a child that
+// another test is just starting, and can't be executed then (execve(2), ETXTBSY).
 func copyProgram(t testing.TB, to string) {
 	t.Helper()
 	if out, err := exec.Command("cp", program, to).CombinedOutput(); err != nil {

@@ -21,7 +21,8 @@ func TestBandwidthIsShared(t *testing.T) {
 		wait()
 	}
 	wantTook(t, began, 2*time.Second)
-	// The first two may have had what was saved up. One after the other the rest would take 0.5 s, 1 s, 1.5 s and 2 s; beside each other nearly 2 s each.
+	// The first two may have had what was saved up. One after the other the rest would take 0.5 s, 1 s, 1.5 s and 2 s;
+	// beside each other nearly 2 s each.
 	sum := 0.0
 	for _, e := range f.Sessions(sessions)[2:] {
 		sum += e.Time.Sub(began).Seconds() + e.Total

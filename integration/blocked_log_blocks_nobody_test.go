@@ -77,7 +77,8 @@ func TestBlockedMessagesBlockNobody(t *testing.T) {
 	}
 }
 
-// fill writes to a pipe that nobody reads until it takes no more. Meanwhile it does not block those who share it either.
+// fill writes to a pipe that nobody reads until it takes no more. Meanwhile it does not block those who share it
+// either.
 func fill(t *testing.T, w *os.File) {
 	t.Helper()
 	fd := int(w.Fd())

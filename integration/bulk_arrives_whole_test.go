@@ -10,8 +10,8 @@ import (
 // bulk is what goes each way.
 const bulk = 64 * mib
 
-// 64 MiB go each way at once, and every byte is compared. What fills a read several times in a row is spliced; what never does is copied,
-// and the pipes that forebay holds afterwards tell which it was.
+// 64 MiB go each way at once, and every byte is compared. What fills a read several times in a row is spliced; what
+// never does is copied, and the pipes that forebay holds afterwards tell which it was.
 func TestBulkArrivesWhole(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -28,8 +28,8 @@ func TestCertificateOfTheRightKind(t *testing.T) {
 	}
 }
 
-// The name that a client asks for decides, whatever its case; a wildcard stands for one label, an exact name wins over it, and the first certificate
-// is for all others.
+// The name that a client asks for decides, whatever its case; a wildcard stands for one label, an exact name wins over
+// it, and the first certificate is for all others.
 func TestCertificateByName(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -59,7 +59,8 @@ func TestCertificateByName(t *testing.T) {
 	}
 }
 
-// With --tls-strict-sni a name without a certificate, and no name, is answered with the alert that says so (RFC 6066, section 3).
+// With --tls-strict-sni a name without a certificate, and no name, is answered with the alert that says so (RFC 6066,
+// section 3).
 func TestStrictSNIRefusesStrangers(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)

@@ -14,8 +14,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Certificates are renewed again and again while five hundred clients a second come: none is refused, and who comes after the log says so gets the new
-// one.
+// Certificates are renewed again and again while five hundred clients a second come: none is refused, and who comes
+// after the log says so gets the new one.
 func TestCertificatesAreSwappedUnderLoad(t *testing.T) {
 	a := l4test.NewAuthority(t)
 	leaf := l4test.Leaf{Names: []string{"a.example"}}

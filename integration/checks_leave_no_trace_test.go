@@ -33,8 +33,8 @@ func (w watched) said() []string {
 	return slices.DeleteFunc(w.log.All(), func(line string) bool { return w.mute != "" && strings.Contains(line, w.mute) })
 }
 
-// wantNoTrace fails if the server writes anything into its log of n of each check. What it does log of a rude guest comes after them, so that
-// nothing can be late.
+// wantNoTrace fails if the server writes anything into its log of n of each check. What it does log of a rude guest
+// comes after them, so that nothing can be late.
 func (w watched) wantNoTrace(t *testing.T, n int, checks ...string) {
 	t.Helper()
 	for _, text := range checks {
@@ -98,7 +98,8 @@ func TestChecksLeaveNoTraceInPostgreSQL(t *testing.T) {
 	w.wantNoTrace(t, 100, "postgres,user=postgres") // a session each, which takes longer
 }
 
-// MariaDB neither logs nor counts the checks, nor blocks who asks. It never blocks 127.0.0.1, so the checks come from another address.
+// MariaDB neither logs nor counts the checks, nor blocks who asks. It never blocks 127.0.0.1, so the checks come from
+// another address.
 func TestChecksLeaveNoTraceInMariaDB(t *testing.T) {
 	t.Parallel()
 	addr, query, log := serveMariaDB(t)
@@ -137,7 +138,8 @@ func TestChecksLeaveNoTraceInRedis(t *testing.T) {
 	}.wantNoTrace(t, halfAnHour, "tcp", "redis", `send:PING\r\n,expect:+PONG`)
 }
 
-// serveMariaDB starts a MariaDB that blocks a host after three errors, and returns where, who runs a query, and its log.
+// serveMariaDB starts a MariaDB that blocks a host after three errors, and returns where, who runs a query, and its
+// log.
 func serveMariaDB(t *testing.T) (addr string, query func(string) string, log *lines) {
 	t.Helper()
 	server, install, client := need(t, "mariadbd"), need(t, "mariadb-install-db"), need(t, "mariadb")

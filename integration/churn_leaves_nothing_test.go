@@ -10,7 +10,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Twenty thousand connections later, some reset, some closed by the client and some by the backend, forebay holds what it held before.
+// Twenty thousand connections later, some reset, some closed by the client and some by the backend, forebay holds what
+// it held before.
 func TestChurnLeavesNothing(t *testing.T) {
 	measures(t)
 	b := l4test.Serve(t, func(p *l4test.Peer) {

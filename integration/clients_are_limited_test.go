@@ -8,8 +8,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A client may have so many sessions, and others are none the worse for it. Behind a balancer it is the client that the header names, an
-// IPv6 network as a whole.
+// A client may have so many sessions, and others are none the worse for it. Behind a balancer it is the client that the
+// header names, an IPv6 network as a whole.
 func TestSessionsOfAClientAreLimited(t *testing.T) {
 	t.Parallel()
 	f := start(t, "--proxy-in", "127.0.0.0/8", "--client-conns", "2", l4test.Echo(t).Addr())

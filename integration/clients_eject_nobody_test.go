@@ -11,8 +11,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A server that closes without a word on a request that is none is well, however many such requests a stranger sends, and
-// whether or not others are answered meanwhile.
+// A server that closes without a word on a request that is none is well, however many such requests a stranger sends,
+// and whether or not others are answered meanwhile.
 func TestStrangerEjectsNobody(t *testing.T) {
 	t.Parallel()
 	polite := func(end func(*l4test.Peer)) func(*l4test.Peer) {
@@ -40,8 +40,8 @@ func TestStrangerEjectsNobody(t *testing.T) {
 	}
 }
 
-// Who forwards to a server that is gone accepts, and closes. A check by TCP is content with that; sessions are not, and one
-// client is enough to find out.
+// Who forwards to a server that is gone accepts, and closes. A check by TCP is content with that; sessions are not, and
+// one client is enough to find out.
 func TestForwarderWithoutAServerIsFound(t *testing.T) {
 	t.Parallel()
 	forwarder := l4test.AcceptAndClose(t)

@@ -7,7 +7,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// With --replay a request that a backend took and died of goes to the next one, whole and once; the client sees nothing but its answer.
+// With --replay a request that a backend took and died of goes to the next one, whole and once; the client sees nothing
+// but its answer.
 func TestDeadBackendsAreReplayed(t *testing.T) {
 	t.Parallel()
 	const size = 200 << 10

@@ -9,7 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// enterNarrow has a command run in a network namespace of its own whose kernel makes connections from the ports of $0 alone, as long as they will do.
+// enterNarrow has a command run in a network namespace of its own whose kernel makes connections from the ports of $0
+// alone, as long as they will do.
 const enterNarrow = `ip link set lo up && echo "$0" >/proc/sys/net/ipv4/ip_local_port_range && exec "$@"`
 
 // startNarrow starts forebay with args where these ports, the first and the last, are all that there are.
@@ -23,8 +24,9 @@ func startNarrow(t *testing.T, ports string, args ...string) *forebay {
 	return startCommand(t, exec.Command(narrow[0], slices.Concat(narrow[1:], []string{program}, args)...))
 }
 
-// A connection to a port where nobody listens is sometimes one to itself: where the kernel chooses that very port to connect from. A client must not be
-// sent its own bytes then, nor must the port be held against the server that is about to start there.
+// A connection to a port where nobody listens is sometimes one to itself: where the kernel chooses that very port to
+// connect from. A client must not be sent its own bytes then, nor must the port be held against the server that is
+// about to start there.
 func TestDeadBackendsDoNotEcho(t *testing.T) {
 	t.Parallel()
 	path := l4test.SocketPath(t)

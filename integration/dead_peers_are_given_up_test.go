@@ -9,8 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A client that acknowledges nothing of what was sent to it for --user-timeout is given up, and with it its backend: one that vanishes while it reads,
-// and one that had stopped reading before. One that merely has nothing to take stays.
+// A client that acknowledges nothing of what was sent to it for --user-timeout is given up, and with it its backend:
+// one that vanishes while it reads, and one that had stopped reading before. One that merely has nothing to take stays.
 func TestDeadPeersAreGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -41,8 +41,8 @@ func TestDeadPeersAreGivenUp(t *testing.T) {
 	}
 }
 
-// A reader that pauses for far longer than --user-timeout, a client or a backend, gets all that was sent: its system answers all the time, though it
-// has no room.
+// A reader that pauses for far longer than --user-timeout, a client or a backend, gets all that was sent: its system
+// answers all the time, though it has no room.
 func TestPausedReadersStay(t *testing.T) {
 	t.Parallel()
 	const size, limit = 8 * mib, 2 * time.Second

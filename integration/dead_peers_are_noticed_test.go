@@ -6,8 +6,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Peers that vanish without a word, as with a cable pulled, are noticed by --user-timeout when there is something for them, and by
-// --keep-alive when there is not. The log tells which side it was, and what never arrived.
+// Peers that vanish without a word, as with a cable pulled, are noticed by --user-timeout when there is something for
+// them, and by --keep-alive when there is not. The log tells which side it was, and what never arrived.
 func TestDeadPeersAreNoticed(t *testing.T) {
 	limits := []string{"--user-timeout", "2s", "--keep-alive", "1s"}
 	t.Run("client with bytes on their way", func(t *testing.T) {

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// TestDocumentedFlags compares the table in docs/reference.md with what help all says: every flag, its argument, its letter, its default.
+// TestDocumentedFlags compares the table in docs/reference.md with what help all says: every flag, its argument, its
+// letter, its default.
 func TestDocumentedFlags(t *testing.T) {
 	help, err := exec.Command(program, "help", "all").Output()
 	if err != nil {
@@ -79,7 +80,8 @@ func TestDocumentedCauses(t *testing.T) {
 // recipe is a line of a page that has jq read an access log.
 var recipe = regexp.MustCompile(`(?m)^jq .* ((?:sessions|clients)\.log)\b.*$`)
 
-// TestRecipesReadEveryLine runs what the pages do to an access log over lines that are no session's, or of sessions without a try.
+// TestRecipesReadEveryLine runs what the pages do to an access log over lines that are no session's, or of sessions
+// without a try.
 func TestRecipesReadEveryLine(t *testing.T) {
 	need(t, "jq")
 	var recipes [][]string // and the file that each reads
@@ -120,7 +122,8 @@ func namesIn(t *testing.T, path string) []string {
 	return names
 }
 
-// tableRows returns the rows of a page's tables whose first cell is code that begins with prefix, without their backticks.
+// tableRows returns the rows of a page's tables whose first cell is code that begins with prefix, without their
+// backticks.
 func tableRows(t *testing.T, path, prefix string) [][]string {
 	t.Helper()
 	var rows [][]string
@@ -163,7 +166,8 @@ func compareTables(t *testing.T, where string, shown, is map[string]string) {
 	}
 }
 
-// TestDocumentsHoldTogether checks what a reader would stumble over: links that lead nowhere, and commands that nobody runs.
+// TestDocumentsHoldTogether checks what a reader would stumble over: links that lead nowhere, and commands that nobody
+// runs.
 func TestDocumentsHoldTogether(t *testing.T) {
 	for _, path := range documents(t) {
 		p := readPage(t, path)
@@ -198,8 +202,8 @@ func (b block) kind() error {
 	return nil
 }
 
-// TestDocumentedGoAgrees compares what CONTRIBUTING.md says of the Go that is needed with go.mod, which asks for one whose crypto/tls is mended: from
-// 1.26.8 on. What other pages say is what make says, which reads go.mod.
+// TestDocumentedGoAgrees compares what CONTRIBUTING.md says of the Go that is needed with go.mod, which asks for one
+// whose crypto/tls is mended: from 1.26.8 on. What other pages say is what make says, which reads go.mod.
 func TestDocumentedGoAgrees(t *testing.T) {
 	needed := regexp.MustCompile(`(?m)^go (\d+\.\d+\.\d+)$`).FindStringSubmatch(fileText(t, "../go.mod"))
 	said := regexp.MustCompile(`You need Linux, Go (\d[\d.]*\d)`).FindStringSubmatch(fileText(t, "../CONTRIBUTING.md"))

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// The commands of README.md and docs/*.md are run as they stand: the blocks of a page one after the other, in one shell, in an empty
-// directory, with forebay on the PATH. A line across the page, ---, ends the shell and begins another in the same directory. The word after
-// a block's three backticks says what it is:
+// The commands of README.md and docs/*.md are run as they stand: the blocks of a page one after the other, in one
+// shell, in an empty directory, with forebay on the PATH. A line across the page, ---, ends the shell and begins
+// another in the same directory. The word after a block's three backticks says what it is:
 //
 //	sh              is run to its end; an error ends the page
 //	sh & 8080 8001  runs beside what follows, which waits until these ports listen (or this path is a socket), and is stopped when
@@ -24,7 +24,8 @@ import (
 //	sh root         changes the machine: only its syntax is checked
 //	text output     is printed by the block before: these lines, in this order, perhaps among others; … stands for anything
 //
-// Blocks with another word are no commands. A comment at the top of a page says what it needs, and is not shown to readers:
+// Blocks with another word are no commands. A comment at the top of a page says what it needs, and is not shown to
+// readers:
 //
 //	<!-- needs: redis-server psql -->  skip the page where one of these programs is missing
 //	<!-- in: source -->                run it in a copy of the source tree
@@ -99,7 +100,8 @@ func (p *play) furnish(t *testing.T) {
 	}
 }
 
-// fillWork makes the working directory: empty, or a copy of the source tree without what was built and without its history.
+// fillWork makes the working directory: empty, or a copy of the source tree without what was built and without its
+// history.
 func (p *play) fillWork() error {
 	if err := os.Mkdir(p.work(), 0o755); err != nil || !p.source {
 		return err
@@ -160,8 +162,8 @@ func (p *play) checkRoot(t *testing.T) {
 	}
 }
 
-// prelude waits for a port that listens or a path that is a socket, without connecting to it. And it gives a busy machine twice the whole seconds that
-// a reader is told to wait.
+// prelude waits for a port that listens or a path that is a socket, without connecting to it. And it gives a busy
+// machine twice the whole seconds that a reader is told to wait.
 const prelude = `
 set -euo pipefail
 listening() {
@@ -245,8 +247,8 @@ func whileLiving(t *testing.T) (living *os.File, gone <-chan struct{}) {
 	return w, done
 }
 
-// stopGroup ends the processes that a page left running, and waits for them. Servers and forebay may give what is under way 30 s, the one after
-// the other.
+// stopGroup ends the processes that a page left running, and waits for them. Servers and forebay may give what is under
+// way 30 s, the one after the other.
 func stopGroup(t *testing.T, group int, gone <-chan struct{}) {
 	t.Helper()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
@@ -299,8 +301,8 @@ func (p *play) compare(t *testing.T) {
 	}
 }
 
-// missingLine returns the first line of shown that printed does not have after the one before; "" if it has all. How wide a gap is does not
-// matter.
+// missingLine returns the first line of shown that printed does not have after the one before; "" if it has all. How
+// wide a gap is does not matter.
 func missingLine(shown, printed string) string {
 	rest := strings.Split(printed, "\n")
 	for line := range strings.Lines(shown) {

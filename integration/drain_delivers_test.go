@@ -8,7 +8,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// SIGTERM in the middle of 50 downloads: nobody new gets in, every byte of the old ones arrives, and the process ends with 0.
+// SIGTERM in the middle of 50 downloads: nobody new gets in, every byte of the old ones arrives, and the process ends
+// with 0.
 func TestDrainDelivers(t *testing.T) {
 	t.Parallel()
 	const clients, part, rest = 50, 64 << 10, 4 * mib

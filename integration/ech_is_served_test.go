@@ -28,8 +28,8 @@ func newECHKey(t testing.TB, public string) (file string, list []byte) {
 	return file, list
 }
 
-// A client with the right configuration hides its name. One with an outdated configuration is told of the right one, in a handshake for the public
-// name, and comes again with it. One that knows nothing of it is served as ever.
+// A client with the right configuration hides its name. One with an outdated configuration is told of the right one, in
+// a handshake for the public name, and comes again with it. One that knows nothing of it is served as ever.
 func TestECHIsServed(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)

@@ -16,7 +16,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// With room for 64 descriptors and 200 clients at once, those that do not fit wait in the kernel's queue without a spin, and all are served.
+// With room for 64 descriptors and 200 clients at once, those that do not fit wait in the kernel's queue without a
+// spin, and all are served.
 func TestFewDescriptorsSuffice(t *testing.T) {
 	measures(t)
 	b := l4test.Echo(t)
@@ -49,8 +50,8 @@ func TestFewDescriptorsSuffice(t *testing.T) {
 	}
 }
 
-// The limit is lowered under a running forebay, below what it holds already, so that accept4 and socket fail with EMFILE: clients wait, nothing spins,
-// and when there is room again all are served.
+// The limit is lowered under a running forebay, below what it holds already, so that accept4 and socket fail with
+// EMFILE: clients wait, nothing spins, and when there is room again all are served.
 func TestDescriptorsMayRunOut(t *testing.T) {
 	measures(t)
 	b := l4test.Echo(t)

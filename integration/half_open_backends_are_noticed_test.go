@@ -8,8 +8,9 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A backend may be there for the kernel and for nobody else: its queue is full, or whatever drops packets before it answers nothing; it takes
-// connections that its program never sees; its program takes them and says nothing. Each is noticed in its way, and who comes then waits for nobody.
+// A backend may be there for the kernel and for nobody else: its queue is full, or whatever drops packets before it
+// answers nothing; it takes connections that its program never sees; its program takes them and says nothing. Each is
+// noticed in its way, and who comes then waits for nobody.
 func TestHalfOpenBackendsAreNoticed(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -14,8 +14,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// onTerminal starts forebay in the foreground of a terminal of its own, by a shell's command line, and returns when it listens. Closing the
-// terminal hangs up.
+// onTerminal starts forebay in the foreground of a terminal of its own, by a shell's command line, and returns when it
+// listens. Closing the terminal hangs up.
 func onTerminal(t *testing.T, shell string, args ...string) (cmd *exec.Cmd, addr string, hangUp func()) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -53,7 +53,8 @@ func onTerminal(t *testing.T, shell string, args ...string) (cmd *exec.Cmd, addr
 	return cmd, addr, func() { master.Close() }
 }
 
-// The terminal is closed, as a window or a connection by ssh is: forebay takes no new clients, and ends once the old ones are done.
+// The terminal is closed, as a window or a connection by ssh is: forebay takes no new clients, and ends once the old
+// ones are done.
 func TestHangUpEndsInOrder(t *testing.T) {
 	t.Parallel()
 	cmd, addr, hangUp := onTerminal(t, `exec "$0" "$@"`, l4test.Echo(t).Addr())
@@ -66,7 +67,8 @@ func TestHangUpEndsInOrder(t *testing.T) {
 	}
 }
 
-// Who starts it by nohup(1) does not want it to end with the terminal. Then, and while the terminal is there, SIGHUP is what it is for a daemon.
+// Who starts it by nohup(1) does not want it to end with the terminal. Then, and while the terminal is there, SIGHUP is
+// what it is for a daemon.
 func TestSIGHUPIsNoHangUp(t *testing.T) {
 	for name, shell := range map[string]string{"nohup": `trap '' HUP; exec "$0" "$@"`, "terminal": `exec "$0" "$@"`} {
 		t.Run(name, func(t *testing.T) {

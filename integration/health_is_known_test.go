@@ -72,7 +72,8 @@ func TestFirstCheckDecides(t *testing.T) {
 	}
 }
 
-// Without checks traffic is the witness: after so many failures in a row nobody is sent to the backend, and after the hold one is.
+// Without checks traffic is the witness: after so many failures in a row nobody is sent to the backend, and after the
+// hold one is.
 func TestTrafficEjects(t *testing.T) {
 	t.Parallel()
 	dead := l4test.Refused(t)
@@ -96,8 +97,8 @@ func TestTrafficEjects(t *testing.T) {
 	f.Stderr.AwaitMatch(t, "the session that tried it was connected")
 }
 
-// A server that stands still takes connections all the same, its kernel does. A check that wants an answer notices; clients that come
-// after that wait for nobody.
+// A server that stands still takes connections all the same, its kernel does. A check that wants an answer notices;
+// clients that come after that wait for nobody.
 func TestStoppedServerIsNoticed(t *testing.T) {
 	t.Parallel()
 	curl := need(t, "curl")
@@ -121,8 +122,8 @@ func TestStoppedServerIsNoticed(t *testing.T) {
 	awaitUp(t, f, local(port))
 }
 
-// With no flag at all: the kernel of this machine tells that a server stands still, though checks by TCP pass, and that one has gone, before a
-// check has found it. Clients that come after that wait for nobody.
+// With no flag at all: the kernel of this machine tells that a server stands still, though checks by TCP pass, and that
+// one has gone, before a check has found it. Clients that come after that wait for nobody.
 func TestStuckServerIsSeenInItsQueue(t *testing.T) {
 	t.Parallel()
 	ports := []int{freePort(t), freePort(t)}
@@ -149,7 +150,8 @@ func TestStuckServerIsSeenInItsQueue(t *testing.T) {
 	get(t, f.Addr())
 }
 
-// All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse, as soon as they have.
+// All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse,
+// as soon as they have.
 func TestAllDownAndBack(t *testing.T) {
 	for _, do := range []string{"try", "refuse"} {
 		t.Run(do, func(t *testing.T) {

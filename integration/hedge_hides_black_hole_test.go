@@ -7,7 +7,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// With --hedge-after a backend that does not answer costs that much, and not the connect timeout. The loser sees no byte.
+// With --hedge-after a backend that does not answer costs that much, and not the connect timeout. The loser sees no
+// byte.
 func TestHedgeHidesBlackHole(t *testing.T) {
 	t.Parallel()
 	f := start(t, unwatched("--policy", "first", "--hedge-after", "100ms", "--connect-timeout", "1m", l4test.BlackHole(t), l4test.Named(t, "alive").Addr())...)

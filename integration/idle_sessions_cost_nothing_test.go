@@ -9,7 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Nine thousand sessions are held, or as many as the descriptor limit allows: two descriptors each, no CPU at all, and then every one echoes.
+// Nine thousand sessions are held, or as many as the descriptor limit allows: two descriptors each, no CPU at all, and
+// then every one echoes.
 func TestIdleSessionsCostNothing(t *testing.T) {
 	measures(t)
 	n := sessionsThatFit(t, 9000)

@@ -149,8 +149,9 @@ func TestMapNamesEveryFile(t *testing.T) {
 	}
 }
 
-// TestHabits looks for what no file should have: an init function, an exit outside main and TestMain, a test that sleeps and so hopes
-// instead of waiting, and a bubble that is not l4test.Bubble. In a file with bubbles, where a sleep is exact, it may sleep.
+// TestHabits looks for what no file should have: an init function, an exit outside main and TestMain, a test that
+// sleeps and so hopes instead of waiting, and a bubble that is not l4test.Bubble. In a file with bubbles, where a sleep
+// is exact, it may sleep.
 func TestHabits(t *testing.T) {
 	eachFile(t, func(name string, file *ast.File) {
 		fake := calls(file, "l4test", "Bubble")
@@ -175,8 +176,8 @@ func TestHabits(t *testing.T) {
 	})
 }
 
-// TestSocketsAreReleased has the descriptor of a session's socket be taken from it in l4/release.go alone, which sees to what is queued for it: a
-// message that is sent later would reach whatever has the number by then.
+// TestSocketsAreReleased has the descriptor of a session's socket be taken from it in l4/release.go alone, which sees
+// to what is queued for it: a message that is sent later would reach whatever has the number by then.
 func TestSocketsAreReleased(t *testing.T) {
 	may := map[string][]string{
 		"closeFD":      {"l4/sys.go", "l4/release.go", "l4/outbox.go", "l4/pipe.go", "l4/poller.go", "l4/ring.go"},

@@ -23,7 +23,8 @@ func TestIdleTimeoutEndsStillSessions(t *testing.T) {
 	wantTotal(t, e, 2.4+1.9)
 }
 
-// After one side's FIN the other may go on for as long as it moves: the limit is renewed by progress, and ends what stands still.
+// After one side's FIN the other may go on for as long as it moves: the limit is renewed by progress, and ends what
+// stands still.
 func TestHalfCloseTimeoutIsRenewedByProgress(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})

@@ -62,8 +62,8 @@ func measures(t *testing.T) {
 	}
 }
 
-// echoElsewhere starts an echo backend in a process of its own, for tests that need more descriptors than one process may have, and
-// returns its address.
+// echoElsewhere starts an echo backend in a process of its own, for tests that need more descriptors than one process
+// may have, and returns its address.
 func echoElsewhere(t *testing.T) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])

@@ -45,8 +45,9 @@ const (
 	tls10           = 0x0301
 )
 
-// malformedHellos are hellos with a fault: cut at each byte and padded behind it, the lengths around them right; with lengths that are wrong; in records
-// that are too long, empty or of other kinds. tlsfuzzer's test-truncating-of-client-hello and test-invalid-client-hello-w-record-overflow ask alike.
+// malformedHellos are hellos with a fault: cut at each byte and padded behind it, the lengths around them right; with
+// lengths that are wrong; in records that are too long, empty or of other kinds. tlsfuzzer's
+// test-truncating-of-client-hello and test-invalid-client-hello-w-record-overflow ask alike.
 func malformedHellos(t testing.TB) (all []probe) {
 	hello := helloOf(t, &tls.Config{ServerName: "a.example", NextProtos: []string{"h2"}})
 	body := hello[9:]
@@ -96,7 +97,8 @@ func malformedHellos(t testing.TB) (all []probe) {
 	return all
 }
 
-// answerTo returns what a server says to a probe, to its end. The client says more than the probe, for the server to leave unread.
+// answerTo returns what a server says to a probe, to its end. The client says more than the probe, for the server to
+// leave unread.
 func answerTo(addr string, p probe) (said []byte, err error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -134,8 +136,8 @@ func bareTLS(t testing.TB, config *tls.Config) (addr string) {
 	}).Addr()
 }
 
-// A hello that can't be read gets the alert that crypto/tls by itself gives, and it arrives, whatever more the client has sent: the connection is
-// not reset. Of the session the log says what was wrong.
+// A hello that can't be read gets the alert that crypto/tls by itself gives, and it arrives, whatever more the client
+// has sent: the connection is not reset. Of the session the log says what was wrong.
 func TestMalformedHellosGetTheirAlerts(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -165,8 +167,8 @@ func TestMalformedHellosGetTheirAlerts(t *testing.T) {
 	}
 }
 
-// A client that is refused later, by crypto/tls itself, gets its alert as well, though it goes on sending: one without a version or a cipher suite in
-// common, and one whose records are bad after the handshake.
+// A client that is refused later, by crypto/tls itself, gets its alert as well, though it goes on sending: one without
+// a version or a cipher suite in common, and one whose records are bad after the handshake.
 func TestAlertsReachClientsThatGoOn(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -198,7 +200,8 @@ func TestAlertsReachClientsThatGoOn(t *testing.T) {
 	}
 }
 
-// Who speaks no TLS is reset, but a client that speaks HTTP is told what it has done wrong. The log names what it speaks.
+// Who speaks no TLS is reset, but a client that speaks HTTP is told what it has done wrong. The log names what it
+// speaks.
 func TestStrangersAreNamed(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)

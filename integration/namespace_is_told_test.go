@@ -7,8 +7,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// enterBlue has a command run in a network namespace of its own that is called blue, as ip-netns(8) names them, and leaves no trace on the
-// machine: the mounts are its own, too. In it nothing has an address, but paths are everybody's.
+// enterBlue has a command run in a network namespace of its own that is called blue, as ip-netns(8) names them, and
+// leaves no trace on the machine: the mounts are its own, too. In it nothing has an address, but paths are everybody's.
 const enterBlue = `mount -t tmpfs tmpfs /run && mkdir /run/netns && touch /run/netns/blue &&
 	mount --bind /proc/self/ns/net /run/netns/blue && exec "$0" "$@"`
 

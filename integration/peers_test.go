@@ -19,7 +19,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// need returns the path of a program. Without it the test is skipped, or fails where CI=true says that nothing may be missing.
+// need returns the path of a program. Without it the test is skipped, or fails where CI=true says that nothing may be
+// missing.
 func need(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {

@@ -30,8 +30,8 @@ func (pg *postgreSQL) passesThrough(t *testing.T) {
 	}
 }
 
-// A client reaches a PostgreSQL behind a server that ends TLS, as nginx does here, without TLS of its own, and with one that verifies PostgreSQL
-// itself, sslmode=verify-full, within that.
+// A client reaches a PostgreSQL behind a server that ends TLS, as nginx does here, without TLS of its own, and with one
+// that verifies PostgreSQL itself, sslmode=verify-full, within that.
 func (pg *postgreSQL) behindTLS(t *testing.T) {
 	site := pg.authority.Issue("ender", l4test.Leaf{Names: []string{"127.0.0.1"}})
 	ender := freePort(t)
@@ -53,7 +53,8 @@ stream {
 	}
 }
 
-// PostgreSQL up to version 16 wants to be asked in clear before TLS begins. Later ones take it at once, if they agree on their protocol by ALPN.
+// PostgreSQL up to version 16 wants to be asked in clear before TLS begins. Later ones take it at once, if they agree
+// on their protocol by ALPN.
 func (pg *postgreSQL) askedAtOnce(t *testing.T) {
 	if pg.version(t) >= 17 {
 		t.Skip("this PostgreSQL takes TLS at once")
@@ -104,7 +105,8 @@ func startPostgreSQL(t *testing.T) *postgreSQL {
 	return pg
 }
 
-// psql asks the server through f what TLS it speaks with its client, and returns "user|version|": none is the version without TLS.
+// psql asks the server through f what TLS it speaks with its client, and returns "user|version|": none is the version
+// without TLS.
 func (pg *postgreSQL) psql(t *testing.T, f *forebay, how string) string {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(f.Addr())

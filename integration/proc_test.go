@@ -31,7 +31,8 @@ func listening(pid string) []string {
 	return slices.Compact(addrs)
 }
 
-// listeningUNIX returns the paths of the UNIX sockets at which a process listens. Connecting would tell too, but is a session.
+// listeningUNIX returns the paths of the UNIX sockets at which a process listens. Connecting would tell too, but is a
+// session.
 func listeningUNIX(pid string) []string {
 	own := sockets(pid)
 	text, _ := os.ReadFile("/proc/" + pid + "/net/unix")
@@ -131,8 +132,8 @@ func (p *process) CPUDuring(d time.Duration) time.Duration {
 	return p.CPU() - before
 }
 
-// AwaitRest waits until the process uses no more than most CPU time while d passes. What spins never comes to rest; what still had something
-// to do, on a busy machine, does.
+// AwaitRest waits until the process uses no more than most CPU time while d passes. What spins never comes to rest;
+// what still had something to do, on a busy machine, does.
 func (p *process) AwaitRest(d, most time.Duration) {
 	p.t.Helper()
 	var used time.Duration
@@ -153,7 +154,8 @@ func (p *process) AwaitDescriptors(t testing.TB, n int) {
 	l4test.Await(t, patience, "descriptors back to "+strconv.Itoa(n)+", at most", func() bool { return p.Descriptors() <= n })
 }
 
-// waiting returns how many connections wait to be accepted at an IPv4 address at which a socket of this machine listens.
+// waiting returns how many connections wait to be accepted at an IPv4 address at which a socket of this machine
+// listens.
 func waiting(t testing.TB, addr string) int {
 	t.Helper()
 	text, _ := os.ReadFile("/proc/net/tcp")

@@ -113,14 +113,16 @@ type forebay struct {
 	want    int              // its exit status when the test ends it
 }
 
-// start runs forebay with args, listening on a free port of 127.0.0.1 where args do not name a listener, and returns when it listens.
-// The test fails if, in the end, forebay does not stop cleanly on SIGTERM or if its stderr shows an error that Allow did not announce.
+// start runs forebay with args, listening on a free port of 127.0.0.1 where args do not name a listener, and returns
+// when it listens. The test fails if, in the end, forebay does not stop cleanly on SIGTERM or if its stderr shows an
+// error that Allow did not announce.
 func start(t testing.TB, args ...string) *forebay {
 	t.Helper()
 	return startCommand(t, exec.Command(program, serveArgs(args)...))
 }
 
-// unwatched returns the arguments of a forebay that finds out with each session anew which backends are up, and args after them.
+// unwatched returns the arguments of a forebay that finds out with each session anew which backends are up, and args
+// after them.
 func unwatched(args ...string) []string {
 	return append([]string{"--check", "off", "--eject-after", "0", "--eject-share", "0%", "--eject-waiting", "0"}, args...)
 }
@@ -128,8 +130,8 @@ func unwatched(args ...string) []string {
 // healthFlag is what makes a test one about the backends' health.
 var healthFlag = regexp.MustCompile(`^--(check|eject|initial|rise|fall|slow-start|when-all-down|panic-threshold)\b`)
 
-// serveArgs adds to args what every test wants. Where they say nothing about health nobody looks after it: a check could come in the way of a
-// script that is for one connection, and a backend that is to fail would be reported.
+// serveArgs adds to args what every test wants. Where they say nothing about health nobody looks after it: a check
+// could come in the way of a script that is for one connection, and a backend that is to fail would be reported.
 func serveArgs(args []string) []string {
 	all := []string{"serve", "--log", "json"}
 	if !slices.ContainsFunc(args, healthFlag.MatchString) {

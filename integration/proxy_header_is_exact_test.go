@@ -13,7 +13,8 @@ import (
 // signature begins every version 2 header (PROXY protocol, 2.2).
 const signature = "\r\n\r\n\x00\r\nQUIT\n"
 
-// The header is the byte-exact one of the PROXY protocol's specification, for clients that speak first and for clients that are silent.
+// The header is the byte-exact one of the PROXY protocol's specification, for clients that speak first and for clients
+// that are silent.
 func TestProxyHeaderIsExact(t *testing.T) {
 	for _, c := range []struct {
 		listen, version string
@@ -91,7 +92,8 @@ func v2With(client, local, tlv string) string {
 	return string(append(binary.BigEndian.AppendUint16(head, uint16(len(body))), body...))
 }
 
-// A client of a UNIX listener is told as such: the family of the block is AF_UNIX, 216 bytes, with the listener's path as destination.
+// A client of a UNIX listener is told as such: the family of the block is AF_UNIX, 216 bytes, with the listener's path
+// as destination.
 func TestProxyHeaderV2OfUNIXListener(t *testing.T) {
 	t.Parallel()
 	path := l4test.SocketPath(t)
@@ -150,7 +152,8 @@ func fields(t *testing.T, b []byte) map[byte][]byte {
 	return all
 }
 
-// Bytes that are there before the backend is connected go with the header, in one segment: a receiver may refuse a header that comes in parts.
+// Bytes that are there before the backend is connected go with the header, in one segment: a receiver may refuse a
+// header that comes in parts.
 func TestProxyHeaderGoesWithFirstBytes(t *testing.T) {
 	t.Parallel()
 	received := make(chan int, 2)

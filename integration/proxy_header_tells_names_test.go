@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// HAProxy is told the name that the client asked for, whether TLS ends at forebay or at HAProxy itself, and verifies the checksum over it.
+// HAProxy is told the name that the client asked for, whether TLS ends at forebay or at HAProxy itself, and verifies
+// the checksum over it.
 func TestProxyHeaderTellsNames(t *testing.T) {
 	file := write(t, "a.example.pem", selfSigned(t, "a.example"))
 	for _, c := range []struct {

@@ -15,8 +15,8 @@ var witnesses = map[string][]string{
 	"listening socket only": {"--check", "off", "--eject-after", "0", "--eject-share", "0%"},
 }
 
-// Many clients come to four backends. One refuses from the start, and once that is known another one begins to: until it is known too, and after
-// that, every client is answered.
+// Many clients come to four backends. One refuses from the start, and once that is known another one begins to: until
+// it is known too, and after that, every client is answered.
 func TestRefusalsReachNoClient(t *testing.T) {
 	for name, args := range witnesses {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A filter of system calls or a security module may refuse what forebay uses. Bulk is copied where splice(2) is refused, from its first call or at
-// the end of a pipe that is full, and everything arrives.
+// A filter of system calls or a security module may refuse what forebay uses. Bulk is copied where splice(2) is
+// refused, from its first call or at the end of a pipe that is full, and everything arrives.
 func TestBulkIsCopiedWhereSpliceIsRefused(t *testing.T) {
 	const size = 40 * mib
 	for _, r := range []l4test.Refusal{
@@ -48,8 +48,8 @@ func TestBulkIsCopiedWhereSpliceIsRefused(t *testing.T) {
 	}
 }
 
-// Where accept(2) goes on failing, and the client stays in the queue, that is told; accepting pauses, so that no processor is used up; and a stop
-// ends the process all the same.
+// Where accept(2) goes on failing, and the client stays in the queue, that is told; accepting pauses, so that no
+// processor is used up; and a stop ends the process all the same.
 func TestRefusedAcceptIsTold(t *testing.T) {
 	for _, errno := range []syscall.Errno{unix.EACCES, unix.EPERM, unix.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 // secretName is refused by a route. The certificate for it shows that a server has read this name.
 const secretName = "secret.example"
 
-// disguises are hellos that ask for secretName so that one reader sees another name, or none, and a server behind it this one. They are of TLS 1.2, in
-// which the server's certificate is seen.
+// disguises are hellos that ask for secretName so that one reader sees another name, or none, and a server behind it
+// this one. They are of TLS 1.2, in which the server's certificate is seen.
 func disguises(t testing.TB) (all []probe) {
 	t.Helper()
 	hello := func(name string) []byte {
@@ -94,7 +94,8 @@ func extensionsAt(message []byte) int {
 	return at + 1 + int(message[at]) + 2               // compression methods, and the extensions' size
 }
 
-// withExtensions returns the message of a hello with other extensions, before all others, in the place of one that it has.
+// withExtensions returns the message of a hello with other extensions, before all others, in the place of one that it
+// has.
 func withExtensions(message, old, extensions []byte) []byte {
 	at := extensionsAt(message)
 	all := append(bytes.Clone(extensions), bytes.Replace(message[at:], old, nil, 1)...)
@@ -137,8 +138,8 @@ func serverFlight(t testing.TB, addr string, d probe) []byte {
 // secretMark is the common name in the certificate for secretName.
 const secretMark = "mark-of-the-secret"
 
-// A name that a route refuses is not reached by the route for the rest, however a client writes it: not with OpenSSL, nginx or Go behind it, each of
-// which reads some hellos that are no good by the letter.
+// A name that a route refuses is not reached by the route for the rest, however a client writes it: not with OpenSSL,
+// nginx or Go behind it, each of which reads some hellos that are no good by the letter.
 func TestRefusedNamesStayRefused(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)

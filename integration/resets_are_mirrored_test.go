@@ -52,8 +52,8 @@ func TestResetsAreMirrored(t *testing.T) {
 	})
 }
 
-// What the backend sent before its reset reaches a client that reads only later, through a window of a few KiB: closing with linger 0 at
-// once would drop what still waits in the send queue.
+// What the backend sent before its reset reaches a client that reads only later, through a window of a few KiB: closing
+// with linger 0 at once would drop what still waits in the send queue.
 func TestResetWaitsForASlowReader(t *testing.T) {
 	t.Parallel()
 	const size = 200 << 10

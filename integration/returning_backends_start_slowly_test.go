@@ -8,8 +8,9 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A backend that is back has no session, and would be sent everybody by a policy that looks for the fewest. With slow start it gets few at first,
-// whatever the policy. What least-time does is tested in the pool alone: here it hangs on what times this machine takes.
+// A backend that is back has no session, and would be sent everybody by a policy that looks for the fewest. With slow
+// start it gets few at first, whatever the policy. What least-time does is tested in the pool alone: here it hangs on
+// what times this machine takes.
 func TestReturningBackendIsNotFlooded(t *testing.T) {
 	const clients, few = 48, 48 / 8
 	for _, test := range []struct {

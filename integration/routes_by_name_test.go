@@ -11,8 +11,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A crossing is a forebay with a route for a name, one for a wildcard, one for a protocol, one that refuses and one for all the rest, each but
-// the last to a backend that ends TLS itself, with a certificate that has the route's name.
+// A crossing is a forebay with a route for a name, one for a wildcard, one for a protocol, one that refuses and one for
+// all the rest, each but the last to a backend that ends TLS itself, with a certificate that has the route's name.
 type crossing struct {
 	*forebay
 	authority *l4test.Authority
@@ -47,8 +47,8 @@ func (c *crossing) ask(t *testing.T, as func(net.Conn, *tls.Config) *tls.Conn, n
 	return p.TLS().PeerCertificates[0].Subject.CommonName
 }
 
-// The ClientHello decides where a connection goes: the protocol it offers, then the exact name, then a wildcard for one label, then the rest. However it
-// is cut, all of it reaches the backend, which answers with its own certificate.
+// The ClientHello decides where a connection goes: the protocol it offers, then the exact name, then a wildcard for one
+// label, then the rest. However it is cut, all of it reaches the backend, which answers with its own certificate.
 func TestRoutesByName(t *testing.T) {
 	t.Parallel()
 	c := newCrossing(t)
@@ -93,8 +93,8 @@ func TestRoutesByName(t *testing.T) {
 	}
 }
 
-// A cutter cuts the first record that is written, the ClientHello, into records and segments of so many bytes; 0 leaves it whole. The
-// kernel may join segments, but not before the first one is on its way.
+// A cutter cuts the first record that is written, the ClientHello, into records and segments of so many bytes; 0 leaves
+// it whole. The kernel may join segments, but not before the first one is on its way.
 type cutter struct {
 	net.Conn
 	records, segments int
@@ -132,8 +132,8 @@ func (c *cutter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Who speaks no TLS goes with the rest, with every byte; who says nothing at all is waited for as long as --hello-timeout says; half a ClientHello
-// does not reach anybody.
+// Who speaks no TLS goes with the rest, with every byte; who says nothing at all is waited for as long as
+// --hello-timeout says; half a ClientHello does not reach anybody.
 func TestRoutesOfOthers(t *testing.T) {
 	t.Parallel()
 	b := l4test.Echo(t)

@@ -29,7 +29,8 @@ func startScanned(t *testing.T) (f *forebay, a *l4test.Authority) {
 // scanPatience is how long a scan may take, on a busy machine.
 const scanPatience = 8 * time.Minute
 
-// testssl.sh finds nothing that it rates above LOW, of protocols, ciphers, forward secrecy, preferences, certificates and known attacks.
+// testssl.sh finds nothing that it rates above LOW, of protocols, ciphers, forward secrecy, preferences, certificates
+// and known attacks.
 func TestTestsslFindsNothing(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(raceVar) != "" {

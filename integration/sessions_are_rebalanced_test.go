@@ -6,7 +6,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// TestSessionsAreRebalanced has a backend that was down come back: half of the other's sessions are ended in good order, and their clients find it.
+// TestSessionsAreRebalanced has a backend that was down come back: half of the other's sessions are ended in good
+// order, and their clients find it.
 func TestSessionsAreRebalanced(t *testing.T) {
 	t.Parallel()
 	const clients = 8

@@ -10,7 +10,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// TestSessionsFollowTheirBackend has a check that asks beside the traffic's port find a backend down whose sessions are well.
+// TestSessionsFollowTheirBackend has a check that asks beside the traffic's port find a backend down whose sessions are
+// well.
 func TestSessionsFollowTheirBackend(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -11,8 +11,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A server that was killed is started again, listens at once and is ready only much later, as one that has much to load. Its kernel takes
-// connections all the while. A check that wants an answer waits for it, and no client has to.
+// A server that was killed is started again, listens at once and is ready only much later, as one that has much to
+// load. Its kernel takes connections all the while. A check that wants an answer waits for it, and no client has to.
 func TestSlowStartersAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	const steady = "HTTP/1.1 /" // what that server answers

@@ -11,8 +11,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Two hundred clients that say nothing, only half a ClientHello, or nothing more after it, delay nobody: they hold none of the places in which
-// handshakes are computed.
+// Two hundred clients that say nothing, only half a ClientHello, or nothing more after it, delay nobody: they hold none
+// of the places in which handshakes are computed.
 func TestSilentClientsDelayNobody(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -144,7 +144,8 @@ func TestStalledTLSReadersCostLittle(t *testing.T) {
 	f.backend.AwaitDone(stalled + 2)
 }
 
-// An idle session in TLS holds at most 10 KiB once a burst of handshakes is over, what that has left behind included, and costs no CPU.
+// An idle session in TLS holds at most 10 KiB once a burst of handshakes is over, what that has left behind included,
+// and costs no CPU.
 func TestIdleTLSSessionsCostLittle(t *testing.T) {
 	measures(t)
 	const most = 10 << 10

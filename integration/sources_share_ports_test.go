@@ -6,7 +6,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Four backends, two sources and two ports make room for sixteen sessions: where one source has no port left to a backend, the other serves.
+// Four backends, two sources and two ports make room for sixteen sessions: where one source has no port left to a
+// backend, the other serves.
 func TestSourcesSharePorts(t *testing.T) {
 	t.Parallel()
 	path := l4test.SocketPath(t)

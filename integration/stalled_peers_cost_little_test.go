@@ -13,8 +13,8 @@ const (
 	spared  = 20 * mib
 )
 
-// Two hundred clients that read nothing of what a fast backend sends: forebay keeps next to nothing for them, uses no CPU, serves others, and all
-// get their bytes when they read on.
+// Two hundred clients that read nothing of what a fast backend sends: forebay keeps next to nothing for them, uses no
+// CPU, serves others, and all get their bytes when they read on.
 func TestStalledReadersCostLittle(t *testing.T) {
 	measures(t)
 	b := l4test.Serve(t, func(p *l4test.Peer) {

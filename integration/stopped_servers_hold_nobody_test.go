@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// One of four gunicorn servers is stopped under load. Those whose requests it has in its hands wait, and are answered when it goes on; once it is
-// known to stand still, as the kernel tells or as checks find out, nobody else comes to wait for it.
+// One of four gunicorn servers is stopped under load. Those whose requests it has in its hands wait, and are answered
+// when it goes on; once it is known to stand still, as the kernel tells or as checks find out, nobody else comes to
+// wait for it.
 func TestStoppedServersHoldNobody(t *testing.T) {
 	wrk, ab := need(t, "wrk"), need(t, "ab")
 	for _, test := range []struct {

@@ -9,9 +9,9 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A thousand backends are looked after at the intervals that are without a flag, and it costs little: so much is logged, and only what would be a
-// catastrophe fails. With queues looked at the kernel's word stands for the checks of these, which are all on this machine; without they are
-// checked as others are.
+// A thousand backends are looked after at the intervals that are without a flag, and it costs little: so much is
+// logged, and only what would be a catastrophe fails. With queues looked at the kernel's word stands for the checks of
+// these, which are all on this machine; without they are checked as others are.
 func TestThousandBackendsAreChecked(t *testing.T) {
 	measures(t)
 	const backends, most = 1000, 15 // percent of a processor

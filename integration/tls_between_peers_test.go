@@ -10,8 +10,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// A client's TLS goes through nginx or HAProxy, which say who it is by a PROXY header, ends in forebay, and goes on in another TLS, with a
-// header before it, to HAProxy or nginx, which tell who the client is.
+// A client's TLS goes through nginx or HAProxy, which say who it is by a PROXY header, ends in forebay, and goes on in
+// another TLS, with a header before it, to HAProxy or nginx, which tell who the client is.
 func TestTLSBetweenNginxAndHAProxy(t *testing.T) {
 	a := l4test.NewAuthority(t)
 	site := a.Issue("site", l4test.Leaf{Names: []string{"a.example", "127.0.0.1"}})

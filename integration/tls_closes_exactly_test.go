@@ -31,8 +31,8 @@ func TestHalfCloseThroughTLS(t *testing.T) {
 	})
 }
 
-// A FIN without close_notify may have been sent by anybody. What came before it is delivered. A backend is then reset: it must not take a part for
-// the whole; and so is a client, where that is asked for.
+// A FIN without close_notify may have been sent by anybody. What came before it is delivered. A backend is then reset:
+// it must not take a part for the whole; and so is a client, where that is asked for.
 func TestTruncationIsMirroredAsReset(t *testing.T) {
 	inEach(t, withClient, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.ExpectContent(1, mib).ExpectReset() })
@@ -51,7 +51,8 @@ func TestTruncationIsMirroredAsReset(t *testing.T) {
 	})
 }
 
-// A backend's FIN without close_notify is passed on as one, to a client that speaks TLS without close_notify as well. The client's half goes on.
+// A backend's FIN without close_notify is passed on as one, to a client that speaks TLS without close_notify as well.
+// The client's half goes on.
 func TestTruncationIsPassedOn(t *testing.T) {
 	inEach(t, withBackend, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.SendContent(1, mib).Truncate().ExpectContent(2, mib).ExpectEOF() })
@@ -131,7 +132,8 @@ func TestRefusalIsOneAlert(t *testing.T) {
 	}
 }
 
-// A record that can't be decrypted is answered with one alert and nothing after it, no close_notify either, and the backend is reset.
+// A record that can't be decrypted is answered with one alert and nothing after it, no close_notify either, and the
+// backend is reset.
 func TestBadRecordIsOneAlert(t *testing.T) {
 	for version, name := range map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,8 @@ func resumes(version, ticket string) []string {
 	return []string{version, "-servername", "a.example", "-sess_in", ticket}
 }
 
-// Tickets outlive the process and work on another machine where both have the keys; the first key encrypts, and an old one still decrypts. Without
-// the keys, or with others, a full handshake takes place.
+// Tickets outlive the process and work on another machine where both have the keys; the first key encrypts, and an old
+// one still decrypts. Without the keys, or with others, a full handshake takes place.
 func TestTicketKeysOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	a := l4test.NewAuthority(t)
@@ -68,7 +68,8 @@ func ticketKey() string {
 	return base64.StdEncoding.EncodeToString(b[:])
 }
 
-// A ticket of a listener that asks for no certificate, or for one of other authorities, opens none that does, though both have the same keys.
+// A ticket of a listener that asks for no certificate, or for one of other authorities, opens none that does, though
+// both have the same keys.
 func TestTicketsDoNotStandForCertificates(t *testing.T) {
 	t.Parallel()
 	a, other := l4test.NewAuthority(t), l4test.NewAuthority(t)
@@ -103,15 +104,16 @@ func resuming(c *tls.Config, version uint16) *tls.Config {
 	return c
 }
 
-// exchangeTLS has a session that carries a byte both ways, and reports whether it was resumed. It reads to the end, and so takes the tickets in.
+// exchangeTLS has a session that carries a byte both ways, and reports whether it was resumed. It reads to the end, and
+// so takes the tickets in.
 func exchangeTLS(t *testing.T, f *forebay, client *tls.Config) (resumed bool) {
 	t.Helper()
 	p := l4test.DialTLS(t, f.Addr(), client).Send("x").Expect("x").CloseWrite().ExpectEOF()
 	return p.TLS().DidResume
 }
 
-// wantNoEntry fails unless a client is refused in its handshake. One of TLS 1.3 learns that only when it reads: it has finished before the server looks
-// at its certificate.
+// wantNoEntry fails unless a client is refused in its handshake. One of TLS 1.3 learns that only when it reads: it has
+// finished before the server looks at its certificate.
 func wantNoEntry(t *testing.T, f *forebay, client *tls.Config) {
 	t.Helper()
 	p, err := l4test.TryDialTLS(t, f.Addr(), client)

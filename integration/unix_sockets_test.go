@@ -70,7 +70,8 @@ func TestUNIXListenerComesAndGoes(t *testing.T) {
 	}
 }
 
-// The unit's example: a process that is nobody, has no capability and a strict umask, and is in the group of whom its socket is for.
+// The unit's example: a process that is nobody, has no capability and a strict umask, and is in the group of whom its
+// socket is for.
 func TestUNIXListenerIsForAGroup(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {

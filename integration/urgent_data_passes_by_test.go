@@ -8,9 +8,9 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Urgent data (RFC 9293, 3.8.5; RFC 6093 advises against it) does not harm the stream around it, either way: a receiver that does not ask for it sees
-// what it would see without forebay, and one that does gets it. Streams begin as copies and go on by splice(2), which stops at a mark and says that
-// the stream has ended where it has not.
+// Urgent data (RFC 9293, 3.8.5; RFC 6093 advises against it) does not harm the stream around it, either way: a receiver
+// that does not ask for it sees what it would see without forebay, and one that does gets it. Streams begin as copies
+// and go on by splice(2), which stops at a mark and says that the stream has ended where it has not.
 func TestUrgentDataPassesBy(t *testing.T) {
 	begin := uint64(time.Now().UnixNano())
 	for i, how := range []l4test.Reading{l4test.Plainly, l4test.OutOfLine, l4test.InLine} {

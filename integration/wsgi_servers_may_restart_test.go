@@ -34,8 +34,8 @@ func gunicorn(t testing.TB, port int) *exec.Cmd {
 	return ownGroup(cmd)
 }
 
-// Four servers answer on four ports, one is killed under load and started again: only requests that it had in its hands fail, and then it
-// serves like the others.
+// Four servers answer on four ports, one is killed under load and started again: only requests that it had in its hands
+// fail, and then it serves like the others.
 func TestWSGIServersMayRestart(t *testing.T) {
 	ab, wrk, curl := need(t, "ab"), need(t, "wrk"), need(t, "curl")
 	for name, server := range map[string]wsgiServer{"waitress": waitress, "gunicorn": gunicorn} {
@@ -96,7 +96,8 @@ func (f *forebay) wantOnlyHarm(t *testing.T, backend string) {
 	}
 }
 
-// wantAtMost finds a number in a program's report; most -1 wants it to be there and not 0, another number is the most it may be where it is there.
+// wantAtMost finds a number in a program's report; most -1 wants it to be there and not 0, another number is the most
+// it may be where it is there.
 func wantAtMost(t *testing.T, text, pattern string, most int) {
 	t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(text)

@@ -21,9 +21,9 @@ type listener struct {
 	keepsOutOfLine bool
 }
 
-// An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the kernel wakes the first
-// that sleeps in its epoll_wait (EPOLLEXCLUSIVE), so that the others come in while it is busy. Loops that are parked are all woken; there
-// is one then, or little to do.
+// An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the
+// kernel wakes the first that sleeps in its epoll_wait (EPOLLEXCLUSIVE), so that the others come in while it is busy.
+// Loops that are parked are all woken; there is one then, or little to do.
 type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
@@ -86,7 +86,8 @@ func (l *loop) listen(all []*listener) error {
 	return nil
 }
 
-// deafen ends accepting. What the queues hold by now is taken first where drain is set: closing a listening socket resets it.
+// deafen ends accepting. What the queues hold by now is taken first where drain is set: closing a listening socket
+// resets it.
 func (l *loop) deafen(drain bool) {
 	closes := l.server.closes()
 	for i := range l.accept.listeners {
@@ -120,8 +121,8 @@ func (l *loop) acceptBurst(q *acceptQueue) {
 	}
 }
 
-// acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees none left while one
-// is on its way.
+// acceptOne takes one connection. It is counted before it is accepted, so that the limit holds and a drain never sees
+// none left while one is on its way.
 func (l *loop) acceptOne(q *acceptQueue) {
 	if !l.mayAccept(q) {
 		q.ready = false
@@ -151,15 +152,17 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	case lacks(errno):
 		l.pauseAccepting(errno)
 	default:
-		// accept(2): an error of the connection that was to be taken, already pending on it. The next one may be well. But where a security module or
-		// a filter of system calls refuses, the connection stays in the queue, and so it goes on.
+		// accept(2): an error of the connection that was to be taken, already pending on it. The next one may be well.
+		// But where a security module or a filter of system calls refuses, the connection stays in the queue, and so it
+		// goes on.
 		if l.accept.failed++; l.accept.failed >= acceptBurst {
 			l.pauseAccepting(errno)
 		}
 	}
 }
 
-// lacks reports whether errno says that this machine, or this process, has no more of what a socket needs, which may pass.
+// lacks reports whether errno says that this machine, or this process, has no more of what a socket needs, which may
+// pass.
 func lacks(errno syscall.Errno) bool {
 	switch errno {
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
@@ -168,7 +171,8 @@ func lacks(errno syscall.Errno) bool {
 	return false
 }
 
-// mayAccept reports whether the listener's rate has room for one more; otherwise a timer has the queue looked at again when it has.
+// mayAccept reports whether the listener's rate has room for one more; otherwise a timer has the queue looked at again
+// when it has.
 func (l *loop) mayAccept(q *acceptQueue) bool {
 	r := l.server.Limits.AcceptRate
 	if !r.limits() || q.last || q.rate.left(l.now, r) > 0 {
@@ -182,7 +186,8 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 	return false
 }
 
-// pauseAccepting waits until this machine may have again what it lacked, or allow what it refused, and returns for how long, in ns.
+// pauseAccepting waits until this machine may have again what it lacked, or allow what it refused, and returns for how
+// long, in ns.
 func (l *loop) pauseAccepting(why syscall.Errno) int64 {
 	if times, due := l.server.pauses.due(l.now); due {
 		what := "accepting pauses: this machine lacks what a new connection needs"
@@ -230,7 +235,8 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	l.step(s)
 }
 
-// reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops when there is.
+// reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops
+// when there is.
 func (s *Server) reserve() bool {
 	for {
 		if s.sessions.Add(1) <= int64(s.MaxConns) {
@@ -262,8 +268,8 @@ func (s *Server) resumeAccepting() {
 	}
 }
 
-// lifetime is how long the next session may last: the maximum, less a random share of it, so that sessions which began together do not end
-// together. never: without limit.
+// lifetime is how long the next session may last: the maximum, less a random share of it, so that sessions which began
+// together do not end together. never: without limit.
 func (s *Server) lifetime(random float64) int64 {
 	if s.MaxLifetime <= 0 {
 		return never

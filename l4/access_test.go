@@ -68,7 +68,8 @@ func TestLongestPrefixDecides(t *testing.T) {
 	}
 }
 
-// TestAccessIsWhatALookAtEveryRuleFinds compares the flat rules with a search through all of them, on ranges that often touch.
+// TestAccessIsWhatALookAtEveryRuleFinds compares the flat rules with a search through all of them, on ranges that often
+// touch.
 func TestAccessIsWhatALookAtEveryRuleFinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	some := func() netip.Addr {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Limits say how much of a Server one client may have. Clients are counted by source: an IPv4 address, or an IPv6 network of 64 bits, of the
-// client that a PROXY header names where there is one. Clients of UNIX sockets have no source. The zero value of each is no limit.
+// Limits say how much of a Server one client may have. Clients are counted by source: an IPv4 address, or an IPv6
+// network of 64 bits, of the client that a PROXY header names where there is one. Clients of UNIX sockets have no
+// source. The zero value of each is no limit.
 type Limits struct {
 	Access *Access // who may connect at all
 
@@ -17,8 +18,8 @@ type Limits struct {
 	SessionUpload, SessionDownload Rate // bytes from the client and to it, of one session
 	ClientUpload, ClientDownload   Rate // the same of one source, all its sessions together
 
-	// LeastProgress ends a session of which a peer has bytes waiting for it all the time and takes fewer than this. Per is how long it is
-	// looked at; what ends a session is noticed after one or two of it.
+	// LeastProgress ends a session of which a peer has bytes waiting for it all the time and takes fewer than this. Per
+	// is how long it is looked at; what ends a session is noticed after one or two of it.
 	LeastProgress Rate
 
 	OnLimit    Refusal
@@ -35,8 +36,8 @@ const (
 	Delay                // after LimitDelay with RST, unless it may come in by then
 )
 
-// delayedShare is the part of all sessions that may be clients on whom Delay is spent; more are reset at once, so that keeping them takes
-// nothing from those that may come in.
+// delayedShare is the part of all sessions that may be clients on whom Delay is spent; more are reset at once, so that
+// keeping them takes nothing from those that may come in.
 const delayedShare = 8
 
 // A doorkeeper keeps to a Server's Limits. There is none where nothing is limited.

@@ -34,7 +34,8 @@ func TestDeniedClientIsReset(t *testing.T) {
 	}
 }
 
-// TestRefusalMayBeAnEnd has clients that send something, before they are turned away or in the middle of it: none may be reset by that.
+// TestRefusalMayBeAnEnd has clients that send something, before they are turned away or in the middle of it: none may
+// be reset by that.
 func TestRefusalMayBeAnEnd(t *testing.T) {
 	s := limited(t, Limits{Access: accessOf(nil, prefixes("127.0.0.0/8")), OnLimit: Close})
 	for range 500 {
@@ -72,7 +73,8 @@ func TestClientRateIsLimited(t *testing.T) {
 	}
 }
 
-// TestSourceIsTheOneThatAHeaderNames has one balancer introduce several clients: each has its own limit, and the balancer has none.
+// TestSourceIsTheOneThatAHeaderNames has one balancer introduce several clients: each has its own limit, and the
+// balancer has none.
 func TestSourceIsTheOneThatAHeaderNames(t *testing.T) {
 	s := serve(t, func(s *Server) {
 		s.ProxyIn = prefixes("127.0.0.0/8")
@@ -156,7 +158,8 @@ func TestListenersRateLeavesClientsInItsQueue(t *testing.T) {
 	}
 }
 
-// TestDrainTakesWhatTheRateLeft has clients wait in the queue of a listener that is about to be closed: they are served, not reset.
+// TestDrainTakesWhatTheRateLeft has clients wait in the queue of a listener that is about to be closed: they are
+// served, not reset.
 func TestDrainTakesWhatTheRateLeft(t *testing.T) {
 	s := limited(t, Limits{AcceptRate: Rate{1, time.Hour}})
 	one := l4test.Dial(t, s.addr).Send("1").Expect("1")
@@ -171,7 +174,8 @@ func TestDrainTakesWhatTheRateLeft(t *testing.T) {
 	}
 }
 
-// TestRestingLoopKeepsToTheRate has a loop stop accepting while its listener goes on: that is no reason to take all at once.
+// TestRestingLoopKeepsToTheRate has a loop stop accepting while its listener goes on: that is no reason to take all at
+// once.
 func TestRestingLoopKeepsToTheRate(t *testing.T) {
 	s := serve(t, func(s *Server) { s.Loops, s.Limits = 2, Limits{AcceptRate: Rate{1, time.Hour}} }, l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("1").Expect("1")

@@ -13,8 +13,8 @@ func tryingFor(t *testing.T, d time.Duration, o pool.Options, addr string) *test
 	return servePool(t, func(s *Server) { s.TryDuration = d }, o, backend(t, addr))
 }
 
-// The only backend of a pool is away for a moment: a client that comes meanwhile waits, and is served when it is back. What
-// it has sent is there, once, and the log tells of the wait.
+// The only backend of a pool is away for a moment: a client that comes meanwhile waits, and is served when it is back.
+// What it has sent is there, once, and the log tells of the wait.
 func TestClientWaitsForABackendThatRestarts(t *testing.T) {
 	for _, when := range []pool.WhenAllDown{pool.TryDown, pool.RefuseDown} {
 		t.Run(when.String(), func(t *testing.T) {

@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A second loop that is not needed costs every message a wake-up of another thread, so work stays on the first loop until that is nearly
-// all a processor can do. Then half of its lively sessions move to the loop that does least, which is started if there may be more; a loop
-// that all could spare hands its sessions back and rests.
+// A second loop that is not needed costs every message a wake-up of another thread, so work stays on the first loop
+// until that is nearly all a processor can do. Then half of its lively sessions move to the loop that does least, which
+// is started if there may be more; a loop that all could spare hands its sessions back and rests.
 //
-// A second loop is of use where a processor would be idle without it. On a machine that is busy it can but take its time from others, often
-// from the very servers that the sessions go to, and everything gets dearer: so nothing moves there.
+// A second loop is of use where a processor would be idle without it. On a machine that is busy it can but take its
+// time from others, often from the very servers that the sessions go to, and everything gets dearer: so nothing moves
+// there.
 //
 // Each loop judges by itself, once a window in which it turned at all: an idle process does not wake up for this.
 const (
@@ -126,7 +127,8 @@ func (l *loop) spill(since int64) {
 	}
 }
 
-// idlest returns the loop that may be given sessions of l's: one that has started and does little, or a new one; nil where all are busy.
+// idlest returns the loop that may be given sessions of l's: one that has started and does little, or a new one; nil
+// where all are busy.
 func (s *Server) idlest(l *loop) *loop {
 	s.mu.Lock()
 	var best *loop
@@ -197,7 +199,8 @@ func (l *loop) before() *loop {
 	return l.server.loops[n]
 }
 
-// takeRest gives every session to the loop before and stops accepting. A session that is not relaying yet stays until it has ended.
+// takeRest gives every session to the loop before and stops accepting. A session that is not relaying yet stays until
+// it has ended.
 func (l *loop) takeRest() {
 	l.load.under = 0
 	l.load.rests.Store(true)

@@ -6,9 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// A budget is how much memory sessions may hold together, beside what each costs in any case: bytes that a peer sent and nobody has taken yet,
-// TLS, handshakes under way. A process that is killed for want of memory ends every session, so over the budget those are reset that hold most
-// of it and have not come to a backend; where that is not enough, nothing is accepted; and far above it sessions with a backend go as well.
+// A budget is how much memory sessions may hold together, beside what each costs in any case: bytes that a peer sent
+// and nobody has taken yet, TLS, handshakes under way. A process that is killed for want of memory ends every session,
+// so over the budget those are reset that hold most of it and have not come to a backend; where that is not enough,
+// nothing is accepted; and far above it sessions with a backend go as well.
 type budget struct {
 	most  int64        // bytes; 0: no limit
 	held  atomic.Int64 // by the sessions of all loops, as of their last turns
@@ -116,8 +117,9 @@ type weight struct {
 	cost  float64
 }
 
-// shed resets sessions of one kind until so many bytes are given back, or none is left that holds any: first those that have held most for
-// longest. A client that goes on is quick, so a crowd that stalls does not push out those that come meanwhile.
+// shed resets sessions of one kind until so many bytes are given back, or none is left that holds any: first those that
+// have held most for longest. A client that goes on is quick, so a crowd that stalls does not push out those that come
+// meanwhile.
 func (l *loop) shed(bytes int64, kind func(*session) bool) (reset int) {
 	var all []weight
 	for i := range l.slots {

@@ -50,7 +50,8 @@ func TestHeldMemoryOfSlowReadersIsCounted(t *testing.T) {
 	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
 }
 
-// A crowd sends hellos that it does not finish. The budget is kept, those that stall longest are reset, and who means it is served all the time.
+// A crowd sends hellos that it does not finish. The budget is kept, those that stall longest are reset, and who means
+// it is served all the time.
 func TestStalledHellosAreShed(t *testing.T) {
 	const most = 256 << 10
 	server := serve(t, func(s *Server) { byName(s); s.Buffers = most }, l4test.Echo(t).Addr())
@@ -78,7 +79,8 @@ func TestStalledHellosAreShed(t *testing.T) {
 	}
 }
 
-// Where sessions with a backend hold it all, nobody new is accepted until they have let go; far above the budget they go as well.
+// Where sessions with a backend hold it all, nobody new is accepted until they have let go; far above the budget they
+// go as well.
 func TestAcceptingWaitsForMemory(t *testing.T) {
 	server := serve(t, func(s *Server) { byName(s); s.Buffers = 40 << 10 }, l4test.Echo(t).Addr())
 	loop := server.loops[0]
@@ -105,7 +107,8 @@ func TestFarAboveTheBudgetSlowReadersAreShed(t *testing.T) {
 	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
 }
 
-// Of two that hold as much, the one that has held it for longer goes; what a short time has in its favour a larger size takes back.
+// Of two that hold as much, the one that has held it for longer goes; what a short time has in its favour a larger size
+// takes back.
 func TestWhoIsShedFirst(t *testing.T) {
 	p, err := pool.New(pool.Options{}, nil)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A complaint is what this machine lacks again and again. It is said at once, and then once in complainEvery, however often there is reason.
+// A complaint is what this machine lacks again and again. It is said at once, and then once in complainEvery, however
+// often there is reason.
 type complaint struct {
 	times atomic.Uint64
 	again atomic.Int64 // when it may be said again, in ns on the server's clock

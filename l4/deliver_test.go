@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel says of a peer that it has given up depends on the last word of the network between; it is a timeout all the same.
+// What the kernel says of a peer that it has given up depends on the last word of the network between; it is a timeout
+// all the same.
 func TestCauseOfLoss(t *testing.T) {
 	for errno, want := range map[syscall.Errno]Cause{
 		unix.ECONNRESET:   ClientReset,

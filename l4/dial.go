@@ -45,7 +45,8 @@ func (s *session) start(lease pool.Lease) (stage, Cause) {
 	return dialing, CauseNone
 }
 
-// dial looks at the tries under way: the first that is connected wins, and one that failed makes room for the next backend.
+// dial looks at the tries under way: the first that is connected wins, and one that failed makes room for the next
+// backend.
 func (s *session) dial() (stage, Cause) {
 	c := s.setup
 	for i := range c.attempts {
@@ -76,7 +77,8 @@ func (s *session) dial() (stage, Cause) {
 	return dialing, CauseNone
 }
 
-// progress reports whether a's socket is connected, or why it will not be. A backend with several addresses is tried at each.
+// progress reports whether a's socket is connected, or why it will not be. A backend with several addresses is tried at
+// each.
 func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 	for {
 		done, errno = s.look(a)
@@ -148,8 +150,8 @@ func (s *session) protocol() string {
 	return s.client.layer.conn.ConnectionState().NegotiatedProtocol
 }
 
-// lookSecured reports whether the handshake with a backend is done. Where the connection was reset, the alert that says why may stand before
-// that, and the handshake finds it.
+// lookSecured reports whether the handshake with a backend is done. Where the connection was reset, the alert that says
+// why may stand before that, and the handshake finds it.
 func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errno) {
 	done, err := e.layer.shake.progress(e)
 	switch {
@@ -166,8 +168,8 @@ func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errn
 	return done, 0
 }
 
-// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress; but where this machine has no socket to give,
-// clients that come later wait before they are accepted, and this one until it has.
+// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress; but where this machine
+// has no socket to give, clients that come later wait before they are accepted, and this one until it has.
 func (s *session) connectTo(a *attempt) {
 	address := a.lease.Backend().Addrs()[a.address]
 	if a.again == 0 {
@@ -212,15 +214,17 @@ func (s *session) connectTo(a *attempt) {
 	}
 }
 
-// waitForRoom has a try wait for a UNIX socket whose accept queue is full. Over TCP the kernel sends SYN again until there is room; here it says EAGAIN
-// (unix(7)), and no event tells of room. So it is asked again, ever more rarely, as long as a connect may take.
+// waitForRoom has a try wait for a UNIX socket whose accept queue is full. Over TCP the kernel sends SYN again until
+// there is room; here it says EAGAIN (unix(7)), and no event tells of room. So it is asked again, ever more rarely, as
+// long as a connect may take.
 func (s *session) waitForRoom(a *attempt) {
 	s.closeSide(&a.side)
 	a.again = s.loop.now + min(max((s.loop.now-a.opened)/4, int64(firstPause)), int64(mostRoomPause))
 }
 
-// speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then its SYN-ACK need not be acknowledged by
-// itself: the first bytes do that too, and save a packet and what the other side makes of it.
+// speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then its SYN-ACK
+// need not be acknowledged by itself: the first bytes do that too, and save a packet and what the other side makes of
+// it.
 func (s *session) speaksAtOnce(e *side) bool {
 	if s.loop.server.ProxyOut != ProxyOff || s.setup.route.BackendTLS != nil {
 		return true
@@ -231,8 +235,8 @@ func (s *session) speaksAtOnce(e *side) bool {
 	return len(s.up.held) > 0
 }
 
-// readAhead takes the client's first bytes before the backend is connected, if they are there already. It will be, by the end of the step: so they
-// need not be copied out of the loop's buffer.
+// readAhead takes the client's first bytes before the backend is connected, if they are there already. It will be, by
+// the end of the step: so they need not be copied out of the loop's buffer.
 func (s *session) readAhead() {
 	f, src := &s.up, &s.client
 	if len(f.held) > 0 || !src.readable || src.layer != nil || s.meter() != nil || src.next() != ordinary {
@@ -288,7 +292,8 @@ func (s *session) reach(e *side, family int, to *unix.RawSockaddrAny, size uintp
 
 // connectFrom connects from a port of source.
 func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uintptr) syscall.Errno {
-	// ip(7): leave the port open until connect, when the whole four-tuple is known, so that one local port can serve many backends.
+	// ip(7): leave the port open until connect, when the whole four-tuple is known, so that one local port can serve
+	// many backends.
 	setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	var from unix.RawSockaddrAny
 	at := pool.TCPAddress(netip.AddrPortFrom(source, 0))
@@ -300,8 +305,8 @@ func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uint
 	return connect(fd, to, size)
 }
 
-// findConnected finds out at once what came of a connect over loopback: the handshake was carried out inside connect(2), which reports
-// EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
+// findConnected finds out at once what came of a connect over loopback: the handshake was carried out inside
+// connect(2), which reports EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
 func (e *side) findConnected() {
 	var raw unix.RawSockaddrAny
 	if peerName(e.fd, &raw) == 0 {

@@ -8,10 +8,11 @@ import (
 	"forebay/tls/sni"
 )
 
-// A client whose TLS fails here is told why, mostly by an alert, and must get that. A socket that is closed while bytes stand in it unread is
-// reset by the kernel, and so is one for which bytes come later; the reset can overtake the alert, or have the client's next write fail before it
-// reads it. So FIN goes out behind the last word, what the client still sends is thrown away, and the socket is closed when the client has closed
-// its end, within a time and an amount that a client which means well stays within. nginx calls this a lingering close.
+// A client whose TLS fails here is told why, mostly by an alert, and must get that. A socket that is closed while bytes
+// stand in it unread is reset by the kernel, and so is one for which bytes come later; the reset can overtake the
+// alert, or have the client's next write fail before it reads it. So FIN goes out behind the last word, what the client
+// still sends is thrown away, and the socket is closed when the client has closed its end, within a time and an amount
+// that a client which means well stays within. nginx calls this a lingering close.
 
 const (
 	dismissWithin = 2 * time.Second
@@ -49,7 +50,8 @@ func (s *session) dismissal() (stage, Cause) {
 	return dismissing, CauseNone
 }
 
-// badRequest answers HTTP in clear where TLS is wanted, as nginx and Go's net/http do: a person sees it, and curl shows it.
+// badRequest answers HTTP in clear where TLS is wanted, as nginx and Go's net/http do: a person sees it, and curl shows
+// it.
 const badRequest = "HTTP/1.1 400 Bad Request\r\n" +
 	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 59\r\nConnection: close\r\n\r\n" +
 	"This port speaks TLS: write https:// in place of http://.\r\n"

@@ -10,11 +10,13 @@ import (
 	"forebay/pool"
 )
 
-// A Drain says how a backend is emptied: sessions that are idle go first, the others one after the other, and what is left at the end is cut.
+// A Drain says how a backend is emptied: sessions that are idle go first, the others one after the other, and what is
+// left at the end is cut.
 //
-// A session is concluded, not cut: see conclude. It goes at a moment when it is quiet, that is when its backend spoke last, so that no
-// request is under way. Evenly over Spread ever fewer sessions may be left; those that ended by themselves count. Sessions that have been idle
-// go ten times as fast, the longest idle first, and so the busy ones have as much time as the pace allows to become idle or to end.
+// A session is concluded, not cut: see conclude. It goes at a moment when it is quiet, that is when its backend spoke
+// last, so that no request is under way. Evenly over Spread ever fewer sessions may be left; those that ended by
+// themselves count. Sessions that have been idle go ten times as fast, the longest idle first, and so the busy ones
+// have as much time as the pace allows to become idle or to end.
 type Drain struct {
 	Backend *pool.Backend
 
@@ -22,8 +24,8 @@ type Drain struct {
 	Spread   time.Duration // how long it takes until every session has had its turn; 0: all have it at once
 	Deadline time.Duration // when those left are reset (DrainCut), counted from the beginning like Spread; 0: never
 
-	// Progress, if not nil, is called at the beginning, then five times a second or, with many sessions, at least every few seconds, and at the end,
-	// from the goroutine that drains.
+	// Progress, if not nil, is called at the beginning, then five times a second or, with many sessions, at least every
+	// few seconds, and at the end, from the goroutine that drains.
 	Progress func(DrainProgress)
 }
 
@@ -49,8 +51,9 @@ var ErrResumed = errors.New("the backend has been resumed")
 // ErrNotServing is what a drain returns when the Server stops.
 var ErrNotServing = errors.New("the server does not serve")
 
-// Drain takes d.Backend out of use (pool.Backend.Drain) and ends its sessions. It returns when none is left, when ctx is done, or when the
-// backend is resumed. The backend stays out of use, whatever is returned, until its Resume is called.
+// Drain takes d.Backend out of use (pool.Backend.Drain) and ends its sessions. It returns when none is left, when ctx
+// is done, or when the backend is resumed. The backend stays out of use, whatever is returned, until its Resume is
+// called.
 func (s *Server) Drain(ctx context.Context, d Drain) error {
 	if err := d.validate(); err != nil {
 		return err
@@ -126,8 +129,8 @@ func (d drainage) run(ctx context.Context) error {
 	}
 }
 
-// A look shows every session of the server, 50 ns each, to each of the drains under way. So one that takes long is given the twentieth part of
-// the time, however many there are; but the pace is kept to within leastOften.
+// A look shows every session of the server, 50 ns each, to each of the drains under way. So one that takes long is
+// given the twentieth part of the time, however many there are; but the pace is kept to within leastOften.
 const (
 	lookShare  = 20
 	leastOften = 5 * time.Second
@@ -138,7 +141,8 @@ func untilNextLook(took time.Duration) time.Duration {
 	return max(lookEvery, min(lookShare*took, leastOften))
 }
 
-// over reports whether nothing is left to do. Sessions that are not to end may be there, and before the deadline some that are, and are connecting.
+// over reports whether nothing is left to do. Sessions that are not to end may be there, and before the deadline some
+// that are, and are connecting.
 func (d *drainage) over(p DrainProgress) bool {
 	return p.Left == 0 && (d.Backend.Active() == 0 || d.expired(p.Elapsed))
 }
@@ -174,10 +178,12 @@ func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 	return p
 }
 
-// idleHaste is how many times faster than the pace idle sessions go: fast, but not all at once, for their clients may connect anew at once.
+// idleHaste is how many times faster than the pace idle sessions go: fast, but not all at once, for their clients may
+// connect anew at once.
 const idleHaste = 10
 
-// choose returns those of marks whose turn it is, when gone of total sessions have ended or been concluded. It reorders marks.
+// choose returns those of marks whose turn it is, when gone of total sessions have ended or been concluded. It reorders
+// marks.
 func (d *Drain) choose(marks []mark, elapsed time.Duration, total, gone int) []mark {
 	slices.SortStableFunc(marks, func(a, b mark) int { return int(b.still - a.still) })
 	idleDue, due := d.due(idleHaste*elapsed, total)-gone, d.due(elapsed, total)-gone

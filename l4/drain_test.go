@@ -357,8 +357,8 @@ func TestRequestUnderWayIsNotConcluded(t *testing.T) {
 	s.record(t, Drained)
 }
 
-// TestFlowThatWaitsForBandwidthIsNotConcluded has an answer, and then a request, be held back by Forebay itself: such a session is neither quiet nor
-// idle, though nothing has moved for long.
+// TestFlowThatWaitsForBandwidthIsNotConcluded has an answer, and then a request, be held back by Forebay itself: such a
+// session is neither quiet nor idle, though nothing has moved for long.
 func TestFlowThatWaitsForBandwidthIsNotConcluded(t *testing.T) {
 	rate := Rate{1, time.Hour}
 	for name, test := range map[string]struct {
@@ -422,7 +422,8 @@ func TestWhatCrossesTheEndIsRefused(t *testing.T) {
 // answerSize is what the kernel can hold for a client that takes nothing, whatever its buffers.
 const answerSize = 40 << 10
 
-// linger has a session be concluded while the kernel holds most of an answer for a slow client, who asked for it by "get".
+// linger has a session be concluded while the kernel holds most of an answer for a slow client, who asked for it by
+// "get".
 func (s *testServer) linger(t *testing.T, b *l4test.Backend) {
 	t.Helper()
 	l4test.Await(t, 5*time.Second, "the answer has been passed on", func() (passed bool) {
@@ -438,8 +439,8 @@ func (s *testServer) linger(t *testing.T, b *l4test.Backend) {
 	l4test.Await(t, 5*time.Second, "the session lingers", func() bool { return s.has(lingering) })
 }
 
-// TestConcludedAnswerReachesASlowClient has the client say more when its backend has finished. Nobody will read that, but it must not cost the client
-// what is still to come.
+// TestConcludedAnswerReachesASlowClient has the client say more when its backend has finished. Nobody will read that,
+// but it must not cost the client what is still to come.
 func TestConcludedAnswerReachesASlowClient(t *testing.T) {
 	for name, test := range map[string]struct {
 		play  func(*l4test.Peer)
@@ -479,7 +480,8 @@ func TestConcludedAnswerReachesASlowClientOverTLS(t *testing.T) {
 	s.record(t, Drained)
 }
 
-// TestLastLookSparesASession has something happen to a session between the moment it is chosen and that in which it would be concluded.
+// TestLastLookSparesASession has something happen to a session between the moment it is chosen and that in which it
+// would be concluded.
 func TestLastLookSparesASession(t *testing.T) {
 	for name, happen := range map[string]func(*l4test.Peer, *mark){
 		"a request has come":      func(p *l4test.Peer, _ *mark) { p.Send("y").AwaitAcked() },

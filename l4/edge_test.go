@@ -24,8 +24,8 @@ func TestOrderlyEndOfAnIdleSession(t *testing.T) {
 	s.record(t, ClientClosed)
 }
 
-// TestSlowReaderIsNotStill has a client read what the kernel holds for it long after the backend has finished: nothing moves through the
-// loop any more, and the session is not still.
+// TestSlowReaderIsNotStill has a client read what the kernel holds for it long after the backend has finished: nothing
+// moves through the loop any more, and the session is not still.
 func TestSlowReaderIsNotStill(t *testing.T) {
 	const size, limit = 256 << 10, 1500 * time.Millisecond
 	b := l4test.Serve(t, func(p *l4test.Peer) { p.SendContent(1, size).CloseWrite(); <-p.Ended() })

@@ -7,8 +7,8 @@ import (
 	"forebay/pool"
 )
 
-// finish ends s, whatever happened: it writes the Record while the sockets can still be asked, closes both sides, ends the lease and
-// gives the slot back. Nothing else ends a session.
+// finish ends s, whatever happened: it writes the Record while the sockets can still be asked, closes both sides, ends
+// the lease and gives the slot back. Nothing else ends a session.
 func (s *session) finish(cause Cause) {
 	l := s.loop
 	s.flushQueued()
@@ -32,8 +32,8 @@ func (s *session) finish(cause Cause) {
 	}
 }
 
-// close closes the sockets: with FIN after a session that said all it had to say, with RST after any other, so that neither peer takes
-// a part for the whole.
+// close closes the sockets: with FIN after a session that said all it had to say, with RST after any other, so that
+// neither peer takes a part for the whole.
 func (s *session) close(cause Cause) {
 	if c := s.setup; c != nil {
 		for i := range c.attempts {
@@ -158,7 +158,8 @@ func (s *session) recordPath(e *side, sent, taken uint64, p *PathInfo) {
 	}
 }
 
-// unacknowledgedData is what of the written bytes the peer has not acknowledged; a FIN of ours counts as one in the kernel's sum.
+// unacknowledgedData is what of the written bytes the peer has not acknowledged; a FIN of ours counts as one in the
+// kernel's sum.
 func (s *session) unacknowledgedData(e *side) int {
 	n := e.unacknowledged()
 	if e.shut && n > 0 {

@@ -12,8 +12,8 @@ import (
 	"forebay/pool"
 )
 
-// greet tells the backend who the client is, in one write with the client's first bytes where they are there already, and alone where
-// the client is silent: the server may be the one who speaks first.
+// greet tells the backend who the client is, in one write with the client's first bytes where they are there already,
+// and alone where the client is silent: the server may be the one who speaks first.
 func (s *session) greet() (stage, Cause) {
 	server := s.loop.server
 	if server.ProxyOut == ProxyOff || s.backend.layer != nil { // the header went before the handshake
@@ -73,7 +73,8 @@ func (s *session) proxyHeader() ([]byte, error) {
 	return b, err
 }
 
-// proxyAddresses chooses the header's family for the pair: a mixed pair is written as IPv6 with the IPv4 address mapped.
+// proxyAddresses chooses the header's family for the pair: a mixed pair is written as IPv6 with the IPv4 address
+// mapped.
 func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 	from, to := s.peer, local.TCP()
 	switch {
@@ -94,7 +95,8 @@ func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 		SourceAddr: unzoned(from), DestinationAddr: unzoned(to)}
 }
 
-// unzoned returns a as package net has it, without a zone: that means something on this machine alone, and a header has no place for it.
+// unzoned returns a as package net has it, without a zone: that means something on this machine alone, and a header has
+// no place for it.
 func unzoned(a netip.AddrPort) *net.TCPAddr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
 }
@@ -140,7 +142,8 @@ func (s *session) uniqueID() []byte {
 	return t.uniqueID
 }
 
-// uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a count.
+// uniqueID returns an ID that no other session has, on this machine or another: eight random bytes of the process and a
+// count.
 func (s *Server) uniqueID() []byte {
 	return binary.BigEndian.AppendUint64(s.idPrefix[:len(s.idPrefix):len(s.idPrefix)], s.unique.Add(1))
 }

@@ -11,9 +11,9 @@ import (
 	"forebay/tls/sni"
 )
 
-// hear reads the client's ClientHello, which may come in any number of pieces, and chooses the route by it. Everything that is read stays
-// with the client's bytes. Sessions that go the only route, and are not ended there, never come here: nobody waits for a client that
-// may be waiting for its server.
+// hear reads the client's ClientHello, which may come in any number of pieces, and chooses the route by it. Everything
+// that is read stays with the client's bytes. Sessions that go the only route, and are not ended there, never come
+// here: nobody waits for a client that may be waiting for its server.
 func (s *session) hear() (stage, Cause) {
 	hello, err := s.setup.hello.Parse(s.up.held)
 	for errors.Is(err, sni.ErrMore) && s.client.readable {
@@ -39,7 +39,8 @@ func (s *session) hear() (stage, Cause) {
 	return hearing, CauseNone
 }
 
-// listen returns the stage of a client that is known: hearing from now on, where its first bytes are wanted before a backend is.
+// listen returns the stage of a client that is known: hearing from now on, where its first bytes are wanted before a
+// backend is.
 func (s *session) listen(now int64) stage {
 	if !s.loop.server.hears() {
 		return picking
@@ -48,7 +49,8 @@ func (s *session) listen(now int64) stage {
 	return hearing
 }
 
-// hears reports whether ClientHellos are read: where they choose the route, where TLS ends here, and where backends are told the name.
+// hears reports whether ClientHellos are read: where they choose the route, where TLS ends here, and where backends are
+// told the name.
 func (s *Server) hears() bool {
 	return s.Routes != nil || s.TLS != nil || s.ProxyOut == ProxyV2 && s.ProxyTLV&ProxyAuthority != 0
 }
@@ -94,8 +96,9 @@ var (
 	errOddName  = errors.New("the ClientHello names what is neither a DNS name nor an IP address")
 )
 
-// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does. Where routes go by name, only one that
-// speaks no TLS goes with the rest: what we can't read a server may, and find a name that we would have sent elsewhere, or refused.
+// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does. Where routes go
+// by name, only one that speaks no TLS goes with the rest: what we can't read a server may, and find a name that we
+// would have sent elsewhere, or refused.
 func (s *session) chooseBlindly(fault error) (stage, Cause) {
 	r := s.setup.route
 	if r.Name != "" {

@@ -49,7 +49,8 @@ var (
 
 const full6 = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 
-// proxyVectors are headers and the source each names: "" where the connection's own stands, "refused" where it must not be believed.
+// proxyVectors are headers and the source each names: "" where the connection's own stands, "refused" where it must not
+// be believed.
 var proxyVectors = []struct{ name, header, source string }{
 	{"v1 TCP4", "PROXY TCP4 192.0.2.1 198.51.100.2 4321 80\r\n", "192.0.2.1:4321"},
 	{"v1 TCP6", "PROXY TCP6 2001:db8::1 2001:db8::2 4321 80\r\n", "[2001:db8::1]:4321"},

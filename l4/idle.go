@@ -21,7 +21,8 @@ func (t idleTime) since(then idleTime) int64 {
 	return 1000 * int64(t.idle-then.idle) / (t.at - then.at)
 }
 
-// idleTime asks the kernel, some 50 µs of a processor on a small machine. Where it does not tell, the machine is idle always.
+// idleTime asks the kernel, some 50 µs of a processor on a small machine. Where it does not tell, the machine is idle
+// always.
 func (s *Server) idleTime(now int64) idleTime {
 	if s.idle != nil {
 		return idleTime{s.idle(), now}

@@ -148,8 +148,8 @@ func (l *layer) fail(e *side, err error) {
 	}
 }
 
-// lastWord has fault tell why the connection was lost right behind the handshake. In TLS 1.3 that is when a server refuses a client for its
-// certificate, as the client has finished by then: the alert stands before the reset.
+// lastWord has fault tell why the connection was lost right behind the handshake. In TLS 1.3 that is when a server
+// refuses a client for its certificate, as the client has finished by then: the alert stands before the reset.
 func (l *layer) lastWord(e *side, scratch []byte) {
 	e.readable = true
 	l.recv(e, scratch)

@@ -324,8 +324,8 @@ func TestTruncationIsMirroredAsReset(t *testing.T) {
 	s.record(t, BackendTruncated)
 }
 
-// A backend that ends TLS by FIN alone has ended, unless that cuts a record. A client gets all that it said, and FIN; one that speaks TLS is not
-// told that this was the whole.
+// A backend that ends TLS by FIN alone has ended, unless that cuts a record. A client gets all that it said, and FIN;
+// one that speaks TLS is not told that this was the whole.
 func TestBackendEndsWithoutCloseNotify(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	answer := strings.Repeat("answer ", 50_000)
@@ -396,7 +396,8 @@ func TestResetReachesTLSClientAsOne(t *testing.T) {
 	s.record(t, BackendReset)
 }
 
-// A record that was tampered with ends the session; the backend gets a reset, the client one alert, and nothing after it.
+// A record that was tampered with ends the session; the backend gets a reset, the client one alert, and nothing after
+// it.
 func TestBadRecord(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Serve(t, func(p *l4test.Peer) { p.Expect("x").ExpectReset() }).Addr())
@@ -427,7 +428,8 @@ func TestFailedHandshake(t *testing.T) {
 	}
 }
 
-// A certificate that is required and does not come: with TLS 1.3 the client has sent its request by the time it hears of that.
+// A certificate that is required and does not come: with TLS 1.3 the client has sent its request by the time it hears
+// of that.
 func TestClientWithoutCertificate(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, func(s *Server) {
@@ -444,7 +446,8 @@ func TestClientWithoutCertificate(t *testing.T) {
 	}
 }
 
-// What does not begin with a ClientHello is told so in words that its sender understands, or reset, and the Record says what it was.
+// What does not begin with a ClientHello is told so in words that its sender understands, or reset, and the Record says
+// what it was.
 func TestWhatIsNoHelloIsRefused(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	s := serve(t, id.ending, l4test.Echo(t).Addr())
@@ -493,8 +496,8 @@ func TestClientLeavesInItsHello(t *testing.T) {
 	s.record(t, ClientLeft)
 }
 
-// Silent and trickling clients, before the hello and after it, are cut at the handshake timeout and keep nobody waiting, though only one
-// handshake may compute.
+// Silent and trickling clients, before the hello and after it, are cut at the handshake timeout and keep nobody
+// waiting, though only one handshake may compute.
 func TestHandshakeTimeout(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	const timeout = 2 * time.Second // more than a busy machine keeps a good client from its handshake

@@ -31,7 +31,8 @@ func descriptorLimit() uint64 {
 	return r.Cur
 }
 
-// What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a session that hedges.
+// What a process needs beside its sessions: loops, log, a name being resolved, a check of /proc, a third socket of a
+// session that hedges.
 const (
 	spareDescriptors = 24
 	fewDescriptors   = 4 // of these, without which nothing begins: a listener, a log file, a session
@@ -41,8 +42,9 @@ const (
 	mostSessions     = 1 << 20 // where no limit is set
 )
 
-// MostLoops is how many event loops a Server can have. The kernel follows what waits for a socket through epoll instances that stand in others,
-// and takes no more than 100 ways that lead through three (path_limits in fs/eventpoll.c): a listening socket has one by each loop.
+// MostLoops is how many event loops a Server can have. The kernel follows what waits for a socket through epoll
+// instances that stand in others, and takes no more than 100 ways that lead through three (path_limits in
+// fs/eventpoll.c): a listening socket has one by each loop.
 const MostLoops = 100
 
 // LoopsFor returns how many loops there may be where so many are asked for, or load decides (0).
@@ -61,12 +63,12 @@ func LoopsWithin(limit uint64) int {
 // pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
 func pipesFor(limit uint64, loops int) int { return max(int(min(limit/64+2, mostPipes)), loops) }
 
-// socketsFor is how many sockets of sessions that are over may be kept under a limit, of all loops together: a few are enough, as they are
-// wanted again at once.
+// socketsFor is how many sockets of sessions that are over may be kept under a limit, of all loops together: a few are
+// enough, as they are wanted again at once.
 func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 
-// MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now and what the
-// process itself may need with so many loops. 0: none.
+// MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now
+// and what the process itself may need with so many loops. 0: none.
 func MaxConnsFor(limit uint64, loops int) int {
 	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loops + 2*pipesFor(limit, loops) + socketsFor(limit))
 	if limit <= own {

@@ -12,7 +12,8 @@ import (
 	"forebay/pool"
 )
 
-// A loop is one goroutine that owns sessions: an epoll instance they are registered with, a clock, a buffer they share. One turn is
+// A loop is one goroutine that owns sessions: an epoll instance they are registered with, a clock, a buffer they share.
+// One turn is
 //
 //  1. sleep until something happens, or only look where work is left over
 //  2. take every event in, and step its session
@@ -184,9 +185,9 @@ func (s *session) isBulk() bool {
 	return s.up.full >= bulkReads || s.down.full >= bulkReads || s.client.heavy() || s.backend.heavy()
 }
 
-// step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the stack logged, and the
-// loop goes on. Only the session's own state can be half changed then, and all of it is thrown away; a panic anywhere else ends the
-// process, and so does one in what sessions share, which is known by its value.
+// step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the
+// stack logged, and the loop goes on. Only the session's own state can be half changed then, and all of it is thrown
+// away; a panic anywhere else ends the process, and so does one in what sessions share, which is known by its value.
 func (l *loop) step(s *session) {
 	s.flushQueued()
 	defer func() {
@@ -242,7 +243,8 @@ func (l *loop) fire(t *timer) {
 	l.step(t.session)
 }
 
-// post has the loop call f, in its own goroutine. It may be called from any. It reports false where the loop has ended and will not.
+// post has the loop call f, in its own goroutine. It may be called from any. It reports false where the loop has ended
+// and will not.
 func (l *loop) post(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,8 +16,9 @@ type MemoryLimit struct {
 	From  string
 }
 
-// FindMemoryLimit returns the least of the limits of the control groups that this process is in (cgroups(7), version 1 and 2), each group above
-// its own included, as systemd's MemoryMax= and containers set them, and of what the machine has.
+// FindMemoryLimit returns the least of the limits of the control groups that this process is in (cgroups(7), version 1
+// and 2), each group above its own included, as systemd's MemoryMax= and containers set them, and of what the machine
+// has.
 func FindMemoryLimit() MemoryLimit { return memoryLimitIn(os.DirFS("/")) }
 
 func memoryLimitIn(root fs.FS) MemoryLimit {
@@ -51,7 +52,8 @@ type memoryGroup struct {
 	files []string
 }
 
-// memoryGroups returns the group of each hierarchy that accounts memory: of version 2, of version 1, or of both where both are mounted.
+// memoryGroups returns the group of each hierarchy that accounts memory: of version 2, of version 1, or of both where
+// both are mounted.
 func memoryGroups(root fs.FS) (all []memoryGroup) {
 	groups := ownGroups(root)
 	text, _ := fs.ReadFile(root, "proc/self/mountinfo")
@@ -120,8 +122,9 @@ func unescapeMount(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// How a limit of memory is shared out. The kernel's part of a session (two sockets, with their files) is measured and can't be had back but by
-// ending it. What sessions hold beside that comes and goes; as much again is left to garbage, and the last quarter to the rest of the process.
+// How a limit of memory is shared out. The kernel's part of a session (two sockets, with their files) is measured and
+// can't be had back but by ending it. What sessions hold beside that comes and goes; as much again is left to garbage,
+// and the last quarter to the rest of the process.
 const (
 	sessionShare = 4 // a quarter
 	bufferShare  = 4
@@ -140,5 +143,6 @@ func (m MemoryLimit) Sessions() int {
 // Buffers returns how much sessions may hold together under a limit; 0 where there is none.
 func (m MemoryLimit) Buffers() int64 { return m.Bytes / bufferShare }
 
-// Heap returns at what size of its heap Go is to collect garbage more eagerly (runtime/debug.SetMemoryLimit); 0 where there is no limit.
+// Heap returns at what size of its heap Go is to collect garbage more eagerly (runtime/debug.SetMemoryLimit); 0 where
+// there is no limit.
 func (m MemoryLimit) Heap() int64 { return m.Bytes / heapShare * (heapShare - 1) }

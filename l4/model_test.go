@@ -244,8 +244,8 @@ func (s *session) harass(other *loop) {
 	}
 }
 
-// Whatever the two ends of a session say, in whatever pieces, and however each ends: the other hears what it would hear over a direct
-// connection, and never takes a part for the whole.
+// Whatever the two ends of a session say, in whatever pieces, and however each ends: the other hears what it would hear
+// over a direct connection, and never takes a part for the whole.
 func TestSessionsAgainstAModel(t *testing.T) {
 	id := newIdentity(t, "one.example")
 	for name, o := range map[string]struct{ client, backend, lenient, harassed bool }{

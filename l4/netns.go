@@ -11,8 +11,8 @@ const (
 	ownNamespace    = "/proc/self/ns/net"
 )
 
-// namespaceName returns the name under which names has this process's network namespace, "" where it has none there, as that of the
-// machine itself. A namespace is known by its inode, whether it is mounted there or linked to.
+// namespaceName returns the name under which names has this process's network namespace, "" where it has none there, as
+// that of the machine itself. A namespace is known by its inode, whether it is mounted there or linked to.
 func namespaceName(names string) string {
 	own, err := os.Stat(ownNamespace)
 	if err != nil {

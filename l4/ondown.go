@@ -8,7 +8,8 @@ import (
 	"forebay/pool"
 )
 
-// OnDown says what becomes of the sessions of a backend when a witness finds it down. One that is merely ejected keeps them in any case.
+// OnDown says what becomes of the sessions of a backend when a witness finds it down. One that is merely ejected keeps
+// them in any case.
 type OnDown uint8
 
 // The choices. A check can be wrong where sessions are well, so keeping them is the default.
@@ -81,7 +82,8 @@ func (s *Server) downDrainage(d Drain) drainage {
 	}
 }
 
-// aside runs f on a goroutine of its own, which Serve waits for, unless the server stops. It must end when quit is closed.
+// aside runs f on a goroutine of its own, which Serve waits for, unless the server stops. It must end when quit is
+// closed.
 func (s *Server) aside(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

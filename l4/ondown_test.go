@@ -39,7 +39,8 @@ func TestSessionsOfABackendThatWentDown(t *testing.T) {
 	}
 }
 
-// TestEjectedBackendKeepsItsSessions has traffic speak against a backend, which says nothing about the sessions that it has.
+// TestEjectedBackendKeepsItsSessions has traffic speak against a backend, which says nothing about the sessions that it
+// has.
 func TestEjectedBackendKeepsItsSessions(t *testing.T) {
 	s := serve(t, func(s *Server) { s.OnDown = ResetSessions }, l4test.Echo(t).Addr())
 	p := l4test.Dial(t, s.addr).Send("x").Expect("x")
@@ -66,8 +67,8 @@ func TestDrainOfABackendThatIsDownEndsWithIt(t *testing.T) {
 	})
 }
 
-// TestSessionsBegunWhileAllAreDownStay has two from before, one of which waits for an answer, and two that are begun after: those neither hurry the
-// others, nor go when these do.
+// TestSessionsBegunWhileAllAreDownStay has two from before, one of which waits for an answer, and two that are begun
+// after: those neither hurry the others, nor go when these do.
 func TestSessionsBegunWhileAllAreDownStay(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
 		if p.Expect("a").Send("b"); p.Receive(1)[0] == 'c' {

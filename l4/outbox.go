@@ -8,20 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Small messages leave together: what the sessions of one turn have to send is put down until the turn's events have been taken in, and then
-// goes out by one system call. What a balancer sends wakes the process that it is for, and where no processor is idle that one runs at once,
-// on the balancer's, which it leaves after one message. A call for each message is an opportunity each time; within one call there is none,
-// and whoever is woken finds all that is there for it. Measured with 64 busy connections on two processors this takes a third of the
-// processor time off an exchange, of which the system calls themselves are a small part.
+// Small messages leave together: what the sessions of one turn have to send is put down until the turn's events have
+// been taken in, and then goes out by one system call. What a balancer sends wakes the process that it is for, and
+// where no processor is idle that one runs at once, on the balancer's, which it leaves after one message. A call for
+// each message is an opportunity each time; within one call there is none, and whoever is woken finds all that is there
+// for it. Measured with 64 busy connections on two processors this takes a third of the processor time off an exchange,
+// of which the system calls themselves are a small part.
 //
-// The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a session that is stepped again,
-// leaves the relay or ends sends them itself first, and in the step that put them down nothing comes behind them.
+// The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a
+// session that is stepped again, leaves the relay or ends sends them itself first, and in the step that put them down
+// nothing comes behind them.
 //
-// A message knows its session by a ref and its socket by number and descriptor, and holds no pointer to either. Before it is sent all three must
-// still belong together; otherwise it is not (loop.misdirected). release.go sees to it that this never comes to pass.
+// A message knows its session by a ref and its socket by number and descriptor, and holds no pointer to either. Before
+// it is sent all three must still belong together; otherwise it is not (loop.misdirected). release.go sees to it that
+// this never comes to pass.
 
-// outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out, and outboxSize how many bytes. A
-// message that is put down waits until the others have been read, about a microsecond each.
+// outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out, and
+// outboxSize how many bytes. A message that is put down waits until the others have been read, about a microsecond
+// each.
 const (
 	outboxMost = 128
 	outboxSize = 128 << 10
@@ -85,7 +89,8 @@ func (b *outbox) room() []byte {
 	return b.bytes[b.used:]
 }
 
-// put puts p down for a side of s, unless there is no room. What stands in room already stays there, anything else is copied.
+// put puts p down for a side of s, unless there is no room. What stands in room already stays there, anything else is
+// copied.
 func (b *outbox) put(s *session, to *side, p []byte) bool {
 	if !b.open || len(b.list) == outboxMost || outboxSize-b.used < len(p) {
 		return false
@@ -100,8 +105,9 @@ func (b *outbox) put(s *session, to *side, p []byte) bool {
 	return true
 }
 
-// mayCloseLater reports whether a socket may be closed at the end of the turn, with others and what is sent: FIN wakes whom it is for as a message
-// does. It may not be where the descriptors are nearly used up, and where that would be a call for each anyhow.
+// mayCloseLater reports whether a socket may be closed at the end of the turn, with others and what is sent: FIN wakes
+// whom it is for as a message does. It may not be where the descriptors are nearly used up, and where that would be a
+// call for each anyhow.
 func (l *loop) mayCloseLater() bool {
 	b := &l.outbox
 	return b.open && b.ring != nil && len(b.list) < outboxMost && l.server.sessions.Load() <= int64(l.server.MaxConns/2)
@@ -230,7 +236,8 @@ func (s *session) dropQueued(e *side) {
 	e.posted = false
 }
 
-// sent takes in what came of a message, and keeps what was not taken. It reports whether its session need not be stepped for it.
+// sent takes in what came of a message, and keeps what was not taken. It reports whether its session need not be
+// stepped for it.
 func (l *loop) sent(o *outgoing) bool {
 	s, e := l.find(o.owner), l.meant(o)
 	f := &s.up

@@ -273,7 +273,8 @@ func TestWhatIsPutDownIsSentFirst(t *testing.T) {
 	}
 }
 
-// What is not taken is sent when there is room, though nothing else happens: the first timer of a session fires after five seconds.
+// What is not taken is sent when there is room, though nothing else happens: the first timer of a session fires after
+// five seconds.
 func TestWhatIsPutDownFindsNoRoom(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T, configure func(*Server)) {
 		full := make(chan struct{})
@@ -303,7 +304,8 @@ func TestWhatIsPutDownFindsNoRoom(t *testing.T) {
 	})
 }
 
-// A record that crypto/tls writes by itself, such as the answer to a key update, does not overtake one that was put down.
+// A record that crypto/tls writes by itself, such as the answer to a key update, does not overtake one that was put
+// down.
 func TestRecordsDoNotOvertake(t *testing.T) {
 	from, to := socketPair(t)
 	l := &layer{side: &side{fd: int32(from), writable: true, posted: true}}

@@ -6,10 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A reader that pauses is not dead. Its window is closed, its kernel answers each probe of it (RFC 9293, section 3.8.6.1), and it may pause for as long
-// as it likes. But TCP_USER_TIMEOUT counts a window that stays closed as silence (tcp_probe_timer of Linux). So the peers of a session are looked at
-// twice in that time. Where bytes wait for one and none of them is on its way, it pauses, and the option is taken off its socket until it reads again.
-// From then on its silence is counted here: probes that nobody answers.
+// A reader that pauses is not dead. Its window is closed, its kernel answers each probe of it (RFC 9293, section
+// 3.8.6.1), and it may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that stays closed as silence
+// (tcp_probe_timer of Linux). So the peers of a session are looked at twice in that time. Where bytes wait for one and
+// none of them is on its way, it pauses, and the option is taken off its socket until it reads again. From then on its
+// silence is counted here: probes that nobody answers.
 
 // An uptake is what the last look at a peer has found.
 type uptake uint8
@@ -20,11 +21,12 @@ const (
 	paused               // it does not read: the kernel's limit is off
 )
 
-// deadProbes is how many probes in a row, or sendings of the same bytes, must go unanswered before a silent peer counts as dead.
+// deadProbes is how many probes in a row, or sendings of the same bytes, must go unanswered before a silent peer counts
+// as dead.
 const deadProbes = 3
 
-// nextPeerLook is when to look at the peers, which is done when the session's timer fires. Where nothing has moved from the look before the last on and
-// nothing waits, there is nothing to look at.
+// nextPeerLook is when to look at the peers, which is done when the session's timer fires. Where nothing has moved from
+// the look before the last on and nothing waits, there is nothing to look at.
 func (s *session) nextPeerLook() int64 {
 	every := int64(s.loop.server.UserTimeout / 2)
 	age := s.loop.now - s.connected

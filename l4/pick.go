@@ -90,8 +90,8 @@ func (s *session) queue() (stage, Cause) {
 	return queueing, cause
 }
 
-// joinQueue takes a place in the pool's queue. Its lease comes back to the loop as a posted function, which has to find the session still
-// waiting: the client may have left meanwhile.
+// joinQueue takes a place in the pool's queue. Its lease comes back to the loop as a posted function, which has to find
+// the session still waiting: the client may have left meanwhile.
 func (s *session) joinQueue() (stage, Cause) {
 	c, l, waiting := s.setup, s.loop, s.ref()
 	waiter, err := c.route.Pool.Wait(&c.request, func(lease pool.Lease) {
@@ -115,8 +115,8 @@ func (s *session) joinQueue() (stage, Cause) {
 	return queueing, CauseNone
 }
 
-// clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent its request and then
-// FIN still waits for an answer.
+// clientLeft reports whether the client ended its stream before it sent anything, or reset it. A client that has sent
+// its request and then FIN still waits for an answer.
 func (s *session) clientLeft() bool {
 	switch {
 	case s.client.broken():

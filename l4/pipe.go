@@ -6,27 +6,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A pipe carries a bulk flow through the kernel: splice(2) moves pages from the source's socket into it and from it to the sink's.
+// A pipe carries a bulk flow through the kernel: splice(2) moves pages from the source's socket into it and from it to
+// the sink's.
 type pipe struct {
 	r, w int32
 	held int  // bytes inside
 	idle bool // nobody has it
 }
 
-// pipes is a loop's stock of pipes. A flow borrows one while it is bulk and gives it back whenever the pipe is empty and the source dry, so
-// that idle sessions hold two descriptors each and a few pipes serve many.
+// pipes is a loop's stock of pipes. A flow borrows one while it is bulk and gives it back whenever the pipe is empty
+// and the source dry, so that idle sessions hold two descriptors each and a few pipes serve many.
 type pipes struct {
 	idle []*pipe
 	made int
 	most int // how many may exist; 0: splice is not used
 }
 
-// pipeSize is what a pipe can hold: large, so that a turn moves much with two calls, and no more than an unprivileged process may
-// ask for (fs.pipe-max-size).
+// pipeSize is what a pipe can hold: large, so that a turn moves much with two calls, and no more than an unprivileged
+// process may ask for (fs.pipe-max-size).
 const pipeSize = 1 << 20
 
-// borrow returns an empty pipe, or nil where there is none: the flow then copies. That an idle one is empty the kernel is asked: what a pipe
-// holds belongs to the session that filled it. dirty is how many were not, and were thrown away.
+// borrow returns an empty pipe, or nil where there is none: the flow then copies. That an idle one is empty the kernel
+// is asked: what a pipe holds belongs to the session that filled it. dirty is how many were not, and were thrown away.
 func (p *pipes) borrow() (free *pipe, dirty int) {
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		b := p.idle[n-1]

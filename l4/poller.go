@@ -12,20 +12,21 @@ import (
 
 // A poller is a loop's epoll instances and the two ways to sleep on them.
 //
-// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: two system calls a wake-up, and
-// neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is not withheld from other
-// goroutines for long; a stop of the world interrupts it with a signal.
+// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: two system calls a
+// wake-up, and neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is
+// not withheld from other goroutines for long; a stop of the world interrupts it with a signal.
 //
-// It does not sleep on the instance that holds the sessions' sockets but on one that holds that. A socket with something to read wakes who
-// sleeps on its own instance as if the waker were about to sleep itself (a synchronous wake-up, since Linux 6.13, ep_poll_callback of
-// fs/eventpoll.c), and where no processor is idle the sleeper has to wait for its waker: at half load half of all messages took twice as long.
-// From an instance within another the wake-up is an ordinary one. The listening sockets stand in the outer one, as only sleepers on their own
-// instance are woken one at a time.
+// It does not sleep on the instance that holds the sessions' sockets but on one that holds that. A socket with
+// something to read wakes who sleeps on its own instance as if the waker were about to sleep itself (a synchronous
+// wake-up, since Linux 6.13, ep_poll_callback of fs/eventpoll.c), and where no processor is idle the sleeper has to
+// wait for its waker: at half load half of all messages took twice as long. From an instance within another the wake-up
+// is an ordinary one. The listening sockets stand in the outer one, as only sleepers on their own instance are woken
+// one at a time.
 //
-// Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that waits for a socket:
-// then no thread is held and an idle process sleeps entirely. What the loop sleeps on is not what the runtime watches, since it would
-// then wake a thread for every event of a busy loop too; between the two stands a gate, an epoll instance whose one member is watched only
-// while the loop is parked.
+// Once nothing has come for rawSleep the loop parks on the runtime's own poller instead, as any goroutine does that
+// waits for a socket: then no thread is held and an idle process sleeps entirely. What the loop sleeps on is not what
+// the runtime watches, since it would then wake a thread for every event of a busy loop too; between the two stands a
+// gate, an epoll instance whose one member is watched only while the loop is parked.
 type poller struct {
 	sessions int32 // the epoll instance that holds the sessions' sockets
 	all      int32 // holds sessions, the listening sockets, and the poller's own two
@@ -43,9 +44,9 @@ type poller struct {
 	events   [256]unix.EpollEvent
 }
 
-// rawSleep is how long a loop sleeps with its processor in hand before it parks: two more system calls, the scheduler and often another
-// thread, measured as 4 % of what a connection costs. It is as long as the runtime lets any goroutine run on. One processor is always left
-// for the rest of the process: the loops beyond that park at once.
+// rawSleep is how long a loop sleeps with its processor in hand before it parks: two more system calls, the scheduler
+// and often another thread, measured as 4 % of what a connection costs. It is as long as the runtime lets any goroutine
+// run on. One processor is always left for the rest of the process: the loops beyond that park at once.
 const rawSleep = 10 * time.Millisecond
 
 // The poller's own descriptors, where a session's event has the number of its slot.
@@ -151,7 +152,8 @@ func (p *poller) take(n int) []unix.EpollEvent {
 	return p.events[:n]
 }
 
-// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing. hold: it may keep its processor.
+// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing. hold: it may keep
+// its processor.
 func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 	switch {
 	case p.more:
@@ -189,9 +191,9 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 	return p.events[:p.ready], nil
 }
 
-// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the runtime's poller for
-// everybody else; a loop that takes it into a raw sleep would leave that to the runtime's monitor, which looks every 10 ms. The thread
-// that is woken for this goroutine finds nothing else to do and takes the watch.
+// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the
+// runtime's poller for everybody else; a loop that takes it into a raw sleep would leave that to the runtime's monitor,
+// which looks every 10 ms. The thread that is woken for this goroutine finds nothing else to do and takes the watch.
 func leaveWatch() {}
 
 func (p *poller) lookOnce(uintptr) bool {

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// There may be more events than one look takes. In neither way of sleeping does the loop sleep on the rest, nor on those that come after.
+// There may be more events than one look takes. In neither way of sleeping does the loop sleep on the rest, nor on
+// those that come after.
 func TestMoreEventsThanOneLookTakes(t *testing.T) {
 	for _, test := range []struct {
 		name string

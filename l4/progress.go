@@ -1,8 +1,9 @@
 package l4
 
-// A progress watches whether the peers of a session take what waits for them. After something was written it looks once in a while how much
-// the kernel still holds for each peer. Bytes are taken in order: as long as a peer has acknowledged less than was held at one look, some of
-// that still waits at the next, and it has had something to take all the time.
+// A progress watches whether the peers of a session take what waits for them. After something was written it looks once
+// in a while how much the kernel still holds for each peer. Bytes are taken in order: as long as a peer has
+// acknowledged less than was held at one look, some of that still waits at the next, and it has had something to take
+// all the time.
 type progress struct {
 	at      int64  // of the next look; 0: all that was written has been acknowledged
 	written uint64 // by the session, both ways, at the last look
@@ -32,8 +33,8 @@ func (s *session) nextProgress() int64 {
 	return never
 }
 
-// tooSlow returns the cause that ends s where a peer has had bytes to take for all of the time that LeastProgress looks at, and took too few
-// of them.
+// tooSlow returns the cause that ends s where a peer has had bytes to take for all of the time that LeastProgress looks
+// at, and took too few of them.
 func (s *session) tooSlow() Cause {
 	m := s.meter()
 	if m == nil || !s.loop.server.door.LeastProgress.limits() {
@@ -60,8 +61,8 @@ func (s *session) tooSlow() Cause {
 	return CauseNone
 }
 
-// lags looks at one side, and reports whether it took less than least of what it has had to take since the last look. For one that is lost
-// nothing waits, though the kernel goes on counting what it had held for it.
+// lags looks at one side, and reports whether it took less than least of what it has had to take since the last look.
+// For one that is lost nothing waits, though the kernel goes on counting what it had held for it.
 func (s *session) lags(e *side, b *backlog, least int64) bool {
 	before := *b
 	if *b = (backlog{}); e.broken() {

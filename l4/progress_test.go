@@ -59,7 +59,8 @@ func TestBackendThatReadsNothingIsEnded(t *testing.T) {
 	sends()
 }
 
-// TestQuietSessionIsNotSlow has one that carries less than the least progress, because there is no more to carry; and one that is still.
+// TestQuietSessionIsNotSlow has one that carries less than the least progress, because there is no more to carry; and
+// one that is still.
 func TestQuietSessionIsNotSlow(t *testing.T) {
 	s := serve(t, func(s *Server) { s.Limits = Limits{LeastProgress: Rate{1 << 20, 100 * time.Millisecond}} }, l4test.Echo(t).Addr())
 	p := l4test.Dial(t, s.addr)
@@ -83,8 +84,8 @@ func TestThrottledClientIsNotSlow(t *testing.T) {
 	s.clean(t)
 }
 
-// TestLostPeerIsNotSlow has a client reset with bytes waiting for it, while what it had said still goes to a backend that takes its time, but
-// enough of them.
+// TestLostPeerIsNotSlow has a client reset with bytes waiting for it, while what it had said still goes to a backend
+// that takes its time, but enough of them.
 func TestLostPeerIsNotSlow(t *testing.T) {
 	const size, piece, gap = 48 << 10, 2 << 10, 40 * time.Millisecond
 	b := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) {

@@ -14,13 +14,13 @@ const (
 	clientCertSession             // PP2_CLIENT_CERT_SESS: or on an earlier one of the same TLS session
 )
 
-// unverified is the result of verification where the client showed no certificate or none that was looked into. The specification wants
-// any number but zero; in OpenSSL this one is X509_V_ERR_UNSPECIFIED.
+// unverified is the result of verification where the client showed no certificate or none that was looked into. The
+// specification wants any number but zero; in OpenSSL this one is X509_V_ERR_UNSPECIFIED.
 const unverified = 1
 
-// ssl returns the value of the field SSL: what the client showed, whether it was verified, and fields of its own. Those of our certificate
-// and of the signature are not there in a resumed session: none was shown, none was made. Of a client with several common names the last one
-// is told, which is also what an allow list compares.
+// ssl returns the value of the field SSL: what the client showed, whether it was verified, and fields of its own. Those
+// of our certificate and of the signature are not there in a resumed session: none was shown, none was made. Of a
+// client with several common names the last one is told, which is also what an allow list compares.
 func (f *clientFacts) ssl(selected ProxyTLV) []byte {
 	state, ours := f.tls, f.shown.certificate
 	b := binary.BigEndian.AppendUint32([]byte{clientBits(state)}, verifyResult(state))
@@ -41,8 +41,8 @@ func (f *clientFacts) ssl(selected ProxyTLV) []byte {
 	return b
 }
 
-// mostSSLValue is the longest value of a field inside the field SSL. A header is at most 64 KiB long; a client with a name or a certificate
-// that has no room in there is served without its being told.
+// mostSSLValue is the longest value of a field inside the field SSL. A header is at most 64 KiB long; a client with a
+// name or a certificate that has no room in there is served without its being told.
 const mostSSLValue = 16 << 10
 
 // appendField adds a field to b, unless there is nothing to say or too much.

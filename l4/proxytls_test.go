@@ -114,7 +114,8 @@ func tlsBehindHeader(t *testing.T, c *tls.Certificate) (*l4test.Backend, <-chan 
 	}), got
 }
 
-// TestHeaderTellsNameThatPassesThrough has TLS end at the backend: its own bytes tell the name, and nothing is known of the rest.
+// TestHeaderTellsNameThatPassesThrough has TLS end at the backend: its own bytes tell the name, and nothing is known of
+// the rest.
 func TestHeaderTellsNameThatPassesThrough(t *testing.T) {
 	backend, got := tlsBehindHeader(t, ecCertificate(t, elliptic.P256()))
 	s := serve(t, func(s *Server) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Rate is how many of something may happen in a time: N at once, and N more in every Per after it. What is not used is saved up for one
-// Per. The zero Rate is no limit.
+// A Rate is how many of something may happen in a time: N at once, and N more in every Per after it. What is not used
+// is saved up for one Per. The zero Rate is no limit.
 type Rate struct {
 	N   int64 // sessions or bytes
 	Per time.Duration
@@ -35,9 +35,9 @@ func scale(n, by, of int64) int64 {
 	return int64(min(q, uint64(longest)))
 }
 
-// A bucket keeps to a Rate. It is a token bucket that remembers one number, the time by which all that was taken is paid for (the virtual
-// scheduling algorithm of ITU-T I.371), so that loops can share it without a lock. The zero bucket is full. Times are ns on the server's
-// clock.
+// A bucket keeps to a Rate. It is a token bucket that remembers one number, the time by which all that was taken is
+// paid for (the virtual scheduling algorithm of ITU-T I.371), so that loops can share it without a lock. The zero
+// bucket is full. Times are ns on the server's clock.
 type bucket struct {
 	paid atomic.Int64 // counted from longAgo, so that nothing was taken lately from a zero bucket
 }

@@ -11,9 +11,9 @@ import (
 	"forebay/pool"
 )
 
-// A Rebalance says when and how fast live sessions are spread anew after a backend has joined, recovered or been resumed, which has none while the others
-// have all. Sessions are concluded, quiet ones, the stillest first, and their clients connect anew. The zero Rebalance leaves them where they
-// are.
+// A Rebalance says when and how fast live sessions are spread anew after a backend has joined, recovered or been
+// resumed, which has none while the others have all. Sessions are concluded, quiet ones, the stillest first, and their
+// clients connect anew. The zero Rebalance leaves them where they are.
 type Rebalance struct {
 	Factor float64 // how many times as much as another one a backend must have, each for its weight, for sessions to be ended; above 1
 	Rate   int     // how many sessions are ended a second, at most
@@ -111,7 +111,8 @@ func weigh(loads []Load, factor, total float64) {
 // noise is what adding up shares can leave.
 const noise = 1e-9
 
-// share finds every Share of so many sessions in all. Those that are no backups have what they can take, and backups the rest.
+// share finds every Share of so many sessions in all. Those that are no backups have what they can take, and backups
+// the rest.
 func share(loads []Load, total float64) {
 	var first, backups []*Load
 	for i := range loads {
@@ -126,7 +127,8 @@ func share(loads []Load, total float64) {
 	}
 }
 
-// fill spreads a part of total over loads by weight, none getting more than its max-conns, and returns what they can't take.
+// fill spreads a part of total over loads by weight, none getting more than its max-conns, and returns what they can't
+// take.
 func fill(loads []*Load, part, total float64) (rest float64) {
 	sum := 0.0
 	for _, l := range loads {
@@ -175,8 +177,9 @@ func (l *Load) above(total float64) int {
 	return max(l.Sessions-int(math.Ceil(l.Share*total-noise)), 0)
 }
 
-// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share and has a quiet one, and never
-// below that. It returns how many of each load's, and takes them off its Sessions and its Surplus. The shares are of total.
+// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share and has a
+// quiet one, and never below that. It returns how many of each load's, and takes them off its Sessions and its Surplus.
+// The shares are of total.
 func shed(loads []Load, n int, total float64) []int {
 	from := make([]int, len(loads))
 	for range n {

@@ -137,8 +137,9 @@ func (r *rebalancer) begin(loads []Load) bool {
 // futileRounds is how often in a row sessions may come back to where they were: now and then they do by chance.
 const futileRounds = 2
 
-// resigns takes in how many sessions are too many this time, and reports whether it is in vain to end them: their clients come back to where they
-// were, by the policy's choice or since no other backend can be reached. While a backend starts slowly there are more and more that are too many.
+// resigns takes in how many sessions are too many this time, and reports whether it is in vain to end them: their
+// clients come back to where they were, by the policy's choice or since no other backend can be reached. While a
+// backend starts slowly there are more and more that are too many.
 func (r *rebalancer) resigns(surplus int) bool {
 	if r.least == 0 || surplus < r.least || r.startsSlowly() {
 		r.least, r.futile = surplus, 0

@@ -41,7 +41,8 @@ func (f *loyalFlock) rebalance(rule Rebalance) (end func() string) {
 	}
 }
 
-// rebalancing lets rule be followed in a flock of 20 like s on the first of two backends, when the second recovers; for two minutes.
+// rebalancing lets rule be followed in a flock of 20 like s on the first of two backends, when the second recovers; for
+// two minutes.
 func rebalancing(t *testing.T, rule Rebalance, o pool.Options, s sheep) (f *loyalFlock, log string) {
 	t.Helper()
 	o.Policy = pool.LeastConn
@@ -116,8 +117,8 @@ func TestRebalanceSparesSessionsAtWork(t *testing.T) {
 	}
 }
 
-// TestRebalanceFollowsResume has a backend be drained while it is down for its owner's work, and be resumed when it is up again: that it is up has
-// been told by then.
+// TestRebalanceFollowsResume has a backend be drained while it is down for its owner's work, and be resumed when it is
+// up again: that it is up has been told by then.
 func TestRebalanceFollowsResume(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.LeastConn}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2")})
@@ -192,7 +193,8 @@ func TestRebalanceGivesUpWhenClientsComeBack(t *testing.T) {
 	})
 }
 
-// TestRebalancePassesOverABackendAtWork has the fullest backend have no quiet session, and the next one some that are too many.
+// TestRebalancePassesOverABackendAtWork has the fullest backend have no quiet session, and the next one some that are
+// too many.
 func TestRebalancePassesOverABackendAtWork(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p, err := pool.New(pool.Options{Policy: pool.First}, []pool.Config{backend(t, "127.0.0.1:1"), backend(t, "127.0.0.1:2"), backend(t, "127.0.0.1:3")})

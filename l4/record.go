@@ -9,8 +9,8 @@ import (
 // maxTries bounds how many tries one Record can hold, and so the Tries of a Server.
 const maxTries = 16
 
-// A Record is what became of one session. finish fills it and hands it to Server.Finished; it is used again for the next
-// session as soon as that returns.
+// A Record is what became of one session. finish fills it and hands it to Server.Finished; it is used again for the
+// next session as soon as that returns.
 type Record struct {
 	ID       uint64       // counts up from 1 since the process started
 	Listener string       // as the operator named it
@@ -69,8 +69,8 @@ type TLSInfo struct {
 	Fault       string        // why it failed, or what ended the connection later
 }
 
-// A PathInfo is what the kernel knew about one side's TCP connection when the session ended (tcp(7), TCP_INFO). It is zero for UNIX
-// sockets.
+// A PathInfo is what the kernel knew about one side's TCP connection when the session ended (tcp(7), TCP_INFO). It is
+// zero for UNIX sockets.
 type PathInfo struct {
 	RTT         time.Duration // smoothed round trip time
 	Retransmits uint32        // segments sent again over the whole connection

@@ -393,8 +393,8 @@ func (s *session) unpipe(f *flow) syscall.Errno {
 	return errno
 }
 
-// drains reports whether a peer has taken bytes out of our kernel's buffer since it was last asked, where a limit would end the session: a
-// slow receiver moves, though nothing is handed over here.
+// drains reports whether a peer has taken bytes out of our kernel's buffer since it was last asked, where a limit would
+// end the session: a slow receiver moves, though nothing is handed over here.
 func (s *session) drains() bool {
 	n := s.client.unacknowledged() + s.backend.unacknowledged()
 	t := s.traced()

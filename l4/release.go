@@ -1,8 +1,9 @@
 package l4
 
-// A session's socket may be closed, kept for another session, moved to another loop, or replaced by the next one only when nothing is queued
-// for it any more: what the outbox sends later would reach whatever has the same descriptor by then. So the way to a side's descriptor leads
-// through release, which sees to that, and only what it returns can be closed or kept. A test in integration holds the code to this.
+// A session's socket may be closed, kept for another session, moved to another loop, or replaced by the next one only
+// when nothing is queued for it any more: what the outbox sends later would reach whatever has the same descriptor by
+// then. So the way to a side's descriptor leads through release, which sees to that, and only what it returns can be
+// closed or kept. A test in integration holds the code to this.
 
 // A released is a descriptor that nothing is queued for and no session has. Whoever holds it must close it, or keep it.
 type released struct{ fd int32 }
@@ -38,8 +39,8 @@ func (s *session) resetSide(e *side) {
 	}
 }
 
-// abortSide closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert of TLS, which says the
-// same and must be the last thing said, with FIN.
+// abortSide closes the socket so that the peer can't take what it got for the whole: with RST, or after a fatal alert
+// of TLS, which says the same and must be the last thing said, with FIN.
 func (s *session) abortSide(e *side) {
 	if e.fault != uint16(faultTLS) || e.layer != nil && e.layer.untold {
 		s.resetSide(e)
@@ -49,8 +50,9 @@ func (s *session) abortSide(e *side) {
 	s.closeSide(e)
 }
 
-// closeWhole closes the socket of a peer that has said all it had to say, as closeSide does, at the end of the loop's turn at the latest. Over TLS
-// something may have come behind close_notify. Whether it has is asked: the event that says so may be on its way still.
+// closeWhole closes the socket of a peer that has said all it had to say, as closeSide does, at the end of the loop's
+// turn at the latest. Over TLS something may have come behind close_notify. Whether it has is asked: the event that
+// says so may be on its way still.
 func (s *session) closeWhole(e *side) {
 	if e.layer != nil {
 		e.discard(s.loop.buf)
@@ -79,7 +81,8 @@ func (s *session) closeBackend() {
 	}
 }
 
-// unwatch takes the sockets of s out of its loop's epoll instance, for another loop to have them. What is queued for them is sent first.
+// unwatch takes the sockets of s out of its loop's epoll instance, for another loop to have them. What is queued for
+// them is sent first.
 func (s *session) unwatch() {
 	s.flushQueued()
 	for _, e := range [...]*side{&s.client, &s.backend} {

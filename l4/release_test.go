@@ -11,8 +11,8 @@ import (
 	"forebay/pool"
 )
 
-// What is queued for a backend that ends without a byte is taken back when its session goes to another one: the dead one is not sent what it
-// could act on, the next one is sent it once, and nobody else is sent it.
+// What is queued for a backend that ends without a byte is taken back when its session goes to another one: the dead
+// one is not sent what it could act on, the next one is sent it once, and nobody else is sent it.
 func TestReplayTakesBackWhatIsQueued(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T, configure func(*Server)) {
 		end, ended := make(chan struct{}), make(chan string, 1)
@@ -51,8 +51,8 @@ func TestReplayTakesBackWhatIsQueued(t *testing.T) {
 	})
 }
 
-// A message whose session has another socket by the time it is to be sent, or none, or has ended, is not sent to whatever is there now. The
-// faults are made here: no code does so.
+// A message whose session has another socket by the time it is to be sent, or none, or has ended, is not sent to
+// whatever is there now. The faults are made here: no code does so.
 func TestMessagesForAnotherSocketAreNotSent(t *testing.T) {
 	for name, corrupt := range map[string]func(l *loop, one *session, other int32){
 		"another descriptor": func(_ *loop, s *session, other int32) { s.backend.fd = other },

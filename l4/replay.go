@@ -9,9 +9,10 @@ import (
 	"forebay/pool"
 )
 
-// A backend can accept a connection and die before it has said a byte: a worker that is killed, a process behind a forwarder that accepts for
-// it. What the client has sent until then is kept, if there is not too much of it, and sent to another backend, so that the client need not
-// know. Whether the first backend has acted on those bytes nobody can tell: replaying is for the operator to allow (Server.Replay).
+// A backend can accept a connection and die before it has said a byte: a worker that is killed, a process behind a
+// forwarder that accepts for it. What the client has sent until then is kept, if there is not too much of it, and sent
+// to another backend, so that the client need not know. Whether the first backend has acted on those bytes nobody can
+// tell: replaying is for the operator to allow (Server.Replay).
 
 // A replay is what a session keeps until its backend's first byte.
 type replay struct {
@@ -21,8 +22,8 @@ type replay struct {
 	hedged bool
 }
 
-// rehearse begins to keep what would have to be replayed, now that a backend is connected. Where a backend has died of the request already, it
-// may be the request that kills: if this one dies of it too, no third one is to have it.
+// rehearse begins to keep what would have to be replayed, now that a backend is connected. Where a backend has died of
+// the request already, it may be the request that kills: if this one dies of it too, no third one is to have it.
 func (s *session) rehearse(c *setup) {
 	if len(s.up.held) > s.loop.server.Replay || s.deadly() {
 		return
@@ -61,9 +62,9 @@ func (s *session) forget() {
 	}
 }
 
-// died reports whether the backend has ended before it said a byte, and what the client has sent is still there to be replayed. A clean end
-// after the client's own is how a session ends in which only the client has something to say; and one before the client has said
-// anything ends an idle connection, unless it is a reset.
+// died reports whether the backend has ended before it said a byte, and what the client has sent is still there to be
+// replayed. A clean end after the client's own is how a session ends in which only the client has something to say; and
+// one before the client has said anything ends an idle connection, unless it is a reset.
 func (s *session) died() bool {
 	switch e := &s.backend; {
 	case !s.rehearses() || s.client.broken() || s.down.finished:
@@ -83,8 +84,8 @@ func (e *side) pending() bool {
 	return n == 1
 }
 
-// replay takes the session back to where a backend is picked. The tries that it has left apply, and what is left of the connect budget; the time
-// that the dead backend had is not counted.
+// replay takes the session back to where a backend is picked. The tries that it has left apply, and what is left of the
+// connect budget; the time that the dead backend had is not counted.
 func (s *session) replay() (stage, Cause) {
 	l, r := s.loop, s.trace.replay
 	s.trace.deadly = s.trace.deadly || s.up.read > 0

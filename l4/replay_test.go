@@ -93,7 +93,8 @@ func TestReplayHasAPROXYHeaderOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestReplayBringsAllThatWasSent has the first backend read a part of much and stall, so that some was written, some held, and some not read.
+// TestReplayBringsAllThatWasSent has the first backend read a part of much and stall, so that some was written, some
+// held, and some not read.
 func TestReplayBringsAllThatWasSent(t *testing.T) {
 	const size = 3 << 20
 	dead := l4test.ServeNarrow(t, 32<<10, func(p *l4test.Peer) { p.ExpectContent(1, 200<<10).Reset() })
@@ -221,7 +222,8 @@ func TestWhatIsNotReplayed(t *testing.T) {
 	}
 }
 
-// TestProgressBeginsAnewWithTheNextBackend has the first one take little until it dies, and the second be asked before it can have taken more.
+// TestProgressBeginsAnewWithTheNextBackend has the first one take little until it dies, and the second be asked before
+// it can have taken more.
 func TestProgressBeginsAnewWithTheNextBackend(t *testing.T) {
 	const size, over = 256 << 10, 600 * time.Millisecond
 	dead := l4test.ServeNarrow(t, 4096, func(p *l4test.Peer) { pass(over * 7 / 6); p.Reset() })
@@ -249,7 +251,8 @@ func TestNothingIsKeptWhereReplayIsOff(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptAfterTheFirstByte looks into the session: nothing that can be seen from outside depends on it, but memory.
+// TestNothingIsKeptAfterTheFirstByte looks into the session: nothing that can be seen from outside depends on it, but
+// memory.
 func TestNothingIsKeptAfterTheFirstByte(t *testing.T) {
 	s := replaying(t, 64, nil, l4test.Echo(t).Addr())
 	p := l4test.Dial(t, s.addr)

@@ -14,13 +14,14 @@ type Route struct {
 
 	// TLS, if not nil, ends the client's TLS here. Otherwise its bytes are passed on as they are.
 	TLS *tls.Config
-	// BackendTLS, if not nil, returns how TLS is spoken to a backend. protocol is what ALPN agreed on with the client (RFC 7301), "" for none.
-	// It is called on an event loop for each try: a Config is made once for each backend and protocol, and kept.
+	// BackendTLS, if not nil, returns how TLS is spoken to a backend. protocol is what ALPN agreed on with the client
+	// (RFC 7301), "" for none. It is called on an event loop for each try: a Config is made once for each backend and
+	// protocol, and kept.
 	BackendTLS func(b *pool.Backend, protocol string) *tls.Config
 }
 
-// Routes finds the Route of a session by the client's ClientHello. A protocol that the client offers goes before the name it asks for, so that
-// one for a purpose of its own (acme-tls/1, RFC 8737) gets through to where it is served.
+// Routes finds the Route of a session by the client's ClientHello. A protocol that the client offers goes before the
+// name it asks for, so that one for a purpose of its own (acme-tls/1, RFC 8737) gets through to where it is served.
 type Routes struct {
 	Protocols map[string]*Route // by ALPN
 	Names     sni.Names[*Route]

@@ -102,8 +102,8 @@ func (s *Server) prepare() {
 	})
 }
 
-// Serve accepts from the listeners and relays until Shutdown or Stop has ended the last session, or something keeps it from working; it
-// closes the listeners. It may be called once.
+// Serve accepts from the listeners and relays until Shutdown or Stop has ended the last session, or something keeps it
+// from working; it closes the listeners. It may be called once.
 func (s *Server) Serve(listeners ...*Listener) error {
 	s.prepare()
 	s.own(listeners)
@@ -215,8 +215,8 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Shutdown stops accepting, after what the listeners' queues hold, and waits until the last session has ended or ctx has. Those left are
-// reset, and a *CutError tells their number. Serve returns after it.
+// Shutdown stops accepting, after what the listeners' queues hold, and waits until the last session has ended or ctx
+// has. Those left are reset, and a *CutError tells their number. Serve returns after it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.stopAccepting()

@@ -8,22 +8,24 @@ import (
 	"forebay/pool"
 )
 
-// A Server accepts sessions on listeners and relays each to a backend of a pool. Its exported fields are its configuration;
-// they must not change once Serve is called. DefaultServer fills them with what a careful operator would choose. A time that says nothing of 0 is
-// over at once where it is 0.
+// A Server accepts sessions on listeners and relays each to a backend of a pool. Its exported fields are its
+// configuration; they must not change once Serve is called. DefaultServer fills them with what a careful operator would
+// choose. A time that says nothing of 0 is over at once where it is 0.
 type Server struct {
 	Route          // where sessions go that none of Routes takes; without a Pool they are refused
 	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS or ProxyAuthority wants the name
 
 	// Loops is how many event loops run, at most MostLoops. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
-	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel lets this process (io_uring(7),
-	// Linux 5.12). false, and where it does not: by send(2) and close(2), one after the other.
+	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel lets
+	// this process (io_uring(7), Linux 5.12). false, and where it does not: by send(2) and close(2), one after the
+	// other.
 	IOUring bool
-	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor limit allows.
+	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor
+	// limit allows.
 	MaxConns int
-	// Buffers is how many bytes of memory sessions may hold together, beside what each costs in any case. Over it, those that hold most of it
-	// and have no backend yet are reset. 0: no limit.
+	// Buffers is how many bytes of memory sessions may hold together, beside what each costs in any case. Over it,
+	// those that hold most of it and have no backend yet are reset. 0: no limit.
 	Buffers int64
 
 	ConnectTimeout time.Duration // one try
@@ -61,7 +63,8 @@ type Server struct {
 
 	Limits Limits // what one client may have
 
-	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record. nil: not called.
+	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record.
+	// nil: not called.
 	Finished func(*Record)
 	// Logger gets what concerns the process and not one session: accepting paused, a panic caught. nil: slog.Default.
 	Logger *slog.Logger
@@ -82,7 +85,8 @@ const (
 // A ProxyTLV is a set of the optional fields of a version 2 header.
 type ProxyTLV uint8
 
-// The optional fields (PROXY protocol specification, sections 2.2.1 to 2.2.7). One of which nothing is known in a session is left out there.
+// The optional fields (PROXY protocol specification, sections 2.2.1 to 2.2.7). One of which nothing is known in a
+// session is left out there.
 const (
 	ProxyCRC32C     ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
 	ProxyUniqueID                        // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)

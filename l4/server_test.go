@@ -339,7 +339,8 @@ func TestBugInOneSessionSparesTheOthers(t *testing.T) {
 	s.record(t, ClientClosed)
 }
 
-// A bug in the pool, whose mutex is held then, is not one session's: whoever goes on would wait for that mutex for ever, and nobody would know.
+// A bug in the pool, whose mutex is held then, is not one session's: whoever goes on would wait for that mutex for
+// ever, and nobody would know.
 func TestBugInThePoolIsNotCaught(t *testing.T) {
 	s := serve(t, nil, l4test.Echo(t).Addr())
 	client := l4test.Dial(t, s.addr).Send("a").Expect("a")
@@ -491,7 +492,8 @@ func TestTriesHaveBounds(t *testing.T) {
 	}
 }
 
-// TestWorkSpills moves sessions to a second loop in the middle of an exchange and looks that no byte is lost; then back.
+// TestWorkSpills moves sessions to a second loop in the middle of an exchange and looks that no byte is lost; then
+// back.
 func TestWorkSpills(t *testing.T) {
 	const sessions = 20
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
@@ -601,7 +603,8 @@ func TestSessionStaysSmall(t *testing.T) {
 	}
 }
 
-// TestResetAfterFIN has a client finish and then reset, while the backend has nothing to say: no read and no write would find out.
+// TestResetAfterFIN has a client finish and then reset, while the backend has nothing to say: no read and no write
+// would find out.
 func TestResetAfterFIN(t *testing.T) {
 	forwarded := make(chan struct{})
 	b := l4test.Serve(t, func(p *l4test.Peer) {

@@ -9,8 +9,8 @@ import (
 	"forebay/pool"
 )
 
-// A session is one client connection and its backend connection. It belongs to one loop, and nothing else touches it; what others want
-// of it they post to the loop.
+// A session is one client connection and its backend connection. It belongs to one loop, and nothing else touches it;
+// what others want of it they post to the loop.
 type session struct {
 	loop     *loop
 	slot     int32 // where the loop keeps it
@@ -105,8 +105,9 @@ const (
 	delivering               // one side is lost: hand the other what was read from it
 )
 
-// step takes s as far as it can go now. A stage that must wait returns itself, and the loop calls step again when a socket, a clock or a
-// lease has come; so each stage's method may be called any number of times. A cause ends the session.
+// step takes s as far as it can go now. A stage that must wait returns itself, and the loop calls step again when a
+// socket, a clock or a lease has come; so each stage's method may be called any number of times. A cause ends the
+// session.
 func (s *session) step() {
 	if s.loop.now >= s.ends && s.stage != delivering {
 		s.finish(Lifetime)
@@ -162,8 +163,8 @@ func (s *session) run() (stage, Cause) {
 	}
 }
 
-// wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken what was already
-// there: a registration reports what is ready, and would report it for nothing before.
+// wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken
+// what was already there: a registration reports what is ready, and would report it for nothing before.
 func (s *session) wait() Cause {
 	s.up.own()
 	if !s.watch(&s.client) {
@@ -205,8 +206,8 @@ func (s *session) watch(e *side) bool {
 	return epollAdd(s.loop.poller.sessions, e.fd, &ev) == 0
 }
 
-// deadline is when the present stage wants to look at the clock. A timer is armed for it and left alone when the deadline moves away: when
-// it fires too early, it is armed again.
+// deadline is when the present stage wants to look at the clock. A timer is armed for it and left alone when the
+// deadline moves away: when it fires too early, it is armed again.
 func (s *session) deadline() int64 {
 	switch s.stage {
 	case identifying:
@@ -256,8 +257,8 @@ func (s *session) stillUntil() int64 {
 	return since + int64(limit)
 }
 
-// clientNumber is the number of a session's client socket. Those to backends count up from 1, so that an event for a try that was given up
-// is known as such.
+// clientNumber is the number of a session's client socket. Those to backends count up from 1, so that an event for a
+// try that was given up is known as such.
 const (
 	clientNumber = 0
 	sideBits     = 7 // of an event's data, for the number

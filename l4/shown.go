@@ -20,12 +20,13 @@ type witness interface {
 	saw(shown)
 }
 
-// Witnessed returns a tls.Config.GetCertificate that serves what get does. With it in the Config of a Route, ProxySSL tells backends of the
-// certificate that a client was shown and of the signature that proved it; crypto/tls does not say afterwards which they were. A Config that
-// has Certificates of its own may serve those unseen. RSA key exchange, which signs nothing, is not possible.
+// Witnessed returns a tls.Config.GetCertificate that serves what get does. With it in the Config of a Route, ProxySSL
+// tells backends of the certificate that a client was shown and of the signature that proved it; crypto/tls does not
+// say afterwards which they were. A Config that has Certificates of its own may serve those unseen. RSA key exchange,
+// which signs nothing, is not possible.
 //
-// The session learns of a certificate when the handshake is signed with its key. One that is chosen and not used, as in TLS 1.2 before the
-// ticket is looked at, was not shown.
+// The session learns of a certificate when the handshake is signed with its key. One that is chosen and not used, as in
+// TLS 1.2 before the ticket is looked at, was not shown.
 func Witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c, err := get(hello)

@@ -61,7 +61,8 @@ func serving(c *tls.Certificate) *tls.Config {
 	return &tls.Config{GetCertificate: Witnessed(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c, nil })}
 }
 
-// shakeHands has a client shake hands with server and returns what the client was shown, by what the transport was told.
+// shakeHands has a client shake hands with server and returns what the client was shown, by what the transport was
+// told.
 func shakeHands(t *testing.T, server, client *tls.Config) (shown, tls.ConnectionState) {
 	t.Helper()
 	near, far := pair(t)

@@ -7,12 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket costs a file, an inode and a place in the epoll instance, which are made for each connection to a backend and thrown away with it:
-// a tenth of the processor time of a short session. A loop that is busy keeps some of those whose connections have ended, and connects them
-// anew: connect(2) to AF_UNSPEC takes a TCP socket back to where socket(2) left it.
+// A socket costs a file, an inode and a place in the epoll instance, which are made for each connection to a backend
+// and thrown away with it: a tenth of the processor time of a short session. A loop that is busy keeps some of those
+// whose connections have ended, and connects them anew: connect(2) to AF_UNSPEC takes a TCP socket back to where
+// socket(2) left it.
 //
-// Only one over loopback is kept, whose both ends were closed cleanly and acknowledged, and which has been given nothing that another session may
-// not be meant to have.
+// Only one over loopback is kept, whose both ends were closed cleanly and acknowledged, and which has been given
+// nothing that another session may not be meant to have.
 
 // sockets is a loop's stock of such sockets. They stay registered with the loop's poller, for sessions that are gone.
 type sockets struct {
@@ -67,8 +68,9 @@ func disconnect(fd int32) syscall.Errno {
 	return e
 }
 
-// reusable reports whether the backend has closed its end, without which a disconnect would be a reset, and e's socket has been given nothing of
-// its own. What has grown (buffers) or was set (congestion control, timers) stays with a socket.
+// reusable reports whether the backend has closed its end, without which a disconnect would be a reset, and e's socket
+// has been given nothing of its own. What has grown (buffers) or was set (congestion control, timers) stays with a
+// socket.
 func (s *session) reusable(e *side) bool {
 	return s.down.finished && e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
 }

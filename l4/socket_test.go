@@ -180,8 +180,8 @@ func configsOf(tb testing.TB, addresses []string) (all []pool.Config) {
 	return all
 }
 
-// One packet acknowledges the backend's SYN-ACK and carries the client's first bytes; a silent client's backend hears of it at once all
-// the same.
+// One packet acknowledges the backend's SYN-ACK and carries the client's first bytes; a silent client's backend hears
+// of it at once all the same.
 func TestSilentClientIsAnnounced(t *testing.T) {
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {

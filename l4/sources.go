@@ -9,8 +9,9 @@ import (
 	"forebay/pool"
 )
 
-// A source is where clients come from: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has at least. While
-// sessions of it are open they point to it; after that it is remembered until its place is wanted for another.
+// A source is where clients come from: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has
+// at least. While sessions of it are open they point to it; after that it is remembered until its place is wanted for
+// another.
 type source struct {
 	key  uint64
 	home *sourceShard
@@ -24,9 +25,9 @@ type source struct {
 	up, down bucket // of bytes, shared by all its sessions
 }
 
-// sources is a table of bounded size. A place in it is made when it is first needed; once all are made, or one is as good as forgotten, the
-// source that has had no session for longest makes room. It is divided into shards, each with a mutex that is held for a few steps when a
-// session begins and when it ends, and at no other time.
+// sources is a table of bounded size. A place in it is made when it is first needed; once all are made, or one is as
+// good as forgotten, the source that has had no session for longest makes room. It is divided into shards, each with a
+// mutex that is held for a few steps when a session begins and when it ends, and at no other time.
 type sources struct {
 	seed   maphash.Seed
 	shards [sourceShards]sourceShard
@@ -68,8 +69,8 @@ func newSources(limits *Limits, sessions int) *sources {
 	return t
 }
 
-// sourceKey returns the number of the source of ip: the network's half of an IPv6 address, and an IPv4 address where IPv6 has multicast, from
-// which no client comes.
+// sourceKey returns the number of the source of ip: the network's half of an IPv6 address, and an IPv4 address where
+// IPv6 has multicast, from which no client comes.
 func sourceKey(ip netip.Addr) uint64 {
 	if ip = ip.Unmap(); ip.Is4() {
 		b := ip.As4()
@@ -82,8 +83,9 @@ func sourceKey(ip netip.Addr) uint64 {
 	return binary.BigEndian.Uint64(b[:8])
 }
 
-// linkLocalKey returns the number of a source on this machine's own links: all hosts there share the network's half, so each address of each
-// link is a source. Its first byte is that of such addresses, and the rest a hash (FNV-1a of the zone, then a multiplication).
+// linkLocalKey returns the number of a source on this machine's own links: all hosts there share the network's half, so
+// each address of each link is a source. Its first byte is that of such addresses, and the rest a hash (FNV-1a of the
+// zone, then a multiplication).
 func linkLocalKey(host uint64, zone string) uint64 {
 	hash := uint64(14695981039346656037)
 	for _, c := range []byte(zone) {
@@ -93,8 +95,8 @@ func linkLocalKey(host uint64, zone string) uint64 {
 	return 0xfe<<56 | (hash^hash>>32)&(1<<56-1)
 }
 
-// enter counts a session of a client at ip that wants to begin, and returns the source it has to leave when it ends. A cause refuses it, and
-// nothing is counted. A source for which there is no place is not limited: it returns nil.
+// enter counts a session of a client at ip that wants to begin, and returns the source it has to leave when it ends. A
+// cause refuses it, and nothing is counted. A source for which there is no place is not limited: it returns nil.
 func (t *sources) enter(ip netip.Addr, now int64) (*source, Cause) {
 	key := sourceKey(ip)
 	hash := t.hash(key)
@@ -163,8 +165,8 @@ func (t *sources) hash(key uint64) uint64 {
 	return maphash.Comparable(t.seed, key)
 }
 
-// placeLocked returns a place for another source: that of one of which nothing is known any more, a new one, or that of the one which has had no
-// session for longest.
+// placeLocked returns a place for another source: that of one of which nothing is known any more, a new one, or that of
+// the one which has had no session for longest.
 func (h *sourceShard) placeLocked(now int64) *source {
 	oldest := h.idle.newer
 	switch {

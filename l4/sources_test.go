@@ -76,7 +76,8 @@ func TestSourceHasItsRate(t *testing.T) {
 	enters(t, table, "192.0.2.1", 21*second, OverRate)
 }
 
-// TestSourcesAreBounded lets in more sources than there are places for. Those with sessions stay, and of the others those that were here last.
+// TestSourcesAreBounded lets in more sources than there are places for. Those with sessions stay, and of the others
+// those that were here last.
 func TestSourcesAreBounded(t *testing.T) {
 	const here = 1000
 	limits := &Limits{ClientConns: 1, ClientRate: Rate{1, time.Hour}}

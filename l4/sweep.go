@@ -7,10 +7,12 @@ import (
 	"forebay/pool"
 )
 
-// sliceLength is how many sessions a loop looks at before it goes on with its other work: less than 100 µs of a processor.
+// sliceLength is how many sessions a loop looks at before it goes on with its other work: less than 100 µs of a
+// processor.
 const sliceLength = 256
 
-// each calls f with the numbers from at to count, which may change meanwhile, a slice in each turn of the loop; then done.
+// each calls f with the numbers from at to count, which may change meanwhile, a slice in each turn of the loop; then
+// done.
 func (l *loop) each(at int, count func() int, f func(int), done func()) {
 	for end := at + sliceLength; at < end && at < count(); at++ {
 		f(at)
@@ -30,13 +32,14 @@ func (l *loop) sweep(visit func(*session), done func()) {
 	}, done)
 }
 
-// sweep has each loop show its sessions to the function that visitor makes for it, and returns when all have; false where the server stops.
-// It waits for the loops, so it can't be called on one.
+// sweep has each loop show its sessions to the function that visitor makes for it, and returns when all have; false
+// where the server stops. It waits for the loops, so it can't be called on one.
 func (s *Server) sweep(visitor func(*loop) func(*session)) bool {
 	return s.acrossLoops(func(l *loop, done func()) { l.sweep(visitor(l), done) })
 }
 
-// Reset resets every session that b has now, with why as their cause, and returns when it has. Sessions that begin meanwhile stay.
+// Reset resets every session that b has now, with why as their cause, and returns when it has. Sessions that begin
+// meanwhile stay.
 func (s *Server) Reset(b *pool.Backend, why Cause) {
 	s.prepare()
 	s.reset(func(x *session) bool { return x.lease.Backend() == b }, why)

@@ -13,8 +13,9 @@ import (
 	"forebay/pool"
 )
 
-// The data plane's system calls. All are raw: on a non-blocking descriptor they return at once, so the scheduler need not know of them,
-// and a loop keeps its processor (syscall.RawSyscall). EINTR does not occur where none of them sleeps; epollWait alone can.
+// The data plane's system calls. All are raw: on a non-blocking descriptor they return at once, so the scheduler need
+// not know of them, and a loop keeps its processor (syscall.RawSyscall). EINTR does not occur where none of them
+// sleeps; epollWait alone can.
 
 // recv reads from a socket.
 func recv(fd int32, p []byte) (int, syscall.Errno) {
@@ -22,7 +23,8 @@ func recv(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// peek reports how a socket's stream begins without taking anything from it: how many of len(p) bytes are there, 0 for its end.
+// peek reports how a socket's stream begins without taking anything from it: how many of len(p) bytes are there, 0 for
+// its end.
 func peek(fd int32, p []byte) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_PEEK, 0, 0)
 	return int(n), e
@@ -41,8 +43,8 @@ func send(fd int32, p []byte, flags int) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)). It never sets SPLICE_F_MORE: that holds back a
-// small last piece for 200 ms.
+// splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)). It never sets SPLICE_F_MORE:
+// that holds back a small last piece for 200 ms.
 func splice(from, to int32, n int) (int, syscall.Errno) {
 	m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 	return int(m), e
@@ -70,7 +72,8 @@ func setInt(fd int32, level, option, value int) syscall.Errno {
 	return e
 }
 
-// refuses reports whether errno is what a filter of system calls, a security module or an old kernel answers to a call that it does not allow.
+// refuses reports whether errno is what a filter of system calls, a security module or an old kernel answers to a call
+// that it does not allow.
 func refuses(errno syscall.Errno) bool {
 	switch errno {
 	case unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP:
@@ -79,8 +82,8 @@ func refuses(errno syscall.Errno) bool {
 	return false
 }
 
-// abortOnClose makes the next close(2) send RST and drop what is queued (socket(7), SO_LINGER with no time). Where that is refused, connect(2) to
-// AF_UNSPEC does the same: closed with FIN, a part would pass for the whole.
+// abortOnClose makes the next close(2) send RST and drop what is queued (socket(7), SO_LINGER with no time). Where that
+// is refused, connect(2) to AF_UNSPEC does the same: closed with FIN, a part would pass for the whole.
 func abortOnClose(fd int32) {
 	l := unix.Linger{Onoff: 1}
 	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
@@ -100,7 +103,8 @@ func socketError(fd int32) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// hungUp reports whether the peer has sent FIN or RST, and takes nothing away from those who look for it later (poll(2)).
+// hungUp reports whether the peer has sent FIN or RST, and takes nothing away from those who look for it later
+// (poll(2)).
 func hungUp(fd int32) bool {
 	look := unix.PollFd{Fd: fd, Events: unix.POLLRDHUP}
 	var now unix.Timespec
@@ -127,8 +131,9 @@ func guessUnacknowledged(fd int32) int {
 	return int(info.Unacked*info.Snd_mss + info.Notsent_bytes)
 }
 
-// unread returns how many bytes stand in a pipe (pipe(7), FIONREAD), or have come in order for a TCP socket (tcp(7), SIOCINQ; the same number). Where
-// urgent data is kept out of line, those behind a mark are not counted. -1: the kernel does not tell.
+// unread returns how many bytes stand in a pipe (pipe(7), FIONREAD), or have come in order for a TCP socket (tcp(7),
+// SIOCINQ; the same number). Where urgent data is kept out of line, those behind a mark are not counted. -1: the kernel
+// does not tell.
 func unread(fd int32) int {
 	var v int32
 	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCINQ, uintptr(unsafe.Pointer(&v)))
@@ -237,7 +242,8 @@ func clientAddress(fd int32, raw *unix.RawSockaddrAny) netip.AddrPort {
 	return at
 }
 
-// zoneName returns the name of the interface with that number, else the number: the reverse of zoneIndex (netdevice(7), SIOCGIFNAME).
+// zoneName returns the name of the interface with that number, else the number: the reverse of zoneIndex (netdevice(7),
+// SIOCGIFNAME).
 func zoneName(fd int32, index uint32) string {
 	r := struct { // struct ifreq
 		name  [unix.IFNAMSIZ]byte
@@ -281,16 +287,16 @@ func rawAddress(a pool.Address, raw *unix.RawSockaddrAny) (family int, size uint
 	return unix.AF_INET6, unix.SizeofSockaddrInet6
 }
 
-// setZone writes the interface that a link-local a names into raw, for socket fd. It is asked for each time, as an interface may come later, or
-// again with another number.
+// setZone writes the interface that a link-local a names into raw, for socket fd. It is asked for each time, as an
+// interface may come later, or again with another number.
 func setZone(fd int32, a pool.Address, raw *unix.RawSockaddrAny) {
 	if zone := a.TCP().Addr().Zone(); zone != "" {
 		(*unix.RawSockaddrInet6)(unsafe.Pointer(raw)).Scope_id = zoneIndex(fd, zone)
 	}
 }
 
-// zoneIndex returns the number of the interface called zone, else the number that zone is, else 0. Any socket tells (netdevice(7),
-// SIOCGIFINDEX): package net would take one of netlink's, and a list of all interfaces.
+// zoneIndex returns the number of the interface called zone, else the number that zone is, else 0. Any socket tells
+// (netdevice(7), SIOCGIFINDEX): package net would take one of netlink's, and a list of all interfaces.
 func zoneIndex(fd int32, zone string) uint32 {
 	var r struct { // struct ifreq
 		name  [unix.IFNAMSIZ]byte
@@ -354,7 +360,8 @@ func epollControl(ep int32, op uintptr, fd int32, ev *unix.EpollEvent) syscall.E
 	return e
 }
 
-// epollWait is epoll_pwait(2) with no signal mask. A timeout other than 0 sleeps and keeps the processor meanwhile: see poller.
+// epollWait is epoll_pwait(2) with no signal mask. A timeout other than 0 sleeps and keeps the processor meanwhile: see
+// poller.
 func epollWait(ep int32, events []unix.EpollEvent, milliseconds int) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(milliseconds), 0, 0)
 	runtime.KeepAlive(events)

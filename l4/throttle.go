@@ -2,8 +2,8 @@ package l4
 
 import "time"
 
-// A meter is what a session needs under Limits: where it is counted and how fast it may be. The loop lends it. Its session's trace stands in
-// it, so that both are one thing to borrow.
+// A meter is what a session needs under Limits: where it is counted and how fast it may be. The loop lends it. Its
+// session's trace stands in it, so that both are one thing to borrow.
 type meter struct {
 	trace    trace
 	source   *source // nil: it is counted nowhere
@@ -11,8 +11,8 @@ type meter struct {
 	progress progress
 }
 
-// A throttle keeps one direction of a session to its bandwidth. Bytes are paid for before they are read: a session takes its place in the
-// buckets and waits until that has come, so that the sessions of a source take turns.
+// A throttle keeps one direction of a session to its bandwidth. Bytes are paid for before they are read: a session
+// takes its place in the buckets and waits until that has come, so that the sessions of a source take turns.
 type throttle struct {
 	lane   *lane   // nil: no limit
 	own    bucket  // of the session
@@ -27,8 +27,8 @@ type lane struct{ session, source Rate }
 
 func (l lane) limits() bool { return l.session.limits() || l.source.limits() }
 
-// pieceTime bounds what a session waits for at once: as much as fits into it, or into one read where that is less. At a low rate it is what
-// one is woken for, at a high one there are several reads in a tick of the clock.
+// pieceTime bounds what a session waits for at once: as much as fits into it, or into one read where that is less. At a
+// low rate it is what one is woken for, at a high one there are several reads in a tick of the clock.
 const pieceTime = int64(125 * time.Millisecond)
 
 // grant returns how many bytes behind the first read ones may be read now. 0: none until t.until.
@@ -69,7 +69,8 @@ func (t *throttle) pay(upTo uint64, now int64) {
 	}
 }
 
-// settle takes back what was paid for more than was read, or pays what was read beyond it: what came with the beginning of a session was.
+// settle takes back what was paid for more than was read, or pays what was read beyond it: what came with the beginning
+// of a session was.
 func (t *throttle) settle(read uint64, now int64) {
 	if t.lane == nil || t.paid == read {
 		return
@@ -114,8 +115,8 @@ func (s *session) measure(from *source) {
 	}
 }
 
-// throttle returns what f has to keep to, nil where that is nothing. What is left after a reset is not held up: it is no more than the kernel
-// holds, and no more can come.
+// throttle returns what f has to keep to, nil where that is nothing. What is left after a reset is not held up: it is
+// no more than the kernel holds, and no more can come.
 func (s *session) throttle(f *flow) *throttle {
 	m := s.meter()
 	if m == nil || s.stage == delivering {
@@ -131,7 +132,8 @@ func (s *session) throttle(f *flow) *throttle {
 	return t
 }
 
-// moveWithin is move, within the bandwidth that f may use. It reports false where f has to wait; then a timer of the session's ends that.
+// moveWithin is move, within the bandwidth that f may use. It reports false where f has to wait; then a timer of the
+// session's ends that.
 func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	t := s.throttle(f)
 	if t == nil {
@@ -160,11 +162,12 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	return n, true
 }
 
-// waitedUntil is when a session that had to wait for bandwidth could go on, in the past or to come: until then it did not stand still by
-// itself.
+// waitedUntil is when a session that had to wait for bandwidth could go on, in the past or to come: until then it did
+// not stand still by itself.
 func (m *meter) waitedUntil() int64 { return max(m.up.until, m.down.until) }
 
-// heldBack reports whether a flow waits for bandwidth with more to be read: its source has spoken, though nothing moves.
+// heldBack reports whether a flow waits for bandwidth with more to be read: its source has spoken, though nothing
+// moves.
 func (s *session) heldBack() bool {
 	m, now := s.meter(), s.loop.now
 	return m != nil && (m.up.until > now && s.client.readable || m.down.until > now && s.backend.readable)

@@ -16,7 +16,8 @@ type reader struct {
 	woken int
 }
 
-// run reads until end, as a session does: in pieces of what is granted, one read at a time, and woken when the next is due.
+// run reads until end, as a session does: in pieces of what is granted, one read at a time, and woken when the next is
+// due.
 func run(end int64, readers ...*reader) {
 	for now := int64(1); now < end; {
 		next := never
@@ -87,7 +88,8 @@ func TestSessionsOfASourceTakeTurns(t *testing.T) {
 	}
 }
 
-// TestThrottleTakesBackWhatWasNotRead has a session be granted much and read little: its source's other sessions can have the rest.
+// TestThrottleTakesBackWhatWasNotRead has a session be granted much and read little: its source's other sessions can
+// have the rest.
 func TestThrottleTakesBackWhatWasNotRead(t *testing.T) {
 	var shared bucket
 	r := Rate{1000, time.Second}
@@ -115,7 +117,8 @@ func (s *testServer) clean(tb testing.TB) Record {
 	return r
 }
 
-// wantPace fails unless n bytes at a rate, of which a second's worth may come at once, took as long as they must, and not much longer.
+// wantPace fails unless n bytes at a rate, of which a second's worth may come at once, took as long as they must, and
+// not much longer.
 func wantPace(t *testing.T, took time.Duration, n int64, rate Rate) {
 	t.Helper()
 	want := time.Duration(rate.cost(n)) - rate.Per
@@ -196,7 +199,8 @@ func TestSourcesBandwidthIsShared(t *testing.T) {
 	wantPace(t, time.Since(began), 2*rate.N, rate)
 }
 
-// TestWaitingSessionIsNotIdle has one wait for longer than it may stand still. When the waits are over, it may stand still as long as any.
+// TestWaitingSessionIsNotIdle has one wait for longer than it may stand still. When the waits are over, it may stand
+// still as long as any.
 func TestWaitingSessionIsNotIdle(t *testing.T) {
 	const still = 400 * time.Millisecond
 	s := serve(t, func(s *Server) {
@@ -210,7 +214,8 @@ func TestWaitingSessionIsNotIdle(t *testing.T) {
 	}
 }
 
-// TestWaitForBandwidthIsNotTheBackends has what a backend says first be held back because its client had all it may have in another session.
+// TestWaitForBandwidthIsNotTheBackends has what a backend says first be held back because its client had all it may
+// have in another session.
 func TestWaitForBandwidthIsNotTheBackends(t *testing.T) {
 	rate := Rate{1, 2 * time.Second}
 	s := serve(t, func(s *Server) { s.Limits = Limits{ClientDownload: rate} }, l4test.Banner(t, "a").Addr())
@@ -239,7 +244,8 @@ func TestEndNeedsNoBandwidth(t *testing.T) {
 	}
 }
 
-// TestIdleSessionHoldsNoBandwidth has one session use little of what its source may have: another gets the rest, and no more than that.
+// TestIdleSessionHoldsNoBandwidth has one session use little of what its source may have: another gets the rest, and no
+// more than that.
 func TestIdleSessionHoldsNoBandwidth(t *testing.T) {
 	s := serve(t, func(s *Server) { s.Limits = Limits{ClientUpload: Rate{5, time.Hour}} }, l4test.Echo(t).Addr())
 	l4test.Dial(t, s.addr).Send("a").Expect("a")

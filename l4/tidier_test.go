@@ -80,7 +80,8 @@ func TestTidierEndsInALull(t *testing.T) {
 	})
 }
 
-// TestMemoryIsReturnedWhereItIsMuch asks once more after it has been returned, when what stays is not to be taken for spare.
+// TestMemoryIsReturnedWhereItIsMuch asks once more after it has been returned, when what stays is not to be taken for
+// spare.
 func TestMemoryIsReturnedWhereItIsMuch(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {

@@ -1,7 +1,8 @@
 package l4
 
-// The names of what TLS is made of, as PROXY headers have them: those that HAProxy takes from OpenSSL, as receivers compare with them, and
-// where it has none those of the IANA registry "TLS Parameters". "" is for what has no name, and is not told.
+// The names of what TLS is made of, as PROXY headers have them: those that HAProxy takes from OpenSSL, as receivers
+// compare with them, and where it has none those of the IANA registry "TLS Parameters". "" is for what has no name, and
+// is not told.
 
 import (
 	"crypto"
@@ -42,8 +43,8 @@ var cipherNames = sync.OnceValue(func() map[uint16]string {
 	return names
 })
 
-// opensslName turns the registry's name of a cipher suite into OpenSSL's. For those of TLS 1.3 that is the same; how the others' follow is
-// openssl-ciphers(1).
+// opensslName turns the registry's name of a cipher suite into OpenSSL's. For those of TLS 1.3 that is the same; how
+// the others' follow is openssl-ciphers(1).
 func opensslName(name string) string {
 	exchange, cipher, old := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
 	switch {
@@ -113,8 +114,8 @@ func groupName(g tls.CurveID) string {
 	return ""
 }
 
-// schemeName names the SignatureScheme for which crypto/tls asks a key to sign with opts. From TLS 1.3 on the curve of an ECDSA key is the
-// one in the name; in TLS 1.2 the same number means the hash alone (RFC 8446, section 4.2.3).
+// schemeName names the SignatureScheme for which crypto/tls asks a key to sign with opts. From TLS 1.3 on the curve of
+// an ECDSA key is the one in the name; in TLS 1.2 the same number means the hash alone (RFC 8446, section 4.2.3).
 func schemeName(public crypto.PublicKey, opts crypto.SignerOpts) string {
 	hash := opts.HashFunc()
 	digest := strings.ToLower(strings.ReplaceAll(hash.String(), "-", ""))

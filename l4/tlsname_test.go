@@ -53,8 +53,8 @@ func TestVersionAndGroupNames(t *testing.T) {
 	}
 }
 
-// TestCipherNames goes through all that crypto/tls has. The names are those of `openssl ciphers -stdname ALL:@SECLEVEL=0`, and for the old
-// ones that OpenSSL is mostly built without, those of openssl-ciphers(1).
+// TestCipherNames goes through all that crypto/tls has. The names are those of `openssl ciphers -stdname
+// ALL:@SECLEVEL=0`, and for the old ones that OpenSSL is mostly built without, those of openssl-ciphers(1).
 func TestCipherNames(t *testing.T) {
 	want := map[string]string{
 		"TLS_AES_128_GCM_SHA256":                        "TLS_AES_128_GCM_SHA256",

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback there is nothing that could
-// be congested, and the timers alone cost half of a bulk stream's processor time. So a loopback socket that bulk is sent to is given Reno,
-// which every kernel has. Sockets to other machines keep what the administrator chose, and so does whatever is not bulk: there it saves
-// nothing.
+// Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback there
+// is nothing that could be congested, and the timers alone cost half of a bulk stream's processor time. So a loopback
+// socket that bulk is sent to is given Reno, which every kernel has. Sockets to other machines keep what the
+// administrator chose, and so does whatever is not bulk: there it saves nothing.
 
 // plainControl is the congestion control that loopback sockets get.
 const plainControl = "reno"

@@ -6,9 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Urgent data (RFC 9293, section 3.8.5; RFC 6093) is a byte with a mark in the stream. A relay that copies must find the mark and set it again at
-// the same place: Linux keeps the byte out of what read(2) returns unless the application asks otherwise, so a receiver may get a byte too few or
-// too many. What the kernel does with a TCP socket (tcp_recvmsg_locked, tcp_read_sock and tcp_check_urg of Linux):
+// Urgent data (RFC 9293, section 3.8.5; RFC 6093) is a byte with a mark in the stream. A relay that copies must find
+// the mark and set it again at the same place: Linux keeps the byte out of what read(2) returns unless the application
+// asks otherwise, so a receiver may get a byte too few or too many. What the kernel does with a TCP socket
+// (tcp_recvmsg_locked, tcp_read_sock and tcp_check_urg of Linux):
 //
 //   - There is one mark. The next one that comes takes its place. Kept out of line, an earlier byte is then part of the stream, or dropped where
 //     the reader stood at its mark. So it is kept in line (SO_OOBINLINE), and no byte can be lost.
@@ -19,11 +20,12 @@ import (
 //     of them is not at a mark (SIOCATMARK, asked later), recv(2) passes none.
 //   - EPOLLPRI tells of a mark whose byte has come and was not read. An event without it tells that the first byte is ordinary.
 //
-// So a read that follows such an event needs no question, and nearly all do: the first read of a connection asks, and those behind a read that
-// filled its buffer. Once a side has announced urgent data its flow is no longer spliced, and each read goes on until nothing is left.
+// So a read that follows such an event needs no question, and nearly all do: the first read of a connection asks, and
+// those behind a read that filled its buffer. Once a side has announced urgent data its flow is no longer spliced, and
+// each read goes on until nothing is left.
 //
-// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said: there the kernel keeps it out of line,
-// where nobody reads it. A UNIX socket knows it since Linux 5.15.
+// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said: there
+// the kernel keeps it out of line, where nobody reads it. A UNIX socket knows it since Linux 5.15.
 
 // A next is what stands first in a side's socket.
 type next uint8
@@ -86,7 +88,8 @@ func (e *side) sendUrgent(p []byte) (int, syscall.Errno) {
 	return e.sent(asResult(n, errno), len(p)), errno
 }
 
-// keepInLine has a socket's urgent data stay in its stream (socket(7), SO_OOBINLINE). What is accepted from a listening socket inherits it.
+// keepInLine has a socket's urgent data stay in its stream (socket(7), SO_OOBINLINE). What is accepted from a listening
+// socket inherits it.
 func keepInLine(fd int32) syscall.Errno { return setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) }
 
 // keepOutOfLine has the kernel take urgent data out of the stream, for TLS, which knows none.

@@ -70,9 +70,9 @@ var finales = []finale{
 	{"reset", (*l4test.Peer).Reset, l4test.IsReset},
 }
 
-// TestUrgentBytes sends streams with urgent bytes anywhere, directly and through a Server. Whatever the receiver does about urgent data, it must get
-// what it gets from the sender directly, as far as TCP defines that: no ordinary byte is lost, the last urgent byte is one, and read in line
-// all bytes are there.
+// TestUrgentBytes sends streams with urgent bytes anywhere, directly and through a Server. Whatever the receiver does
+// about urgent data, it must get what it gets from the sender directly, as far as TCP defines that: no ordinary byte is
+// lost, the last urgent byte is one, and read in line all bytes are there.
 func TestUrgentBytes(t *testing.T) {
 	begin := uint64(time.Now().UnixNano())
 	for _, w := range ways(nil) {
@@ -110,8 +110,8 @@ func tryUrgent(t *testing.T, w way, how l4test.Reading, f finale, m *l4test.Mark
 	})
 }
 
-// TestSpliceAtAMark has the loop splice before an event has told it of the mark that the stream has come to. What splice(2) says then, that
-// the stream has ended or was reset, is not true yet.
+// TestSpliceAtAMark has the loop splice before an event has told it of the mark that the stream has come to. What
+// splice(2) says then, that the stream has ended or was reset, is not true yet.
 func TestSpliceAtAMark(t *testing.T) {
 	for _, f := range finales {
 		for _, sizes := range [][]int{{0}, {0, -60_000}, {5_000, -60_000}, {5_000, 0, 20_000, -10_000}, {60_000}} {
@@ -176,8 +176,8 @@ func TestFirstByteIsUrgent(t *testing.T) {
 	b.AwaitDone(50)
 }
 
-// TestUrgentBytesWhereNoneAreKnown has receivers that know no urgent data, a TLS connection and a UNIX socket that does not ask for it: no ordinary
-// byte is lost, and over TLS the urgent ones are ordinary.
+// TestUrgentBytesWhereNoneAreKnown has receivers that know no urgent data, a TLS connection and a UNIX socket that does
+// not ask for it: no ordinary byte is lost, and over TLS the urgent ones are ordinary.
 func TestUrgentBytesWhereNoneAreKnown(t *testing.T) {
 	m := l4test.RandomMarked(uint64(time.Now().UnixNano()), 1<<20)
 	t.Run("TLS", func(t *testing.T) {

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// A wheel keeps a loop's timers: hashed and hierarchical (Varghese and Lauck, 1987), so that arming and cancelling cost the same
-// however many sessions there are. It is pure: times are nanoseconds on a clock of the caller's.
+// A wheel keeps a loop's timers: hashed and hierarchical (Varghese and Lauck, 1987), so that arming and cancelling cost
+// the same however many sessions there are. It is pure: times are nanoseconds on a clock of the caller's.
 //
-// Level 0 has a slot for each of the next 64 ticks, level 1 for each of the next 64 runs of 64 ticks, and so on; a timer moves down a
-// level when its run begins. A timer fires at the first tick that is not before its time, never early.
+// Level 0 has a slot for each of the next 64 ticks, level 1 for each of the next 64 runs of 64 ticks, and so on; a
+// timer moves down a level when its run begins. A timer fires at the first tick that is not before its time, never
+// early.
 type wheel struct {
 	tick  int64 // the last tick that was run
 	slots [wheelLevels][wheelSlots]timer
@@ -84,7 +85,8 @@ func ceilTick(ns int64) int64 {
 	return (ns + wheelTick - 1) / wheelTick
 }
 
-// next returns when run should be called again, or never. It may be early where a timer was cancelled or stands on a higher level.
+// next returns when run should be called again, or never. It may be early where a timer was cancelled or stands on a
+// higher level.
 func (w *wheel) next() int64 {
 	if w.count == 0 {
 		return never
@@ -125,7 +127,8 @@ func (w *wheel) descend() {
 	}
 }
 
-// drain empties the slot of the present tick on a level, one timer after the other, so that each may cancel those behind it.
+// drain empties the slot of the present tick on a level, one timer after the other, so that each may cancel those
+// behind it.
 func (w *wheel) drain(level int, each func(*timer)) {
 	slot := int(w.tick>>(wheelBits*level)) & (wheelSlots - 1)
 	head := &w.slots[level][slot]

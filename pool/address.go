@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// An Address is where a stream socket listens: a TCP address and port, or the path of a UNIX socket. It is comparable, and
-// the zero Address is no address. A path that begins with "@" is in Linux's abstract name space (unix(7)).
+// An Address is where a stream socket listens: a TCP address and port, or the path of a UNIX socket. It is comparable,
+// and the zero Address is no address. A path that begins with "@" is in Linux's abstract name space (unix(7)).
 type Address struct {
 	tcp  netip.AddrPort
 	path string
 }
 
-// TCPAddress returns the Address of a TCP socket. An IPv4 address that is mapped into IPv6 becomes plain IPv4, so that one
-// place has one Address.
+// TCPAddress returns the Address of a TCP socket. An IPv4 address that is mapped into IPv6 becomes plain IPv4, so that
+// one place has one Address.
 func TCPAddress(a netip.AddrPort) Address {
 	return Address{tcp: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
 }

@@ -14,8 +14,8 @@ type Config struct {
 	Backup   bool      // whether it serves only when no other can
 }
 
-// A Backend is a live member of a Pool. What it counts hangs on the object, so that it outlives changes of the configuration. A
-// pointer to it is its identity.
+// A Backend is a live member of a Pool. What it counts hangs on the object, so that it outlives changes of the
+// configuration. A pointer to it is its identity.
 type Backend struct {
 	name  string
 	addrs []Address
@@ -62,7 +62,8 @@ func (b *Backend) Picks() uint64 { return b.picks.Load() }
 // Name returns the backend's name. It never changes.
 func (b *Backend) Name() string { return b.name }
 
-// Addrs returns where the backend is reached, one address or more. They never change; the caller must not change them either.
+// Addrs returns where the backend is reached, one address or more. They never change; the caller must not change them
+// either.
 func (b *Backend) Addrs() []Address { return b.addrs }
 
 // Prefer notes that Addrs()[i] is the one that answered last, so that the next session begins with it.
@@ -78,7 +79,8 @@ func (b *Backend) Preferred() int { return int(b.preferred.Load()) }
 // String returns the name.
 func (b *Backend) String() string { return b.name }
 
-// Traffic returns how many of b's sessions ever had a first byte, and how many failed: what a check need not find out again.
+// Traffic returns how many of b's sessions ever had a first byte, and how many failed: what a check need not find out
+// again.
 func (b *Backend) Traffic() (answered, failed uint64) {
 	for o := range outcomeCount {
 		if o.Failed() {
@@ -108,8 +110,8 @@ func (b *Backend) dueBefore(c *Backend) bool {
 	return b.turn.before(c.turn) || !c.turn.before(b.turn) && b.index < c.index
 }
 
-// smoothing is the share of each new measurement in a smoothed time: with 1/8, as in TCP's round trip time (RFC 6298, section 2), half
-// of the value is from the last five.
+// smoothing is the share of each new measurement in a smoothed time: with 1/8, as in TCP's round trip time (RFC 6298,
+// section 2), half of the value is from the last five.
 const smoothing = 8
 
 // smoothed is an exponentially weighted mean of durations. The zero value has seen none.

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// BenchmarkPick is one session's cost in the pool: picked, connected, done, with as many others open as there are backends.
+// BenchmarkPick is one session's cost in the pool: picked, connected, done, with as many others open as there are
+// backends.
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range Policies() {
 		for _, n := range []int{4, 1000} {
@@ -95,7 +96,8 @@ func TestPickAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkQueue is what a session's end and a new client cost where as many wait as may, and a backup stands by for the worst.
+// BenchmarkQueue is what a session's end and a new client cost where as many wait as may, and a backup stands by for
+// the worst.
 func BenchmarkQueue(b *testing.B) {
 	for _, waiting := range []int{1, 1024} {
 		b.Run(fmt.Sprint(waiting), func(b *testing.B) {

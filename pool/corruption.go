@@ -5,8 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// A Corruption is what a call panics with that was stopped by a bug while it changed what all sessions share: the state is half changed and its
-// mutex may be locked for ever. Whoever recovers from panics, to go on without the session that brought one about, must not go on after this one.
+// A Corruption is what a call panics with that was stopped by a bug while it changed what all sessions share: the state
+// is half changed and its mutex may be locked for ever. Whoever recovers from panics, to go on without the session that
+// brought one about, must not go on after this one.
 type Corruption struct {
 	Bug   any    // what the call had panicked with
 	Stack []byte // where

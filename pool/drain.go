@@ -1,7 +1,8 @@
 package pool
 
-// Drain has b get no more sessions, whatever its state, until Resume; those that it has go on. It is the operator's word, so nothing
-// else takes it back: not a check, not an Update. A backend that drains does not count among those that are up.
+// Drain has b get no more sessions, whatever its state, until Resume; those that it has go on. It is the operator's
+// word, so nothing else takes it back: not a check, not an Update. A backend that drains does not count among those
+// that are up.
 func (b *Backend) Drain() { b.setDraining(true) }
 
 // Resume ends what Drain began. It takes the backend back gently, as one that recovered.

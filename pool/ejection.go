@@ -8,24 +8,25 @@ import (
 
 // An Ejection says when sessions that fail take their backend out of use. The zero Ejection never does.
 //
-// At most half of the pool's backends are ejected at a time, and never the last that is up: where most fail, the fault is likely to be
-// this machine's, and a doubtful backend is better than none. For the same
-// reason a session that has tried all others is sent to those ejected.
+// At most half of the pool's backends are ejected at a time, and never the last that is up: where most fail, the fault
+// is likely to be this machine's, and a doubtful backend is better than none. For the same reason a session that has
+// tried all others is sent to those ejected.
 type Ejection struct {
-	// After is how many connections in a row must fail, or how many sessions in a row must end between the connection and the
-	// backend's first byte. The latter may be a client's doing, so it counts only with other evidence: see row. 0: any number may.
+	// After is how many connections in a row must fail, or how many sessions in a row must end between the connection
+	// and the backend's first byte. The latter may be a client's doing, so it counts only with other evidence: see row.
+	// 0: any number may.
 	After int
 
-	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not, with the same
-	// restriction. It is above 0 and up to 1; 0: any share may.
+	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not, with the
+	// same restriction. It is above 0 and up to 1; 0: any share may.
 	Share float64
 
-	// Slow is how many times the pool's median a backend's connect time or its time to the first byte must be, for three windows of
-	// CompareTimes. It is above 1; 0: it may take any time.
+	// Slow is how many times the pool's median a backend's connect time or its time to the first byte must be, for
+	// three windows of CompareTimes. It is above 1; 0: it may take any time.
 	Slow float64
 
-	// Hold is how long the first ejection lasts; 0 means 5 s. Each that follows lasts twice as long as the one before, up to 5 min,
-	// and up to a quarter more by chance. A backend that has then been up for 5 min begins anew.
+	// Hold is how long the first ejection lasts; 0 means 5 s. Each that follows lasts twice as long as the one before,
+	// up to 5 min, and up to a quarter more by chance. A backend that has then been up for 5 min begins anew.
 	Hold time.Duration
 }
 
@@ -124,8 +125,8 @@ func (p *Pool) offerTrialLocked(b *Backend) {
 	}
 }
 
-// readmitLocked ends b's ejection. The row of sessions without an answer stays, but for the last, as a warning until the
-// backend has sent a byte: being connected to proves little then.
+// readmitLocked ends b's ejection. The row of sessions without an answer stays, but for the last, as a warning until
+// the backend has sent a byte: being connected to proves little then.
 func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	warning := b.row.warning(p.options.Ejection.After, p.past.all)
 	b.acquitLocked()
@@ -133,7 +134,8 @@ func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	p.reviewLocked(b, e)
 }
 
-// lastResortLocked picks an ejected backend for r, which has tried all others: to be doubted is better than to be known to fail.
+// lastResortLocked picks an ejected backend for r, which has tried all others: to be doubted is better than to be known
+// to fail.
 func (p *Pool) lastResortLocked(r *Request) (Lease, error) {
 	for n := p.held.head; n != nil; n = n.next {
 		if b := n.of; !r.tried(b) && b.room() {
@@ -186,8 +188,8 @@ func (b *Backend) doubt() {
 	}
 }
 
-// Doubted tells that traffic has found fault with b, was let in by a b that is down, or would have an ejected b tried: check it now. One value stands for any number of
-// faults.
+// Doubted tells that traffic has found fault with b, was let in by a b that is down, or would have an ejected b tried:
+// check it now. One value stands for any number of faults.
 func (b *Backend) Doubted() <-chan struct{} { return b.doubted }
 
 func (e Ejection) validate() error {

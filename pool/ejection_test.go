@@ -68,7 +68,8 @@ func TestFailuresInARowEject(t *testing.T) {
 	}
 }
 
-// What ends a row: a connection ends failures to connect, only a first byte those after it, and what says nothing ends none.
+// What ends a row: a connection ends failures to connect, only a first byte those after it, and what says nothing ends
+// none.
 func TestWhatEndsARow(t *testing.T) {
 	connects := func(l *Lease) { l.Connected(1); l.Done(Served) }
 	answers := func(l *Lease) { l.Connected(1); l.FirstByte(1); l.Done(Served) }
@@ -159,7 +160,8 @@ func TestTheLastThatIsUpIsNotEjected(t *testing.T) {
 	}
 }
 
-// The hold doubles with each ejection, up to five minutes, and is forgotten after the backend has been up for that long.
+// The hold doubles with each ejection, up to five minutes, and is forgotten after the backend has been up for that
+// long.
 func TestHoldGrows(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
@@ -258,7 +260,8 @@ func TestTrialThatEndsUndecidedIsRepeated(t *testing.T) {
 	})
 }
 
-// Sessions from before the ejection say nothing of the trial: their ends do not send more clients after it, and their failures do not decide it.
+// Sessions from before the ejection say nothing of the trial: their ends do not send more clients after it, and their
+// failures do not decide it.
 func TestOldSessionsAreNoTrial(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		p := ejecting(t, Options{}, equal(2))
@@ -415,7 +418,8 @@ func TestEveryFailureAsksForACheck(t *testing.T) {
 	}
 }
 
-// Three dead primaries and three tries: once they are ejected or down, a client reaches the backup with its first or second try.
+// Three dead primaries and three tries: once they are ejected or down, a client reaches the backup with its first or
+// second try.
 func TestDeadPrimariesDoNotHideTheBackup(t *testing.T) {
 	backends := equal(4)
 	backends[3].Backup = true
@@ -450,8 +454,8 @@ func TestDeadPrimariesDoNotHideTheBackup(t *testing.T) {
 	}
 }
 
-// A session that has tried all others is sent to those that are ejected, but not to those that are down: where two of four are ejected and the
-// others die, clients must not wait for the end of a hold.
+// A session that has tried all others is sent to those that are ejected, but not to those that are down: where two of
+// four are ejected and the others die, clients must not wait for the end of a hold.
 func TestEjectedAreTheLastResort(t *testing.T) {
 	for _, policy := range Policies() {
 		p := ejecting(t, Options{Policy: policy}, equal(5))

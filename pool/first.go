@@ -1,7 +1,7 @@
 package pool
 
-// inOrder picks the first backend of the configuration that has room, so that the others stay free, to be switched off for example. Give
-// the backends a MaxConns.
+// inOrder picks the first backend of the configuration that has room, so that the others stay free, to be switched off
+// for example. Give the backends a MaxConns.
 type inOrder struct{ heap }
 
 func newInOrder() *inOrder {

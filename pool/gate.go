@@ -35,8 +35,8 @@ func (w *WhenAllDown) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is neither try nor refuse", text)
 }
 
-// A standing is what a backend's three kinds of state come to for picking: its State while it is configured and not draining. They are
-// in the order in which they are turned to.
+// A standing is what a backend's three kinds of state come to for picking: its State while it is configured and not
+// draining. They are in the order in which they are turned to.
 type standing uint8
 
 const (

@@ -30,7 +30,8 @@ func TestWhenAllAreDown(t *testing.T) {
 	}
 }
 
-// To be ejected is to be doubted, not known to be down: such backends are better than none, and the policy goes for them, too.
+// To be ejected is to be doubted, not known to be down: such backends are better than none, and the policy goes for
+// them, too.
 func TestRefusingStillTriesTheEjected(t *testing.T) {
 	p := ejecting(t, Options{Policy: First, WhenAllDown: RefuseDown}, equal(5))
 	for _, b := range named(p, "ab") {

@@ -30,8 +30,9 @@ func (h *health) judged() State {
 	return Up
 }
 
-// Judge enters that e.Witness finds b to be s, Up or Down. It is Down while any witness says so, and when the last one takes that back
-// it is Up, whatever traffic said before. Saying the same again changes nothing, nor does it speak for an ejected backend: see Readmit.
+// Judge enters that e.Witness finds b to be s, Up or Down. It is Down while any witness says so, and when the last one
+// takes that back it is Up, whatever traffic said before. Saying the same again changes nothing, nor does it speak for
+// an ejected backend: see Readmit.
 func (b *Backend) Judge(s State, e Evidence) {
 	p := b.pool
 	p.mu.Lock()
@@ -50,8 +51,8 @@ func (b *Backend) Judge(s State, e Evidence) {
 	b.seen = true
 }
 
-// Readmit ends an ejection by a check's good word, and reports whether it did: it does nothing while the hold lasts, to a backend that is
-// down, and to one that is not ejected.
+// Readmit ends an ejection by a check's good word, and reports whether it did: it does nothing while the hold lasts, to
+// a backend that is down, and to one that is not ejected.
 func (b *Backend) Readmit(e Evidence) bool {
 	p := b.pool
 	p.mu.Lock()
@@ -63,8 +64,8 @@ func (b *Backend) Readmit(e Evidence) bool {
 	return true
 }
 
-// reviewLocked brings b's state and standing in line with its health, records and announces the change if there is one, and lets those who wait have
-// what room there is now.
+// reviewLocked brings b's state and standing in line with its health, records and announces the change if there is one,
+// and lets those who wait have what room there is now.
 func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 	if from, to := b.State(), b.judged(); from != to {
 		b.state.Store(uint32(to))
@@ -98,8 +99,9 @@ func (p *Pool) recordLocked(b *Backend, t Transition) {
 	}
 }
 
-// Watch has f called with every transition of any backend's state from now on: one at a time, in the order in which they happen, without
-// any lock held, on a goroutine that brought one of them about. That may be the loop of a session: f must not wait for anything.
+// Watch has f called with every transition of any backend's state from now on: one at a time, in the order in which
+// they happen, without any lock held, on a goroutine that brought one of them about. That may be the loop of a session:
+// f must not wait for anything.
 func (p *Pool) Watch(f func(*Backend, Transition)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -180,7 +180,8 @@ func TestWatchersAreToldInOrderUnderConcurrency(t *testing.T) {
 	}
 }
 
-// When the last backend with room is down, those that wait go to a backup; and to one that comes up before anybody else.
+// When the last backend with room is down, those that wait go to a backup; and to one that comes up before anybody
+// else.
 func TestTransitionsServeTheQueue(t *testing.T) {
 	backends := limited(2)
 	backends[1].Backup = true

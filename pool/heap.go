@@ -1,7 +1,7 @@
 package pool
 
-// A heap is a binary heap of backends, the first by before on top. Each backend knows its place, so that any may be moved or removed in
-// O(log n). A backend is in one heap at most.
+// A heap is a binary heap of backends, the first by before on top. Each backend knows its place, so that any may be
+// moved or removed in O(log n). A backend is in one heap at most.
 type heap struct {
 	items  []*Backend
 	before func(b, c *Backend) bool // a strict weak order
@@ -35,7 +35,8 @@ func (h *heap) fix(b *Backend) {
 	h.down(b.at)
 }
 
-// first returns the first backend that r has not tried, nil if there is none. It looks only at those tried and the ones right below them.
+// first returns the first backend that r has not tried, nil if there is none. It looks only at those tried and the ones
+// right below them.
 func (h *heap) first(r *Request) *Backend { return h.firstBelow(0, r) }
 
 func (h *heap) firstBelow(at int, r *Request) *Backend {

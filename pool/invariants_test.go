@@ -12,7 +12,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// Whatever happens, in any order, to a pool of any policy: what it counts is what there is, and nobody waits for room that is there.
+// Whatever happens, in any order, to a pool of any policy: what it counts is what there is, and nobody waits for room
+// that is there.
 func TestPoolInvariants(t *testing.T) {
 	for _, policy := range Policies() {
 		t.Run(policy.String(), func(t *testing.T) {

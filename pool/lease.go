@@ -2,8 +2,8 @@ package pool
 
 import "time"
 
-// A Lease is a session's claim on a backend: one of its active sessions. The zero Lease is no lease and its methods do nothing. A
-// Lease may be moved but not shared: of two copies only one may be ended.
+// A Lease is a session's claim on a backend: one of its active sessions. The zero Lease is no lease and its methods do
+// nothing. A Lease may be moved but not shared: of two copies only one may be ended.
 type Lease struct {
 	backend *Backend
 	done    bool
@@ -59,8 +59,9 @@ func (b *Backend) learntLocked() {
 	}
 }
 
-// Done ends the lease and says what came of it. It is the only thing that lowers the backend's active sessions. A second call does
-// nothing. If a client waits that the backend may serve now, Done calls its granted function before it returns.
+// Done ends the lease and says what came of it. It is the only thing that lowers the backend's active sessions. A
+// second call does nothing. If a client waits that the backend may serve now, Done calls its granted function before it
+// returns.
 func (l *Lease) Done(o Outcome) {
 	if l.backend == nil || l.done {
 		return
@@ -99,8 +100,9 @@ func (p *Pool) endLocked(l *Lease, o Outcome) {
 	case l.trial: // undecided: the next session is to try it
 		p.offerTrialLocked(b)
 	}
-	// The failure comes first: who waits is not to have the room on a backend that is ejected for it. With room before, there was no waiter
-	// that b could have served; on one that is ejected, there may be room now for its trial or for a last resort.
+	// The failure comes first: who waits is not to have the room on a backend that is ejected for it. With room before,
+	// there was no waiter that b could have served; on one that is ejected, there may be room now for its trial or for
+	// a last resort.
 	if wasFull && b.ranked || b.held.linked {
 		p.serveLocked()
 	}

@@ -1,7 +1,7 @@
 package pool
 
-// leastConn picks the backend with the fewest active sessions for its weight. Among those that are even, an idle pool for one, it goes
-// round by weight, as round-robin would.
+// leastConn picks the backend with the fewest active sessions for its weight. Among those that are even, an idle pool
+// for one, it goes round by weight, as round-robin would.
 type leastConn struct {
 	heap
 	now turn // the turn of the last pick

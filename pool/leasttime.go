@@ -2,16 +2,18 @@ package pool
 
 import "time"
 
-// refreshEvery is how often least-time goes to the backend that was picked longest ago instead of the best: one pick in 32 is little to pay
-// for never believing an old measurement for ever.
+// refreshEvery is how often least-time goes to the backend that was picked longest ago instead of the best: one pick in
+// 32 is little to pay for never believing an old measurement for ever.
 const refreshEvery = 32
 
-// doubtfulTime is what a backend counts as, if it was not slower, whose last session failed, or whose first is still connecting.
+// doubtfulTime is what a backend counts as, if it was not slower, whose last session failed, or whose first is still
+// connecting.
 const doubtfulTime = time.Second
 
-// leastTime picks the backend with the smallest product of smoothed connect time and sessions, the new one included, for its weight. A
-// backend that was never measured comes first, but with one session at a time until it is, so that no herd runs into the unknown. One whose
-// last session failed stands back until a refresh finds it well. Among equals it goes round by weight.
+// leastTime picks the backend with the smallest product of smoothed connect time and sessions, the new one included,
+// for its weight. A backend that was never measured comes first, but with one session at a time until it is, so that no
+// herd runs into the unknown. One whose last session failed stands back until a refresh finds it well. Among equals it
+// goes round by weight.
 type leastTime struct {
 	heap
 	now    turn           // the turn of the last pick

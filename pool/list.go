@@ -1,6 +1,7 @@
 package pool
 
-// A list is doubly linked through nodes that its elements hold, so that adding and removing allocate nothing and cost O(1).
+// A list is doubly linked through nodes that its elements hold, so that adding and removing allocate nothing and cost
+// O(1).
 type list[T any] struct {
 	head, tail *node[T]
 	length     int

@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 // fuzzing reports whether the testing package has goroutines of its own at work.
 func fuzzing() bool { return flag.Lookup("test.fuzz").Value.String() != "" }
 
-// endsWith reports whether no more than n goroutines are left, soon: one that has been waited for may take a moment to be gone.
+// endsWith reports whether no more than n goroutines are left, soon: one that has been waited for may take a moment to
+// be gone.
 func endsWith(n int) bool {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
 		if runtime.NumGoroutine() <= n {

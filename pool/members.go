@@ -1,6 +1,7 @@
 package pool
 
-// Backends returns the backends that are configured, in their order, then those that were removed and still have sessions.
+// Backends returns the backends that are configured, in their order, then those that were removed and still have
+// sessions.
 func (p *Pool) Backends() []*Backend {
 	members := *p.members.Load()
 	all := make([]*Backend, len(members))

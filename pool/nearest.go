@@ -1,7 +1,7 @@
 package pool
 
-// Nearest returns the one of known that word was most likely meant to be, or "" if none is near. It is how the parsers here suggest the right
-// word, and how those of the command line do.
+// Nearest returns the one of known that word was most likely meant to be, or "" if none is near. It is how the parsers
+// here suggest the right word, and how those of the command line do.
 func Nearest(word string, known []string) string {
 	found, best := "", (len(word)+2)/3+1
 	for _, k := range known {

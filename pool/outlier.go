@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// How backends that are slow beside the others are told. A window is long enough for a slow answer to come; in three of them in a row a
-// pause of one server is over, and a slow server still is.
+// How backends that are slow beside the others are told. A window is long enough for a slow answer to come; in three of
+// them in a row a pause of one server is over, and a slow server still is.
 const (
 	slowWindow   = 10 * time.Second
 	slowInARow   = 3
@@ -17,8 +17,9 @@ const (
 	slowFloor    = 10 * time.Millisecond // over the median: what is less slow disturbs nobody
 )
 
-// CompareTimes compares the backends' times every 10 s until ctx is done, and ejects one whose connect time or time to the first byte was
-// Ejection.Slow times the median in three windows in a row. Without Ejection.Slow it returns at once.
+// CompareTimes compares the backends' times every 10 s until ctx is done, and ejects one whose connect time or time to
+// the first byte was Ejection.Slow times the median in three windows in a row. Without Ejection.Slow it returns at
+// once.
 func (p *Pool) CompareTimes(ctx context.Context) {
 	if p.options.Ejection.Slow == 0 {
 		return

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Two primaries and two backups, each of which takes one session: which backends serve, in order, and which error comes then.
+// Two primaries and two backups, each of which takes one session: which backends serve, in order, and which error comes
+// then.
 func TestTiers(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -50,7 +51,8 @@ func named(p *Pool, letters string) []*Backend {
 	return found
 }
 
-// wantServed makes n sessions that stay, and wants them on the backends named, each as often as it is named, in any order within a tier.
+// wantServed makes n sessions that stay, and wants them on the backends named, each as often as it is named, in any
+// order within a tier.
 func wantServed(t *testing.T, p *Pool, r *Request, n int, want string) {
 	t.Helper()
 	var got string

@@ -13,12 +13,14 @@ type Waiter struct {
 	place   node[*Waiter] // in the queue, then among those to be told
 }
 
-// Wait puts r into the queue. As soon as a backend has room for it, after those who came before, granted is called with the lease: once,
-// without any lock held, on the goroutine that made the room. That may be the caller's own, within Wait, if room came since its Pick:
-// granted should do no more than hand the lease on. A client that no longer wants a backend must Leave.
+// Wait puts r into the queue. As soon as a backend has room for it, after those who came before, granted is called with
+// the lease: once, without any lock held, on the goroutine that made the room. That may be the caller's own, within
+// Wait, if room came since its Pick: granted should do no more than hand the lease on. A client that no longer wants a
+// backend must Leave.
 //
-// The error is ErrQueueFull where as many wait as Options.Queue allows, and ErrNone where no backend is left for r; granted will not be
-// called then. If an Update takes away the last backend that r could have waited for, r waits on: another may bring one.
+// The error is ErrQueueFull where as many wait as Options.Queue allows, and ErrNone where no backend is left for r;
+// granted will not be called then. If an Update takes away the last backend that r could have waited for, r waits on:
+// another may bring one.
 func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
 	w := &Waiter{granted: granted, request: Request{Source: r.Source, Tried: slices.Clone(r.Tried)}}
 	w.place.of = w
@@ -68,8 +70,8 @@ func (p *Pool) unqueueLocked(w *Waiter) {
 	p.counts.waiting.Store(int64(p.queue.length))
 }
 
-// Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was or is being called,
-// or w had left before.
+// Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was
+// or is being called, or w had left before.
 func (p *Pool) Leave(w *Waiter) bool {
 	defer Corrupting()
 	p.mu.Lock()
@@ -82,8 +84,9 @@ func (p *Pool) Leave(w *Waiter) bool {
 	return true
 }
 
-// serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is called whenever room
-// has come, so that between two critical sections no waiter could be served: that is why a Pick overtakes nobody.
+// serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is
+// called whenever room has come, so that between two critical sections no waiter could be served: that is why a Pick
+// overtakes nobody.
 func (p *Pool) serveLocked() {
 	for n := p.queue.head; n != nil && p.roomLocked(); {
 		w := n.of
@@ -96,9 +99,9 @@ func (p *Pool) serveLocked() {
 	}
 }
 
-// roomLocked reports whether any backend may have room for one who waits. Backups, and those of the last resort, have none for those who may wait
-// for a primary: only for who has tried what serves there. Without that distinction each session that ends would look at the whole queue
-// where backups stand by.
+// roomLocked reports whether any backend may have room for one who waits. Backups, and those of the last resort, have
+// none for those who may wait for a primary: only for who has tried what serves there. Without that distinction each
+// session that ends would look at the whole queue where backups stand by.
 func (p *Pool) roomLocked() bool {
 	switch {
 	case p.primary.mayServe(), p.primary.serving == 0 && p.backup.mayServe():
@@ -109,8 +112,8 @@ func (p *Pool) roomLocked() bool {
 	return false
 }
 
-// grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node that the queue
-// needs no more.
+// grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node
+// that the queue needs no more.
 type grants struct{ first, last *node[*Waiter] }
 
 func (g *grants) push(w *Waiter) {

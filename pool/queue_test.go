@@ -100,7 +100,8 @@ func TestLeavingTheQueue(t *testing.T) {
 	}
 }
 
-// Room that the head of the queue cannot use goes to the next who can, and it is no overtaking if a new client takes it.
+// Room that the head of the queue cannot use goes to the next who can, and it is no overtaking if a new client takes
+// it.
 func TestQueuePassesOverWhoCannotBeServed(t *testing.T) {
 	p := newPool(t, Options{Queue: 9}, limited(2))
 	a, b := pick(t, p), pick(t, p)
@@ -189,8 +190,8 @@ func TestQueueIsNotServedByWhoIsEjected(t *testing.T) {
 	}
 }
 
-// Backups that stand by are no room for those who wait for a primary, or each session that ends would look through the whole queue. Neither is one
-// whose trial is due and who is full.
+// Backups that stand by are no room for those who wait for a primary, or each session that ends would look through the
+// whole queue. Neither is one whose trial is due and who is full.
 func TestWhatIsNoRoomForTheQueue(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		backends := limited(3)

@@ -2,9 +2,10 @@ package pool
 
 import "math/rand/v2"
 
-// random draws two different backends, by their shares, and picks the one that carries less for its share. Two are enough to keep the
-// fullest near the mean (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), and unlike least-conn it sends
-// no herd to a backend that has just come back. If both carry the same, the first drawn has it, so that an idle pool is shared as it should be.
+// random draws two different backends, by their shares, and picks the one that carries less for its share. Two are
+// enough to keep the fullest near the mean (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
+// 2001), and unlike least-conn it sends no herd to a backend that has just come back. If both carry the same, the first
+// drawn has it, so that an idle pool is shared as it should be.
 type random struct {
 	backends []*Backend      // by their index; nil where one may take no session
 	weights  weightTree      // of those that may be drawn
@@ -79,8 +80,8 @@ func (p *random) holds(b *Backend) bool {
 	return b.index < len(p.backends) && p.backends[b.index] == b
 }
 
-// A weightTree holds weights by index and finds the one that a point on their sum falls into, in O(log n) (Fenwick, "A New Data
-// Structure for Cumulative Frequency Tables", 1994).
+// A weightTree holds weights by index and finds the one that a point on their sum falls into, in O(log n) (Fenwick, "A
+// New Data Structure for Cumulative Frequency Tables", 1994).
 type weightTree struct {
 	weights []int
 	sums    []int // sums[i] is over the lowbit(i) weights that end before index i; sums[0] is not used

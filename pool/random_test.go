@@ -40,7 +40,8 @@ func TestRandomSharesUnderConcurrency(t *testing.T) {
 	}
 }
 
-// With two choices the fullest of n backends stays within log log n of the mean; with one it would be some 30 over it here.
+// With two choices the fullest of n backends stays within log log n of the mean; with one it would be some 30 over it
+// here.
 func TestRandomKeepsTheFullestNearTheMean(t *testing.T) {
 	p := seeded(t, equal(100))
 	for range 10000 {

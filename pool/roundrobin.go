@@ -1,7 +1,7 @@
 package pool
 
-// roundRobin gives the backends their turns in the order they are due: with weights 3 and 1 that is a a b a, smooth and exact however many
-// goroutines pick. Those due at the same moment go in the order of the configuration.
+// roundRobin gives the backends their turns in the order they are due: with weights 3 and 1 that is a a b a, smooth and
+// exact however many goroutines pick. Those due at the same moment go in the order of the configuration.
 type roundRobin struct {
 	heap
 	now   turn // the earliest turn that was due at the last pick

@@ -9,7 +9,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// slowly returns a pool of n backends with a slow start of 32 s, so that each second is a step, whose backend a has just come back.
+// slowly returns a pool of n backends with a slow start of 32 s, so that each second is a step, whose backend a has
+// just come back.
 func slowly(t testing.TB, policy Policy, n int) *Pool {
 	p := newPool(t, Options{Policy: policy, SlowStart: rampSteps * time.Second}, equal(n))
 	a := backend(t, p, "a")

@@ -2,8 +2,8 @@ package pool
 
 import "time"
 
-// A Snapshot is what a Pool knew about itself at one moment, as plain values: they are the reader's to keep. The counts are those the
-// policy itself uses, each exact, but not all read at the very same instant.
+// A Snapshot is what a Pool knew about itself at one moment, as plain values: they are the reader's to keep. The counts
+// are those the policy itself uses, each exact, but not all read at the very same instant.
 type Snapshot struct {
 	Policy   Policy
 	Waiting  int               // clients in the queue now

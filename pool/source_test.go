@@ -203,7 +203,8 @@ func TestSourceWithoutAnAddress(t *testing.T) {
 	}
 }
 
-// The table of ten thousand backends is made with about as much work as that of ten: before a command line of that many is served, no second goes by.
+// The table of ten thousand backends is made with about as much work as that of ten: before a command line of that many
+// is served, no second goes by.
 func TestTableOfManyBackendsIsLittleWork(t *testing.T) {
 	for _, n := range []int{1, 10, 10_000} {
 		members := make([]member, n)

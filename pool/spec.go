@@ -19,8 +19,8 @@ const maxPath = 107
 //
 //	HOST:PORT  HOST:FIRST-LAST  unix:PATH
 //
-// HOST is a name, an IPv4 address, or an IPv6 address in brackets. Options follow, after commas: weight=N, max-conns=N, backup. A path
-// can therefore hold no comma.
+// HOST is a name, an IPv4 address, or an IPv6 address in brackets. Options follow, after commas: weight=N, max-conns=N,
+// backup. A path can therefore hold no comma.
 type Spec struct {
 	Host        string // a name or an address, without brackets; "" for a UNIX socket
 	First, Last uint16 // the ports; the same where there is one

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A State is a backend's operational state: what checks and traffic have found. It is apart from what is configured (a backend that was
-// removed) and from what the operator wants (one that drains).
+// A State is a backend's operational state: what checks and traffic have found. It is apart from what is configured (a
+// backend that was removed) and from what the operator wants (one that drains).
 type State uint8
 
 // The states, the better before the worse.
@@ -73,8 +73,8 @@ type Transition struct {
 	Evidence
 }
 
-// historyLength is how many transitions of a backend are kept. At some 200 bytes each, and few that ever change, it costs nothing that
-// counts; a backend that flaps every few seconds still shows the last minutes.
+// historyLength is how many transitions of a backend are kept. At some 200 bytes each, and few that ever change, it
+// costs nothing that counts; a backend that flaps every few seconds still shows the last minutes.
 const historyLength = 50
 
 // recordLocked adds t to b's history. Its callers hold the pool's mutex; readers have the slice that was there.
@@ -90,7 +90,8 @@ func (b *Backend) recordLocked(t Transition) {
 // State returns b's operational state.
 func (b *Backend) State() State { return State(b.state.Load()) }
 
-// History returns the last transitions of b's state, the oldest first, 50 at most; nil if it never changed. The caller must not change it.
+// History returns the last transitions of b's state, the oldest first, 50 at most; nil if it never changed. The caller
+// must not change it.
 func (b *Backend) History() []Transition {
 	if h := b.history.Load(); h != nil {
 		return *h

@@ -9,8 +9,9 @@ type ranking interface {
 	changed(b *Backend)       // b's active sessions or its measured times have changed
 	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. Its turn is then over
 
-	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the mutex held: it
-	// empties the ranking and puts what was made ready in place, so that add, remove, changed and next allocate nothing.
+	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the
+	// mutex held: it empties the ranking and puts what was made ready in place, so that add, remove, changed and next
+	// allocate nothing.
 	prepare(members []member) (install func())
 }
 
@@ -42,8 +43,8 @@ type tier struct {
 	trials   list[*Backend] // those ejected whose time it is for a session to try them
 }
 
-// lease counts one more session on b. It leaves the ranking if that filled it. Whoever comes to one whose hold is over tries it, and no other
-// need to.
+// lease counts one more session on b. It leaves the ranking if that filled it. Whoever comes to one whose hold is over
+// tries it, and no other need to.
 func (t *tier) lease(b *Backend) Lease {
 	trial := b.onTrial()
 	if trial {
@@ -66,7 +67,8 @@ func (t *tier) leave(b *Backend) {
 	}
 }
 
-// pick chooses a backend for r, nil if there is none: one that is to be tried goes first, where r has another try if it fails.
+// pick chooses a backend for r, nil if there is none: one that is to be tried goes first, where r has another try if it
+// fails.
 func (t *tier) pick(r *Request) *Backend {
 	if t.trials.head != nil && len(r.Tried) == 0 {
 		if b := t.trial(); b != nil {
@@ -76,8 +78,8 @@ func (t *tier) pick(r *Request) *Backend {
 	return t.next(r)
 }
 
-// trial takes the first that is to be tried and has room. Those before it, full of sessions from before they were ejected, wait behind the
-// others; they are few, if any.
+// trial takes the first that is to be tried and has room. Those before it, full of sessions from before they were
+// ejected, wait behind the others; they are few, if any.
 func (t *tier) trial() *Backend {
 	for range t.trials.length {
 		n := t.trials.head

@@ -17,10 +17,11 @@ type member struct {
 	removed bool // from the configuration; it has sessions left
 }
 
-// Update makes backends the configuration. One that has the name and addresses of a backend that is there is that backend: it keeps its
-// sessions, counters and state, and takes the new weight and limits. The others that are there are removed: they get no more sessions, and are
-// forgotten when their last one ends; if they are configured again before that, they go on. Clients that wait have what room there is
-// now before Update returns. One that changes nothing disturbs nothing. The error names every fault; nothing has changed then.
+// Update makes backends the configuration. One that has the name and addresses of a backend that is there is that
+// backend: it keeps its sessions, counters and state, and takes the new weight and limits. The others that are there
+// are removed: they get no more sessions, and are forgotten when their last one ends; if they are configured again
+// before that, they go on. Clients that wait have what room there is now before Update returns. One that changes
+// nothing disturbs nothing. The error names every fault; nothing has changed then.
 func (p *Pool) Update(backends []Config) error {
 	if err := validateConfigs(backends); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 // MaxWeight is the largest Weight.
 const MaxWeight Weight = 1000
 
-// A Weight is a backend's share of the sessions next to the others': one of weight 3 gets three times what one of weight 1 gets. It is
-// 1 to MaxWeight.
+// A Weight is a backend's share of the sessions next to the others': one of weight 3 gets three times what one of
+// weight 1 gets. It is 1 to MaxWeight.
 type Weight uint16
 
 // String returns the number.

@@ -26,7 +26,8 @@ type offer struct{ backend, protocol string }
 // mostMade bounds what backends that have gone leave behind. At the bound all are made anew.
 const mostMade = 4096
 
-// config returns the Config for b. protocol is what ALPN agreed on with the client. It may be called by several goroutines.
+// config returns the Config for b. protocol is what ALPN agreed on with the client. It may be called by several
+// goroutines.
 func (t *backendTLS) config(b *pool.Backend, protocol string) *tls.Config {
 	o := offer{b.Name(), protocol}
 	if len(t.profile.Protocols) > 0 {
@@ -58,7 +59,8 @@ func (t *backendTLS) make(o offer) *tls.Config {
 	return c
 }
 
-// renew has every Config made anew. Sessions that would be resumed go with the old ones: they stand for what was trusted then.
+// renew has every Config made anew. Sessions that would be resumed go with the old ones: they stand for what was
+// trusted then.
 func (t *backendTLS) renew() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,8 +76,8 @@ func (t *backendTLS) of(o offer) (*tls.Config, error) {
 	return p.Config(hostOf(o.backend))
 }
 
-// hostOf returns the host in the name of a backend, by which its certificate is verified: that of "db.example:5432(10.0.0.7)" is
-// "db.example". A path has none.
+// hostOf returns the host in the name of a backend, by which its certificate is verified: that of
+// "db.example:5432(10.0.0.7)" is "db.example". A path has none.
 func hostOf(backend string) string {
 	if strings.HasPrefix(backend, "unix:") {
 		return ""

@@ -37,8 +37,8 @@ func check(e *env, c *commandLine, _ []string) error {
 	return nil
 }
 
-// sortProbed adds what is in the way of p's listeners. That a running forebay has an address is but a note: the command line is checked
-// before that one is restarted with it.
+// sortProbed adds what is in the way of p's listeners. That a running forebay has an address is but a note: the command
+// line is checked before that one is restarted with it.
 func (c *commandLine) sortProbed(p *plan, refused []error) {
 	for _, err := range refused {
 		if taken, ok := errors.AsType[*handoff.InUseError](err); ok && isForebay(taken.PID, taken.Program) {

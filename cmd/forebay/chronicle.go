@@ -11,8 +11,8 @@ import (
 // chronicleLength is how many transitions may wait to be logged: a dozen of each backend of a large pool, some 10 MB.
 const chronicleLength = 64 << 10
 
-// A chronicle logs the states of backends on a goroutine of its own: a transition may come about on the loop of a session, which must
-// not wait for the log's reader.
+// A chronicle logs the states of backends on a goroutine of its own: a transition may come about on the loop of a
+// session, which must not wait for the log's reader.
 type chronicle struct {
 	logger   *slog.Logger
 	patience func(context.Context) // called before each is logged; it may wait

@@ -136,7 +136,8 @@ func (e *env) command(c *commandLine, cmd command) *cli.Command {
 	return parsed
 }
 
-// wrongUsage is asked about what the parser refused. That is a flag of serve with a command that has none: all else was sorted out.
+// wrongUsage is asked about what the parser refused. That is a flag of serve with a command that has none: all else was
+// sorted out.
 func wrongUsage(ctx *cli.Context, _ error, _ bool) error {
 	var f faults
 	f.addf("", "%s takes no flags", ctx.Command.Name)

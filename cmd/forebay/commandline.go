@@ -32,9 +32,9 @@ func newCommandLine() *commandLine {
 	return c
 }
 
-// sort brings args into the order that the parser wants: the command, then the flags as --name=value, then the rest after "--". So flags
-// may stand anywhere before a "--", all that are unknown are found, and a command line without a command serves. Listen addresses
-// that stand first, as in "forebay :8080 127.0.0.1:8000-8003", become flags.
+// sort brings args into the order that the parser wants: the command, then the flags as --name=value, then the rest
+// after "--". So flags may stand anywhere before a "--", all that are unknown are found, and a command line without a
+// command serves. Listen addresses that stand first, as in "forebay :8080 127.0.0.1:8000-8003", become flags.
 func (c *commandLine) sort(args []string) []string {
 	var flags, operands []string
 	for len(args) > 0 {
@@ -85,8 +85,8 @@ func asks(arg string) string {
 	return ""
 }
 
-// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls" or "forebay --help policy", and
-// what is left of the arguments after it.
+// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls" or "forebay --help policy",
+// and what is left of the arguments after it.
 func (c *commandLine) sortTopic(arg string, after []string) (topic, rest []string) {
 	if asks(arg) != helpName || len(after) == 0 || !slices.Contains(topics(), after[0]) && c.named(after[0]) == nil {
 		return nil, after
@@ -192,7 +192,8 @@ func (c *commandLine) sortListen(flags, operands []string) ([]string, []string) 
 	return flags, operands
 }
 
-// isPort reports whether operand is a colon and digits. What else begins with a colon is a slip: an IPv6 address without brackets, say.
+// isPort reports whether operand is a colon and digits. What else begins with a colon is a slip: an IPv6 address
+// without brackets, say.
 func isPort(operand string) bool {
 	digits, found := strings.CutPrefix(operand, ":")
 	return found && digits != "" && strings.Trim(digits, "0123456789") == ""
@@ -225,8 +226,8 @@ func (c *commandLine) enterOperand(operand string, first bool) {
 	backend.rejected = true
 }
 
-// isWord reports whether operand can be a command, and no BACKEND: it has no port, and it is neither an address, a name with dots, a path
-// nor an option.
+// isWord reports whether operand can be a command, and no BACKEND: it has no port, and it is neither an address, a name
+// with dots, a path nor an option.
 func isWord(operand string) bool {
 	return !strings.ContainsAny(operand, ":./=") && operand != "localhost" && strings.Trim(operand, "0123456789-") != ""
 }

@@ -29,8 +29,8 @@ func complete(e *env, c *commandLine, operands []string) error {
 
 const shellNames = "bash zsh fish"
 
-// The value of a flag is one of few words, or completed as a file, if at all. Flags are offered behind a dash alone: they
-// would bury the commands. In --flag=value the sign is a word to bash.
+// The value of a flag is one of few words, or completed as a file, if at all. Flags are offered behind a dash alone:
+// they would bury the commands. In --flag=value the sign is a word to bash.
 const bashCompletion = `# bash completion for forebay; source <(forebay completion bash)
 _forebay() {
 	local words= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}

@@ -78,8 +78,8 @@ type sample struct {
 	done   chan struct{} // closed when it serves no more
 }
 
-// startSamples starts a sample on each of the ports 8000 to 8003. The error holds every port that was taken; the samples that run are
-// returned with it.
+// startSamples starts a sample on each of the ports 8000 to 8003. The error holds every port that was taken; the
+// samples that run are returned with it.
 func startSamples() ([]*sample, error) {
 	var all []*sample
 	var refused []error

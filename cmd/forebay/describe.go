@@ -9,7 +9,8 @@ import (
 	"forebay/tls/profile"
 )
 
-// describe lists the certificates as read, the routes, the backends as resolved, those that are drained, and the sessions that fit.
+// describe lists the certificates as read, the routes, the backends as resolved, those that are drained, and the
+// sessions that fit.
 func (p *plan) describe() string {
 	var b strings.Builder
 	p.describeCertificates(&b)
@@ -90,7 +91,8 @@ func (p *plan) fate(r plannedRoute) string {
 	return does + " to " + strings.Join(to, ", ") + over
 }
 
-// noteCertificates notes each certificate that is of no use or will soon be, and each name that there should be one for.
+// noteCertificates notes each certificate that is of no use or will soon be, and each name that there should be one
+// for.
 func (p *plan) noteCertificates(now time.Time) {
 	for _, s := range p.tls.certificates() {
 		if !now.Before(s.Notice) {

@@ -60,8 +60,8 @@ func (p *process) disobey() {
 	p.drainer.running.Wait()
 }
 
-// follow drains those backends that orders name, and resumes the others: these first, so that there is one for those that are to go. It is
-// called by one goroutine at a time.
+// follow drains those backends that orders name, and resumes the others: these first, so that there is one for those
+// that are to go. It is called by one goroutine at a time.
 func (d *drainer) follow(orders drainOrders) {
 	for _, m := range d.file.members {
 		if _, stays := orders[m.Backend]; !stays && d.under[m.Backend] != nil {
@@ -132,7 +132,8 @@ func (d *drainer) tellDark(orders drainOrders) {
 	d.dark = dark
 }
 
-// tell logs how far the drain is: at its beginning, then every five seconds while something changes, and seldom otherwise.
+// tell logs how far the drain is: at its beginning, then every five seconds while something changes, and seldom
+// otherwise.
 func (e *emptying) tell(p l4.DrainProgress) {
 	e.last = p
 	about := []any{"sessions", p.Left, "of", p.Total, "leaving", p.Leaving, "oldest", rounded(p.Oldest), "eta", rounded(p.ETA)}

@@ -16,8 +16,9 @@ import (
 //
 //	BACKEND[,idle=TIME][,spread=TIME][,deadline=TIME]
 //
-// BACKEND is as on the command line, or one of those that a name stands for as the log calls it, such as db.example:5432(10.0.0.7). What is not
-// said is as in l4.DefaultDrain; but a shorter deadline shortens the spread, and a longer spread puts the deadline off.
+// BACKEND is as on the command line, or one of those that a name stands for as the log calls it, such as
+// db.example:5432(10.0.0.7). What is not said is as in l4.DefaultDrain; but a shorter deadline shortens the spread, and
+// a longer spread puts the deadline off.
 type drainOrder struct {
 	place pool.Spec  // its options are none
 	at    netip.Addr // the one of the place's addresses that is meant; zero: all

@@ -61,7 +61,8 @@ func (f folder) authority(name string) *identity {
 	return i
 }
 
-// pair makes NAME.pem and NAME.key for some names, signed by authority or by itself, that is valid for so long. Names with an @ are e-mail addresses.
+// pair makes NAME.pem and NAME.key for some names, signed by authority or by itself, that is valid for so long. Names
+// with an @ are e-mail addresses.
 func (f folder) pair(name string, authority *identity, valid time.Duration, names ...string) *identity {
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(valid),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}

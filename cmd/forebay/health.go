@@ -55,8 +55,8 @@ func (p *process) care() {
 	}
 }
 
-// listenersOf returns what looks at the accept queues of the backends of r; nil where nothing does. Where sessions do not ask for it sooner,
-// it does so as often as checks would.
+// listenersOf returns what looks at the accept queues of the backends of r; nil where nothing does. Where sessions do
+// not ask for it sooner, it does so as often as checks would.
 func (p *plan) listenersOf(r plannedRoute) *health.Listeners {
 	if p.EjectWaiting == 0 {
 		return nil
@@ -81,7 +81,8 @@ func (p *process) uncare() {
 	p.caretaker.running.Wait()
 }
 
-// checker returns what checks the backends of r; nil where nothing does. The programs that it starts are among children.
+// checker returns what checks the backends of r; nil where nothing does. The programs that it starts are among
+// children.
 func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checker {
 	if p.Check.Off() {
 		return nil
@@ -99,8 +100,8 @@ func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checke
 	return c
 }
 
-// check is how the backends of r are asked. Where sessions speak TLS, so do checks: a certificate that has expired is found before a client
-// meets it.
+// check is how the backends of r are asked. Where sessions speak TLS, so do checks: a certificate that has expired is
+// found before a client meets it.
 func (c *config) check(r route) (health.Check, error) {
 	if c.speaksTLS(r) {
 		return c.Check.OverTLS()

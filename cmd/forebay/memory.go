@@ -88,8 +88,8 @@ func (c *config) memoryLimit() l4.MemoryLimit {
 	return l4.MemoryLimit{Bytes: int64(c.Memory), From: "--memory"}
 }
 
-// limitHeap has Go collect garbage more eagerly as its heap comes near to what there is, unless the operator has said so by GOMEMLIMIT. It
-// returns what undoes that.
+// limitHeap has Go collect garbage more eagerly as its heap comes near to what there is, unless the operator has said
+// so by GOMEMLIMIT. It returns what undoes that.
 func limitHeap(m l4.MemoryLimit) (undo func()) {
 	if m.Bytes == 0 || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

@@ -14,8 +14,8 @@ const (
 	mostStack = 32 << 10
 )
 
-// Messages is what is said about the process. It is written by accesslog.Lines: where nobody reads standard error, neither an event loop nor
-// a signal may wait for it. Who made it closes it.
+// Messages is what is said about the process. It is written by accesslog.Lines: where nobody reads standard error,
+// neither an event loop nor a signal may wait for it. Who made it closes it.
 type messages struct {
 	*accesslog.Lines
 	regular bool // they go to a file, which takes them sooner or later
@@ -37,7 +37,8 @@ func (m *messages) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// patience is called before a message that can wait: where a file is written to, such messages wait until it has taken those before.
+// patience is called before a message that can wait: where a file is written to, such messages wait until it has taken
+// those before.
 func (m *messages) patience(ctx context.Context) {
 	if m.regular {
 		m.Lines.Wait(ctx)
@@ -58,8 +59,9 @@ func (e *env) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.stderr, options))
 }
 
-// asInAccessLog has messages tell the time as the lines of sessions do, which may stand beside them: UTC, to the microsecond. And as there,
-// nobody outside decides how long a line is: what a server answered to a check or a name server to a question stands in messages, too.
+// asInAccessLog has messages tell the time as the lines of sessions do, which may stand beside them: UTC, to the
+// microsecond. And as there, nobody outside decides how long a line is: what a server answered to a check or a name
+// server to a question stands in messages, too.
 func asInAccessLog(groups []string, a slog.Attr) slog.Attr {
 	most := mostSaid
 	switch {

@@ -16,8 +16,8 @@ import (
 	"forebay/pool"
 )
 
-// Four thousand backends go down and come back at once, and every change of each is in the file that standard error is: one that is written
-// to slowly enough for all room to fill.
+// Four thousand backends go down and come back at once, and every change of each is in the file that standard error is:
+// one that is written to slowly enough for all room to fill.
 func TestAFileIsWaitedFor(t *testing.T) {
 	const backends, changes = 4000, 2
 	reader, writer := io.Pipe() // takes one write at a time, when it is read

@@ -43,8 +43,8 @@ func (p *plan) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
-// plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the limit of file
-// descriptors, and opens no socket.
+// plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the
+// limit of file descriptors, and opens no socket.
 func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	p := &plan{config: c.config}
 	c.planListen(ctx, r, p)
@@ -76,7 +76,8 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 	}
 }
 
-// refuseOverlap refuses to listen where one of those before l takes the connections. Of one that is there twice validateListen tells.
+// refuseOverlap refuses to listen where one of those before l takes the connections. Of one that is there twice
+// validateListen tells.
 func (c *commandLine) refuseOverlap(before []handoff.Spec, l handoff.Spec) {
 	i := slices.IndexFunc(before, l.Overlaps)
 	if i >= 0 && before[i] != l {
@@ -84,7 +85,8 @@ func (c *commandLine) refuseOverlap(before []handoff.Spec, l handoff.Spec) {
 	}
 }
 
-// planSources finds addresses that this machine does not have, by binding to each, and those that no backend can be reached from.
+// planSources finds addresses that this machine does not have, by binding to each, and those that no backend can be
+// reached from.
 func (c *commandLine) planSources(p *plan) {
 	for _, ip := range c.config.Sources {
 		if !p.hasBackendFor(ip.Addr) {
@@ -100,7 +102,8 @@ func (c *commandLine) planSources(p *plan) {
 	}
 }
 
-// hasBackendFor reports whether a backend may be connected to from ip. So it is where no backend is known, which is another fault.
+// hasBackendFor reports whether a backend may be connected to from ip. So it is where no backend is known, which is
+// another fault.
 func (p *plan) hasBackendFor(ip netip.Addr) bool {
 	all := p.backends()
 	reached := func(at pool.Address) bool { return at.TCP().Addr().BitLen() == ip.BitLen() }

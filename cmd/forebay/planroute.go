@@ -73,8 +73,8 @@ func (c *commandLine) refuseHopeless(p *plan) {
 	}
 }
 
-// hopeless says why the backend at an address can't be reached, unless only trying would tell. A UNIX socket's file may come later, but not
-// while another file is in its place.
+// hopeless says why the backend at an address can't be reached, unless only trying would tell. A UNIX socket's file may
+// come later, but not while another file is in its place.
 func hopeless(name string, at pool.Address) error {
 	if zone := at.TCP().Addr().Zone(); zone != "" {
 		if _, err := net.InterfaceByName(zone); err != nil {

@@ -56,7 +56,8 @@ func (c *commandLine) planClients(p *plan) {
 	}
 }
 
-// configure makes what all routes share that end TLS: a ticket of one is good on the others, where the same clients are let in.
+// configure makes what all routes share that end TLS: a ticket of one is good on the others, where the same clients are
+// let in.
 func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	cfg := c.config
 	server := profile.Server{
@@ -103,8 +104,8 @@ func (c *commandLine) blamePairs(err error, certificate, key string) {
 // tell hands on what has become of a certificate.
 func (t *tlsPlan) tell(e certs.Event) { t.report(e) }
 
-// pairs puts the files of certificates and keys together. A key that fits a certificate whose file has a key as well is that one's, though
-// that would not need it; others belong to the certificates whose files have none, in their order.
+// pairs puts the files of certificates and keys together. A key that fits a certificate whose file has a key as well is
+// that one's, though that would not need it; others belong to the certificates whose files have none, in their order.
 func (c *commandLine) pairs() (pairs []certs.Pair) {
 	var lacking []int // pairs without a key in the certificate's file
 	var holdings []certs.Holding
@@ -164,8 +165,8 @@ func (c *commandLine) planECH(t *tlsPlan) {
 	c.blame("tls-ech-keys", err)
 }
 
-// reaches says why a client that asks for a public name in clear would not get what it needs here. What is wrong with the certificates has
-// been told where there is no store.
+// reaches says why a client that asks for a public name in clear would not get what it needs here. What is wrong with
+// the certificates has been told where there is no store.
 func (c *config) reaches(store *certs.Store, name string) error {
 	if store != nil && !store.Has(name) {
 		return fmt.Errorf("the public name of a key is %s, and there is no certificate for it; add one with --tls-cert", name)

@@ -9,8 +9,8 @@ import (
 	"forebay/l4"
 )
 
-// A proxyTLV is fields of a version 2 header, as one flag names them: names with commas between them, or a field of the operator's own,
-// whose text goes to the flag's end.
+// A proxyTLV is fields of a version 2 header, as one flag names them: names with commas between them, or a field of the
+// operator's own, whose text goes to the flag's end.
 type proxyTLV struct {
 	set l4.ProxyTLV
 	own l4.ProxyField // Type 0: none
@@ -34,8 +34,8 @@ func proxyTLVNames() []proxyName {
 	}
 }
 
-// Which types are there for an operator's own fields, and for experiments (PROXY protocol specification, section 2.2.8), and how long
-// such a field may be: the header should fit into one segment (section 2).
+// Which types are there for an operator's own fields, and for experiments (PROXY protocol specification, section
+// 2.2.8), and how long such a field may be: the header should fit into one segment (section 2).
 const (
 	firstOwn    = 0xe0
 	lastOwn     = 0xf7

@@ -16,8 +16,9 @@ import (
 //	NAME[,NAME...]=BACKEND[,OPTION...][,BACKEND[,OPTION...]...][,terminate|,pass]
 //	NAME[,NAME...]=refuse
 //
-// NAME is a name as in a ClientHello, a wildcard for one label more, alpn:PROTOCOL, or *, which stands by itself, for all the rest.
-// An option of a BACKEND belongs to the one before it; it is told from a BACKEND by having no colon before an equals sign.
+// NAME is a name as in a ClientHello, a wildcard for one label more, alpn:PROTOCOL, or *, which stands by itself, for
+// all the rest. An option of a BACKEND belongs to the one before it; it is told from a BACKEND by having no colon
+// before an equals sign.
 type route struct {
 	names     []sni.Pattern
 	protocols []profile.Protocol
@@ -150,8 +151,8 @@ func (r route) isDefault() bool { return slices.Contains(r.names, sni.Rest) }
 // refuses reports whether whoever comes to r is turned away.
 func (r route) refuses() bool { return len(r.backends) == 0 }
 
-// defaultRoute returns where clients go that no other route is for: to the BACKENDs, or where the route * says. It refuses where there is
-// neither.
+// defaultRoute returns where clients go that no other route is for: to the BACKENDs, or where the route * says. It
+// refuses where there is neither.
 func (c *config) defaultRoute() route {
 	for _, r := range c.Routes {
 		if r.isDefault() {
@@ -177,7 +178,8 @@ func (c *config) terminates(r route) bool {
 	return r.isDefault() && len(c.TLSCerts) > 0
 }
 
-// speaksTLS reports whether Forebay speaks TLS to r's backends. It does not where the client's TLS passes, which would stand in TLS then.
+// speaksTLS reports whether Forebay speaks TLS to r's backends. It does not where the client's TLS passes, which would
+// stand in TLS then.
 func (c *config) speaksTLS(r route) bool {
 	if !bool(c.BackendTLS) || r.refuses() {
 		return false

@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands say now to testdata")
 
-// TestScripts runs the command lines in testdata/*.txt, the lines that begin with "$ ", and compares all that follows each: what it
-// printed and, if not 0, its exit status. Variables of the environment may stand before the command.
+// TestScripts runs the command lines in testdata/*.txt, the lines that begin with "$ ", and compares all that follows
+// each: what it printed and, if not 0, its exit status. Variables of the environment may stand before the command.
 func TestScripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(names) == 0 {
@@ -99,7 +99,8 @@ func environ(variables map[string]string) []string {
 	return all
 }
 
-// testEnv is an env without variables or terminals, whose names are those of hosts and whose addresses nobody else has. A balancer that starts in it is told to stop.
+// testEnv is an env without variables or terminals, whose names are those of hosts and whose addresses nobody else has.
+// A balancer that starts in it is told to stop.
 func testEnv(out, err *bytes.Buffer, args ...string) *env {
 	return &env{
 		args:     args,

@@ -17,8 +17,9 @@ import (
 // progressEvery is how often a drain says how many sessions are left.
 const progressEvery = 5 * time.Second
 
-// echoTime is how long after the first signal to stop others say the same: timeout(1) signals its child and then the group that it is in,
-// and a terminal's Ctrl-C may come with a manager's SIGTERM. Nobody who wants more than the first is as quick.
+// echoTime is how long after the first signal to stop others say the same: timeout(1) signals its child and then the
+// group that it is in, and a terminal's Ctrl-C may come with a manager's SIGTERM. Nobody who wants more than the first
+// is as quick.
 const echoTime = 300 * time.Millisecond
 
 // serve balances until it is told to stop.
@@ -26,7 +27,8 @@ func serve(e *env, c *commandLine, _ []string) error {
 	return balance(e, c, nil)
 }
 
-// balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are accepted.
+// balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are
+// accepted.
 func balance(e *env, c *commandLine, ready func(*process)) error {
 	signals := catch(e)
 	plan, stopped, err := settleUnlessStopped(e, c, signals)
@@ -158,7 +160,8 @@ func (p *process) run(e *env, ready func(*process)) error {
 	}
 }
 
-// stops does what sig asks for, and reports whether that is to stop, or to do so at once. An echo of the first such signal asks for nothing.
+// stops does what sig asks for, and reports whether that is to stop, or to do so at once. An echo of the first such
+// signal asks for nothing.
 func (p *process) stops(sig os.Signal) bool {
 	switch {
 	case asksToStop(sig) || sig == syscall.SIGHUP && p.terminal.gone():
@@ -191,7 +194,8 @@ func (p *process) reopen(signal string) {
 	p.logger.Info("opened the log file anew", "file", p.LogFile.String())
 }
 
-// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once, and a third one changes nothing.
+// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once, and a
+// third one changes nothing.
 func (p *process) drain(sig os.Signal) error {
 	p.logger.Info("draining", "signal", sig.String(), "sessions", p.server.Snapshot().Sessions, "timeout", p.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.DrainTimeout))

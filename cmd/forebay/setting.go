@@ -173,8 +173,8 @@ func processSettings(c *config) []*setting {
 	}
 }
 
-// Set makes a setting the value of a cli.GenericFlag. It takes a faulty text without an error, since the parser would stop at the first
-// one: the fault is among those that are reported together.
+// Set makes a setting the value of a cli.GenericFlag. It takes a faulty text without an error, since the parser would
+// stop at the first one: the fault is among those that are reported together.
 func (s *setting) Set(text string) error {
 	s.enter(text, fromFlag)
 	return nil

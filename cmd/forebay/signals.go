@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// catch has the signals that a process at work obeys put into a channel, from the very beginning: names may be looked up for ten seconds before
-// it serves, and what the kernel does by itself would end the process meanwhile.
+// catch has the signals that a process at work obeys put into a channel, from the very beginning: names may be looked
+// up for ten seconds before it serves, and what the kernel does by itself would end the process meanwhile.
 func catch(e *env) chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
@@ -22,8 +22,8 @@ func asksToStop(sig os.Signal) bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 }
 
-// settleUnlessStopped is settle. A signal to stop ends what it waits for, and is left in signals; others have nothing to do yet, as whatever
-// they would have read again is read now.
+// settleUnlessStopped is settle. A signal to stop ends what it waits for, and is left in signals; others have nothing
+// to do yet, as whatever they would have read again is read now.
 func settleUnlessStopped(e *env, c *commandLine, signals chan os.Signal) (p *plan, stopped bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
@@ -52,8 +52,8 @@ func settleUnlessStopped(e *env, c *commandLine, signals chan os.Signal) (p *pla
 	return p, stopped, err
 }
 
-// A terminal is what a process may have been started from. Its hang-up is told by SIGHUP, as is what an administrator wants of a daemon: what
-// tells them apart is whether the terminal is still there.
+// A terminal is what a process may have been started from. Its hang-up is told by SIGHUP, as is what an administrator
+// wants of a daemon: what tells them apart is whether the terminal is still there.
 type terminal struct {
 	find func() error // nil: there is none. syscall.ENXIO where the process has no controlling terminal (tty(4))
 	had  bool         // at the start, by a process that was to be told of a hang-up
@@ -68,7 +68,8 @@ func controllingTerminal() error {
 	return tty.Close()
 }
 
-// hangUpTime is how long the kernel may take. Where the leader of a session exits, it signals the others first and takes the terminal away then.
+// hangUpTime is how long the kernel may take. Where the leader of a session exits, it signals the others first and
+// takes the terminal away then.
 const hangUpTime = 100 * time.Millisecond
 
 // gone reports whether the terminal was there and is no more.

@@ -27,7 +27,8 @@ func silentNames(t *testing.T) (resolver, <-chan struct{}) {
 	}}, asked
 }
 
-// While names are looked up, signals are caught: none ends the process out of order, and one that asks to stop is obeyed at once.
+// While names are looked up, signals are caught: none ends the process out of order, and one that asks to stop is
+// obeyed at once.
 func TestSignalsAreCaughtFirst(t *testing.T) {
 	for _, stop := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
 		var stdout, stderr bytes.Buffer

@@ -10,8 +10,8 @@ import (
 	"forebay/tls/profile"
 )
 
-// An unregistered is a protocol that is not in the registry, as a flag names it. That is right for one of an operator's own, and a slip else:
-// clients do not get in, or not where they should.
+// An unregistered is a protocol that is not in the registry, as a flag names it. That is right for one of an operator's
+// own, and a slip else: clients do not get in, or not where they should.
 type unregistered struct{ flag, protocol string }
 
 // unregistered lists them.

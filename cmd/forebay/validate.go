@@ -20,13 +20,15 @@ const maxTries = 16
 // maxReplay bounds what a session keeps for another backend: it is a request, and not a file.
 const maxReplay = 16 * mebibyte
 
-// What the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses more without a word to the operator, and rounds parts.
+// What the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses more without a word to
+// the operator, and rounds parts.
 const (
 	maxKeepAlive   = duration(32767 * time.Second)
 	maxUserTimeout = duration(math.MaxInt32 * time.Millisecond)
 )
 
-// validate adds what is wrong with the settings as a whole, each of them being well-formed. It asks nothing of the machine.
+// validate adds what is wrong with the settings as a whole, each of them being well-formed. It asks nothing of the
+// machine.
 func (c *commandLine) validate() {
 	c.validateBackends()
 	c.validateListen()

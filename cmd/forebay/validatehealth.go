@@ -68,7 +68,8 @@ func (c *commandLine) refuseVainChecks(p *plan) {
 	}
 }
 
-// fits says why a check of a backend at a could never pass. Names for TLS it has from the sessions, where these speak it.
+// fits says why a check of a backend at a could never pass. Names for TLS it has from the sessions, where these speak
+// it.
 func (p *plan) fits(r route, a pool.Address) error {
 	t := health.Target{Network: "tcp", Address: a.String()}
 	if a.IsUNIX() {

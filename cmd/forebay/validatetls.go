@@ -83,8 +83,8 @@ func (c *commandLine) validateRoutes() {
 	}
 }
 
-// refuseOverlaps refuses two routes, or two words of one, for the same clients. A wildcard and a name within it are not: the name is the
-// exception to the rule.
+// refuseOverlaps refuses two routes, or two words of one, for the same clients. A wildcard and a name within it are
+// not: the name is the exception to the rule.
 func (c *commandLine) refuseOverlaps() {
 	var names sni.Names[route]
 	protocols := map[profile.Protocol]bool{}

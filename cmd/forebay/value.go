@@ -92,7 +92,8 @@ func (v *list[T, P]) repeatable() bool { return true }
 // A duration is a time.Duration that is never negative, never without a unit, and at most mostTime.
 type duration time.Duration
 
-// mostTime is ten years, longer than any process lives: what is added to times of the clock, or multiplied, must not overflow.
+// mostTime is ten years, longer than any process lives: what is added to times of the clock, or multiplied, must not
+// overflow.
 const mostTime = duration(87600 * time.Hour)
 
 func (d *duration) UnmarshalText(text []byte) error {
@@ -225,8 +226,8 @@ func (l *localIP) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A trusted is whose PROXY header is believed: a range of IP addresses, one address alone being a range of one, or whoever reaches a UNIX
-// socket.
+// A trusted is whose PROXY header is believed: a range of IP addresses, one address alone being a range of one, or
+// whoever reaches a UNIX socket.
 type trusted struct {
 	l4.Range
 	unix bool

@@ -23,7 +23,8 @@ func variablesOf(environ []string) variables {
 	return found
 }
 
-// enterVariables enters the environment's word on whatever no flag or argument has spoken of. An empty variable says nothing.
+// enterVariables enters the environment's word on whatever no flag or argument has spoken of. An empty variable says
+// nothing.
 func (c *commandLine) enterVariables(all variables) {
 	for _, s := range c.settings {
 		if text := all[s.variable()]; text != "" && !s.given() {
@@ -74,9 +75,9 @@ func (c *commandLine) nearestVariable(name string) string {
 	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
-// tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name begins with
-// "forebay", as Docker's links did: FOREBAY_SERVICE_HOST, FOREBAY_PORT_8080_TCP, FOREBAY_PORT=tcp://10.0.0.1:8080 and so on
-// (Kubernetes, "Service", environment variables).
+// tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name
+// begins with "forebay", as Docker's links did: FOREBAY_SERVICE_HOST, FOREBAY_PORT_8080_TCP,
+// FOREBAY_PORT=tcp://10.0.0.1:8080 and so on (Kubernetes, "Service", environment variables).
 func tellsOfService(name, text string) bool {
 	service := regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)$`)
 	return service.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(text, "://")

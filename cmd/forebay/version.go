@@ -21,7 +21,8 @@ func version(e *env, _ *commandLine, operands []string) error {
 	return nil
 }
 
-// stamped is the version that the linker was told with -X main.stamped=..., as the Makefile does; "" without. Nothing else sets it.
+// stamped is the version that the linker was told with -X main.stamped=..., as the Makefile does; "" without. Nothing
+// else sets it.
 var stamped string
 
 // A build is where the binary came from.

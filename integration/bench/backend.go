@@ -88,8 +88,8 @@ func (b *backend) listen() error {
 	return b.poller.add(fd, fd)
 }
 
-// Where servers stand: below the ports that the kernel gives to connections (ip(7), ip_local_port_range). At one of those a program may look
-// twice.
+// Where servers stand: below the ports that the kernel gives to connections (ip(7), ip_local_port_range). At one of
+// those a program may look twice.
 const (
 	firstServerPort = 20000
 	lastServerPort  = 32000
@@ -197,8 +197,8 @@ func (b *backend) drop(fd int) {
 	unix.Close(fd)
 }
 
-// handOver gives fd, whose first request is for bulk, to the process for streams. As that has it open, closing it here would not take it out of
-// the poller. If it can't be given its end tells the load.
+// handOver gives fd, whose first request is for bulk, to the process for streams. As that has it open, closing it here
+// would not take it out of the poller. If it can't be given its end tells the load.
 func (b *backend) handOver(fd int, request [requestSize]byte) {
 	b.poller.remove(fd)
 	b.streams.take(fd, request)

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A bench is one run: the backends, the loads and what has been measured. One measurement is done at a time; the programs
-// take turns at each step, so that whatever else the machine does meets all of them.
+// A bench is one run: the backends, the loads and what has been measured. One measurement is done at a time; the
+// programs take turns at each step, so that whatever else the machine does meets all of them.
 type bench struct {
 	plan     plan
 	programs []*program

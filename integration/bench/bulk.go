@@ -24,8 +24,8 @@ type bulkLoad struct {
 	left  atomic.Int64
 }
 
-// newBulkLoad calls dial streams times and fetches one block on each connection. From then on all together read rate bytes per second, without
-// limit where that is 0. The caller closes it.
+// newBulkLoad calls dial streams times and fetches one block on each connection. From then on all together read rate
+// bytes per second, without limit where that is 0. The caller closes it.
 func newBulkLoad(dial func() (net.Conn, error), streams int, size int64, rate float64) (*bulkLoad, error) {
 	b := &bulkLoad{size: size}
 	for range streams {

@@ -32,9 +32,9 @@ type workload struct {
 	Stall  time.Duration // longest time without a finished exchange
 }
 
-// An engine does exchanges with addr on one goroutine. Latency is counted from when an exchange was to start, so that a program that keeps the
-// load waiting does not look better for it, and to when its answer arrived by the kernel's word (socket(7), SO_TIMESTAMPNS): a load that
-// shares its processors with what it measures gets round to reading it later.
+// An engine does exchanges with addr on one goroutine. Latency is counted from when an exchange was to start, so that a
+// program that keeps the load waiting does not look better for it, and to when its answer arrived by the kernel's word
+// (socket(7), SO_TIMESTAMPNS): a load that shares its processors with what it measures gets round to reading it later.
 type engine struct {
 	addr   unix.SockaddrInet4
 	poller *poller
@@ -83,8 +83,8 @@ func newEngine(addr netip.AddrPort, conns int) (*engine, error) {
 	return e, errors.Join(errPace, errStall, errStamps)
 }
 
-// run does w and returns what it saw. Failed exchanges are counted, not returned as an error; errStalled comes with the result
-// up to then.
+// run does w and returns what it saw. Failed exchanges are counted, not returned as an error; errStalled comes with the
+// result up to then.
 func (e *engine) run(w workload) (result, error) {
 	e.begin(w)
 	if err := e.stall.set(stallTick, stallTick); err != nil {
@@ -224,8 +224,8 @@ func (e *engine) handle(key int) {
 	}
 }
 
-// receive reads the answer as far as it has come. One event may stand for bytes and the end after them, so it reads until
-// the exchange is over or nothing is left.
+// receive reads the answer as far as it has come. One event may stand for bytes and the end after them, so it reads
+// until the exchange is over or nothing is left.
 func (e *engine) receive(i int) {
 	for e.receiveSome(i) {
 	}
@@ -256,7 +256,8 @@ func (e *engine) receiveSome(i int) bool {
 	return false
 }
 
-// finish counts an answered exchange, whose answer lay there for a while before it was read, and starts the next at once, as a client with more to ask would.
+// finish counts an answered exchange, whose answer lay there for a while before it was read, and starts the next at
+// once, as a client with more to ask would.
 func (e *engine) finish(i int, lay time.Duration) {
 	c := &e.conns[i]
 	now := time.Now()
@@ -292,8 +293,8 @@ func (e *engine) drop(i int) {
 	c.fd, c.held = -1, false
 }
 
-// dropIfEnded closes a connection that the other side has ended while it was idle. A kept connection that comes to this is
-// opened again by the next exchange.
+// dropIfEnded closes a connection that the other side has ended while it was idle. A kept connection that comes to this
+// is opened again by the next exchange.
 func (e *engine) dropIfEnded(i int) {
 	var one [1]byte
 	n, _, err := unix.Recvfrom(e.conns[i].fd, one[:], unix.MSG_PEEK)

@@ -20,15 +20,16 @@ const holdStall = time.Second
 // holdWindow is how many sessions are opened, or asked again, at once.
 const holdWindow = 64
 
-// A job is what a load process is told to do, in one line of JSON. The others are started with its own verb, in this order:
-// prepare (connect and warm up), start, wait. stop ends a bulk job early, close ends its connections.
+// A job is what a load process is told to do, in one line of JSON. The others are started with its own verb, in this
+// order: prepare (connect and warm up), start, wait. stop ends a bulk job early, close ends its connections.
 type job struct {
 	Verb string // "prepare", "start", "stop", "wait" or "close"
 
 	// The rest is read for "prepare".
 	Kind string // "exchange", "bulk" or "hold"
 	Addr string // of the program under test
-	// Certificate is what the program shows, as DER: the job speaks TLS, which every connection is checked for. Nil: it does not.
+	// Certificate is what the program shows, as DER: the job speaks TLS, which every connection is checked for. Nil: it
+	// does not.
 	Certificate []byte
 	Conns       int           // connections at once
 	Count       int           // exchanges, or blocks

@@ -32,8 +32,8 @@ func startTestBackend(t *testing.T) string {
 	return b.addrs[1]
 }
 
-// startScript accepts connections for the length of the test, numbers them from 0, and has serve deal with each on a goroutine
-// of its own. They are closed at the end of the test at the latest.
+// startScript accepts connections for the length of the test, numbers them from 0, and has serve deal with each on a
+// goroutine of its own. They are closed at the end of the test at the latest.
 func startScript(t *testing.T, serve func(n int, conn net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A machine tells how much of the processors others took during a run: what a reader needs to know to trust its numbers.
+// A machine tells how much of the processors others took during a run: what a reader needs to know to trust its
+// numbers.
 type machine struct{ busy, idle, ours time.Duration }
 
 // clockTick is the unit of /proc/stat, USER_HZ, which is the same on all architectures that Linux has kept.
 const clockTick = 10 * time.Millisecond
 
-// readMachine returns the times since boot, of which ours are those of this process and of its children that have ended.
+// readMachine returns the times since boot, of which ours are those of this process and of its children that have
+// ended.
 func readMachine() (machine, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {

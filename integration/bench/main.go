@@ -2,8 +2,8 @@
 //
 //	go run ./integration/bench [-quick] [-only exchange,conn,bulk] [-rounds N] [-programs forebay,nginx] [-threads 1,default]
 //
-// It prints tables to stdout and its progress to stderr. A whole run writes docs/benchmarks.md too. Exit status: 0 when all was
-// measured, 1 when something failed at work, 2 when it was called wrongly or a program is missing.
+// It prints tables to stdout and its progress to stderr. A whole run writes docs/benchmarks.md too. Exit status: 0 when
+// all was measured, 1 when something failed at work, 2 when it was called wrongly or a program is missing.
 package main
 
 import (
@@ -211,8 +211,8 @@ func (o options) write(r *report) error {
 	return errors.Join(errs...)
 }
 
-// limitFiles sets the limit on open files of this process and those it starts to n, or to what is allowed if that is less, and
-// returns it: programs size themselves by it, and are to be compared at the same size.
+// limitFiles sets the limit on open files of this process and those it starts to n, or to what is allowed if that is
+// less, and returns it: programs size themselves by it, and are to be compared at the same size.
 func limitFiles(n uint64) (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A poller waits for many sockets on one goroutine (epoll(7), edge-triggered). The goroutine sleeps in Go's own poller, which
-// can wait for an epoll descriptor as for any other: a blocking epoll_wait would hold a thread that the runtime keeps taking
-// the processor from.
+// A poller waits for many sockets on one goroutine (epoll(7), edge-triggered). The goroutine sleeps in Go's own poller,
+// which can wait for an epoll descriptor as for any other: a blocking epoll_wait would hold a thread that the runtime
+// keeps taking the processor from.
 type poller struct {
 	file   *os.File
 	raw    syscall.RawConn

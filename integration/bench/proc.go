@@ -31,8 +31,8 @@ func processTree(pid int) []int {
 	return pids
 }
 
-// cpuTime returns the user and system time of all threads of pids, those that have ended included, to the nanosecond. It reads
-// each process's CPU clock: /proc/PID/stat has the same number, in steps of 10 ms.
+// cpuTime returns the user and system time of all threads of pids, those that have ended included, to the nanosecond.
+// It reads each process's CPU clock: /proc/PID/stat has the same number, in steps of 10 ms.
 func cpuTime(pids []int) (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range pids {
@@ -45,12 +45,12 @@ func cpuTime(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
-// cpuClock returns the clock of all CPU time of a process, as clock_getcpuclockid(3) makes it: the inverted process number above
-// three bits, of which 2 says scheduler time.
+// cpuClock returns the clock of all CPU time of a process, as clock_getcpuclockid(3) makes it: the inverted process
+// number above three bits, of which 2 says scheduler time.
 func cpuClock(pid int) int32 { return int32(^pid<<3 | 2) }
 
-// residentBytes returns the memory of pids that is in RAM, from smaps_rollup: the number in status is only brought up to date
-// every few pages.
+// residentBytes returns the memory of pids that is in RAM, from smaps_rollup: the number in status is only brought up
+// to date every few pages.
 func residentBytes(pids []int) (int64, error) {
 	var sum int64
 	for _, pid := range pids {

@@ -24,8 +24,8 @@ type process struct {
 	err    error         // how it ended; read after done
 }
 
-// startProcess starts cmd in a process group of its own, so that a Ctrl-C meant for the benchmark does not reach it. The
-// caller stops it; should the benchmark be killed, the kernel does (PR_SET_PDEATHSIG).
+// startProcess starts cmd in a process group of its own, so that a Ctrl-C meant for the benchmark does not reach it.
+// The caller stops it; should the benchmark be killed, the kernel does (PR_SET_PDEATHSIG).
 func startProcess(name string, cmd *exec.Cmd) (*process, error) {
 	p := &process{name: name, cmd: cmd, stderr: &tail{}, done: make(chan struct{})}
 	cmd.Stderr = p.stderr

@@ -30,8 +30,8 @@ type program struct {
 	version string
 	// command writes what configuration the program needs into s.dir and returns its command line.
 	command func(p *program, s setup) ([]string, error)
-	// streams is how the program is started for the bulk step, where one way would not do it justice everywhere; nil: no
-	// differently.
+	// streams is how the program is started for the bulk step, where one way would not do it justice everywhere; nil:
+	// no differently.
 	streams *program
 }
 
@@ -55,7 +55,8 @@ func (t threads) String() string {
 	return fmt.Sprint(int(t))
 }
 
-// findPrograms returns the programs of the given names, and an error that names all that are missing and how to come by them.
+// findPrograms returns the programs of the given names, and an error that names all that are missing and how to come by
+// them.
 func findPrograms(names []string, forebay string) ([]*program, error) {
 	var found []*program
 	var missing []error
@@ -150,7 +151,8 @@ func versionOf(path, arg string) string {
 	return findVersion(string(out))
 }
 
-// findVersion returns what looks like a version in the first line of text: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev, (development), or the name of a commit.
+// findVersion returns what looks like a version in the first line of text: 1.22.1, 2.6.12-1+deb12u4, v0.1.0-dev,
+// (development), or the name of a commit.
 func findVersion(text string) string {
 	first, _, _ := strings.Cut(text, "\n")
 	version := regexp.MustCompile(`\(devel\w*\)|v?\d+\.\d+[\w.+~-]*|\b[0-9a-f]{7,40}\b(-dirty)?`).FindString(first)
@@ -199,8 +201,8 @@ func startHAProxy(p *program, s setup) ([]string, error) {
 	return configureHAProxy(p, s, "splice-auto")
 }
 
-// startSplicingHAProxy makes HAProxy splice whatever a backend sends: left to itself, 2.6 copies these streams, at twice the
-// cost, while splicing small answers costs it a third more.
+// startSplicingHAProxy makes HAProxy splice whatever a backend sends: left to itself, 2.6 copies these streams, at
+// twice the cost, while splicing small answers costs it a third more.
 func startSplicingHAProxy(p *program, s setup) ([]string, error) {
 	return configureHAProxy(p, s, "splice-response")
 }
@@ -229,8 +231,8 @@ listen bench
 	return []string{p.path, "-db", "-f", path}, os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// haproxyTLS returns what follows the address to end TLS there with id. HAProxy finds the key beside the certificate. Of the suites
-// that a client offers it would take AES-256 first.
+// haproxyTLS returns what follows the address to end TLS there with id. HAProxy finds the key beside the certificate.
+// Of the suites that a client offers it would take AES-256 first.
 func haproxyTLS(id *identity) string {
 	if id == nil {
 		return ""
@@ -271,7 +273,8 @@ stream {
 	return []string{p.path, "-p", s.dir, "-e", "stderr", "-c", path}, os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// nginxTLS returns what follows the address to end TLS there with id. nginx gives tickets by itself, but speaks TLS 1.3 only when told.
+// nginxTLS returns what follows the address to end TLS there with id. nginx gives tickets by itself, but speaks TLS 1.3
+// only when told.
 func nginxTLS(id *identity) string {
 	if id == nil {
 		return ";"

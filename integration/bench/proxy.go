@@ -79,8 +79,8 @@ func startIn(dir string, p *program, s setup) (*proxy, error) {
 	return started, nil
 }
 
-// reserve returns an address on 127.0.0.1 whose port nobody is given by chance until it is released. A socket is bound there that never
-// listens; one that sets SO_REUSEADDR can be bound beside it and listen, as all these programs do.
+// reserve returns an address on 127.0.0.1 whose port nobody is given by chance until it is released. A socket is bound
+// there that never listens; one that sets SO_REUSEADDR can be bound beside it and listen, as all these programs do.
 func reserve() (addr string, release func(), err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 // acceptPause is how long the reference rests after a failed accept, as net/http does at first.
 const acceptPause = 5 * time.Millisecond
 
-// referenceMain is the textbook TCP proxy in Go: a goroutine for each direction, io.Copy in each. It is what a program of this
-// kind costs before anything is done about it. Its arguments are where to listen, the files of a certificate and its key, both "" to
-// pass bytes as they are, and the backends, which it takes in turn. It ends when it is killed.
+// referenceMain is the textbook TCP proxy in Go: a goroutine for each direction, io.Copy in each. It is what a program
+// of this kind costs before anything is done about it. Its arguments are where to listen, the files of a certificate
+// and its key, both "" to pass bytes as they are, and the backends, which it takes in turn. It ends when it is killed.
 func referenceMain(args []string) error {
 	l, err := referenceListener(args[0], args[1], args[2])
 	if err != nil {

@@ -114,8 +114,8 @@ func (r *report) writeTables(w io.Writer) {
 	}
 }
 
-// writeTable writes a table with its heading and a note below it, "" for none. An empty table is left out: the run was stopped before
-// it, or was not to fill it.
+// writeTable writes a table with its heading and a note below it, "" for none. An empty table is left out: the run was
+// stopped before it, or was not to fill it.
 func writeTable(w io.Writer, title string, table []string, note string) {
 	if len(table) == 0 {
 		return

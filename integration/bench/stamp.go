@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepStamps returns a socket for which the kernel stamps what comes, for all: it begins a moment after the first asks for it, and stops with the
-// last. The caller closes it.
+// keepStamps returns a socket for which the kernel stamps what comes, for all: it begins a moment after the first asks
+// for it, and stops with the last. The caller closes it.
 func keepStamps() (fd int, err error) {
 	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, err
@@ -21,8 +21,8 @@ func keepStamps() (fd int, err error) {
 	return fd, nil
 }
 
-// receiveStamped reads from a socket that has SO_TIMESTAMPNS, and tells for how long the last of what it read had been there, 0 where that
-// is not known.
+// receiveStamped reads from a socket that has SO_TIMESTAMPNS, and tells for how long the last of what it read had been
+// there, 0 where that is not known.
 func receiveStamped(fd int, p []byte) (n int, lay time.Duration, err error) {
 	var control struct {
 		head  unix.Cmsghdr

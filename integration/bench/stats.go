@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// quantile returns the smallest of values that at least the share q of them does not exceed (the nearest-rank method). It sorts
-// values. Of no values it is zero.
+// quantile returns the smallest of values that at least the share q of them does not exceed (the nearest-rank method).
+// It sorts values. Of no values it is zero.
 func quantile[T cmp.Ordered](values []T, q float64) T {
 	if len(values) == 0 {
 		var none T

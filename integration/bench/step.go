@@ -120,8 +120,8 @@ func measureBesideBulk(ctx context.Context, b *bench, p *proxy) (values, error) 
 	}, err
 }
 
-// beside paces few small exchanges while four streams take rate bytes per second, or all they get if that is 0. It returns how the exchanges
-// went and how much the streams got, in bytes per second.
+// beside paces few small exchanges while four streams take rate bytes per second, or all they get if that is 0. It
+// returns how the exchanges went and how much the streams got, in bytes per second.
 func (b *bench) beside(ctx context.Context, p *proxy, rate float64) (r result, speed float64, err error) {
 	stream := bulkJob(0)
 	stream.Rate = rate
@@ -143,7 +143,8 @@ func (b *bench) beside(ctx context.Context, p *proxy, rate float64) (r result, s
 	return r, float64(bulk.Bytes) / bulk.Took.Seconds(), err
 }
 
-// measureIdle holds sessions that have been answered once: what each costs in memory and files, and what many cost in time.
+// measureIdle holds sessions that have been answered once: what each costs in memory and files, and what many cost in
+// time.
 func measureIdle(ctx context.Context, b *bench, p *proxy) (values, error) {
 	if err := b.warm(ctx, p); err != nil {
 		return nil, err

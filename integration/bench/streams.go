@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Streams come from a process of their own, to which the backend hands connections that ask for them. Goroutines that always have bytes to
-// write keep Go from looking at its poller, up to ten milliseconds: small answers out of the same process would tell of that, and the more so
-// the faster a proxy takes the streams.
+// Streams come from a process of their own, to which the backend hands connections that ask for them. Goroutines that
+// always have bytes to write keep Go from looking at its poller, up to ten milliseconds: small answers out of the same
+// process would tell of that, and the more so the faster a proxy takes the streams.
 
 // streamer is that process as the backend sees it.
 type streamer struct {

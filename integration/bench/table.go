@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// A cells is what was measured for one row of a table: the samples of each program in the order of rounds. NaN stands for a
-// round that failed.
+// A cells is what was measured for one row of a table: the samples of each program in the order of rounds. NaN stands
+// for a round that failed.
 type cells map[string][]float64
 
-// tableOf returns the table of t with a row for each of metrics as lines of Markdown, padded so that they read well as they are, or
-// nil if nothing was measured.
+// tableOf returns the table of t with a row for each of metrics as lines of Markdown, padded so that they read well as
+// they are, or nil if nothing was measured.
 func tableOf(r *report, t threads, metrics []metric) []string {
 	rows := [][]string{headings(r)}
 	for _, m := range metrics {
@@ -92,8 +92,8 @@ func valid(values []float64) []float64 {
 	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 }
 
-// ratioOf compares Forebay with the rival whose median is the better one, round by round, because two measurements of one round
-// have had the same machine.
+// ratioOf compares Forebay with the rival whose median is the better one, round by round, because two measurements of
+// one round have had the same machine.
 func ratioOf(m metric, c cells) summary {
 	rival := bestOf(m, c)
 	ours, theirs := c[forebayName], c[rival]

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What all programs are compared with. The load offers this version and this group alone; of the suites, which crypto/tls does not
-// let a client choose for TLS 1.3, the programs are told to take this one.
+// What all programs are compared with. The load offers this version and this group alone; of the suites, which
+// crypto/tls does not let a client choose for TLS 1.3, the programs are told to take this one.
 const (
 	tlsVersion = tls.VersionTLS13
 	tlsGroup   = tls.X25519
@@ -45,7 +45,8 @@ func newTLSClient(addr string, certificate []byte) *tlsClient {
 // resume makes c resume its last session from its second connection on.
 func (c *tlsClient) resume() { c.config.ClientSessionCache = tls.NewLRUClientSessionCache(1) }
 
-// dial returns a connection that has shaken hands as it should, within limit, and has no deadline. The caller closes it.
+// dial returns a connection that has shaken hands as it should, within limit, and has no deadline. The caller closes
+// it.
 func (c *tlsClient) dial(limit time.Duration) (*tls.Conn, error) {
 	deadline := time.Now().Add(limit)
 	plain, err := net.DialTimeout("tcp", c.addr, limit)
@@ -95,8 +96,8 @@ func (c *tlsClient) open(limit time.Duration) error {
 	return err
 }
 
-// exchange does the exchange with the given number within limit, on a connection that it opens if there is none. A connection that
-// failed is closed.
+// exchange does the exchange with the given number within limit, on a connection that it opens if there is none. A
+// connection that failed is closed.
 func (c *tlsClient) exchange(number int, limit time.Duration) error {
 	if err := c.open(limit); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// tlsPatience is how long a client waits for a connection, or for an answer. Unlike loadStall it is about each of them, and 64 share
-// a processor with the program.
+// tlsPatience is how long a client waits for a connection, or for an answer. Unlike loadStall it is about each of them,
+// and 64 share a processor with the program.
 const tlsPatience = 10 * time.Second
 
 // A tlsLoad is clients of a program that ends TLS.
@@ -30,8 +30,8 @@ func newTLSLoad(j job) *tlsLoad {
 	return l
 }
 
-// run has workers call do with the numbers from 0 to below count, and returns how many calls went well. A worker goes no further
-// than its first failure: a program that does not answer costs each of them its patience once.
+// run has workers call do with the numbers from 0 to below count, and returns how many calls went well. A worker goes
+// no further than its first failure: a program that does not answer costs each of them its patience once.
 func (l *tlsLoad) run(count, workers int, do func(worker, number int) error) result {
 	began := time.Now()
 	var next, done atomic.Int64

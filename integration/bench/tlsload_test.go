@@ -134,8 +134,8 @@ func TestTLSHoldAsksOnlyWhenRun(t *testing.T) {
 	}
 }
 
-// TestTLSHoldCountsWhatIsAnswered: a server that answers on its first connection, ends the second after the handshake and all
-// others before it.
+// TestTLSHoldCountsWhatIsAnswered: a server that answers on its first connection, ends the second after the handshake
+// and all others before it.
 func TestTLSHoldCountsWhatIsAnswered(t *testing.T) {
 	id, config := newTestIdentity(t)
 	addr := startScript(t, func(n int, plain net.Conn) {

@@ -1,7 +1,7 @@
 // Package accesslog writes one structured line for each session that ended.
 //
-// A line is a JSON object, or the same fields as key=value pairs for reading. The keys stand in this order, in every line. What does
-// not apply to a session is null in JSON and left out of the text.
+// A line is a JSON object, or the same fields as key=value pairs for reading. The keys stand in this order, in every
+// line. What does not apply to a session is null in JSON and left out of the text.
 //
 //	time                 when the connection was accepted, as the clock told it then: RFC 3339, UTC, microseconds
 //	session              a number that counts up from 1 since the process started
@@ -36,12 +36,14 @@
 //	backend_tls          the same for the backend
 //	unique_id            the PROXY protocol UNIQUE_ID that the backend was given
 //
-// Texts that a client or a backend has a part in, all but listener, route and backend, take MostText bytes at most as they are written; a longer
-// one ends in an ellipsis. What can't be printed is escaped. Beside the three a line has 16 KiB at most.
+// Texts that a client or a backend has a part in, all but listener, route and backend, take MostText bytes at most as
+// they are written; a longer one ends in an ellipsis. What can't be printed is escaped. Beside the three a line has 16
+// KiB at most.
 //
-// Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be written has but
-// two keys: time, and lost, which is how many are missing.
+// Times are seconds with six decimals, sizes are bytes. Where lines had to be dropped, the next line that could be
+// written has but two keys: time, and lost, which is how many are missing.
 //
-// A session without a byte either way, as a port scan's or an upstream's health check's, is logged only on request. A client that got no
-// backend is logged even if it said nothing, unless it left by itself, and so is a session that a fault of TLS ended.
+// A session without a byte either way, as a port scan's or an upstream's health check's, is logged only on request. A
+// client that got no backend is logged even if it said nothing, unless it left by itself, and so is a session that a
+// fault of TLS ended.
 package accesslog

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A File is a log file that can be rotated: after it was renamed, Reopen goes on in a new one of the old name. Write and Reopen may
-// be called at once.
+// A File is a log file that can be rotated: after it was renamed, Reopen goes on in a new one of the old name. Write
+// and Reopen may be called at once.
 type File struct {
 	path    string
 	current atomic.Pointer[os.File]
 }
 
-// OpenFile opens the file at path for appending, and makes it if needed, with mode 0640. Where path names a descriptor that the process was
-// started with and that can't be opened by a path, a socket, what it is open for is written to.
+// OpenFile opens the file at path for appending, and makes it if needed, with mode 0640. Where path names a descriptor
+// that the process was started with and that can't be opened by a path, a socket, what it is open for is written to.
 func OpenFile(path string) (*File, error) {
 	f := &File{path: path}
 	opened, err := f.open()
@@ -52,14 +52,16 @@ func unreadable(path string) string {
 	return "nobody reads this pipe: start its reader first"
 }
 
-// Inherits reports whether path, as /dev/stdout, names a descriptor that this process was started with and may write to.
+// Inherits reports whether path, as /dev/stdout, names a descriptor that this process was started with and may write
+// to.
 func Inherits(path string) bool { return inherited(path) >= 0 }
 
 // mostInherited is below which number the descriptors are that a process was started with.
 const mostInherited = 64
 
-// inherited returns the descriptor that path names, -1 if it names none. One that is a socket, as systemd makes standard output, can't be
-// opened by such a path; nor can a pipe or a file of another user's, as behind su. But it can be written to.
+// inherited returns the descriptor that path names, -1 if it names none. One that is a socket, as systemd makes
+// standard output, can't be opened by such a path; nor can a pipe or a file of another user's, as behind su. But it can
+// be written to.
 func inherited(path string) int {
 	var want syscall.Stat_t
 	if syscall.Stat(path, &want) != nil {

@@ -8,8 +8,8 @@ import (
 	"forebay/pool"
 )
 
-// A line is one line of the log as it grows; each method returns it with one field more. It is a value so that its text can stay on
-// the caller's stack.
+// A line is one line of the log as it grows; each method returns it with one field more. It is a value so that its text
+// can stay on the caller's stack.
 type line struct {
 	text   []byte
 	format Format
@@ -147,7 +147,8 @@ func (l line) given(name, s string) line {
 	return l
 }
 
-// address treats as a text what an operator or a client may have named: a path, a zone. Other addresses need no escaping.
+// address treats as a text what an operator or a client may have named: a path, a zone. Other addresses need no
+// escaping.
 func (l line) address(name string, a pool.Address) line {
 	switch {
 	case a.IsZero():

@@ -266,5 +266,6 @@ func BenchmarkLine(b *testing.B) {
 	}
 }
 
-// valid replaces each byte of s that is no UTF-8, as encoding/json does; strings.ToValidUTF8 replaces whole runs of them.
+// valid replaces each byte of s that is no UTF-8, as encoding/json does; strings.ToValidUTF8 replaces whole runs of
+// them.
 func valid(s string) string { return string([]rune(s)) }

@@ -30,12 +30,13 @@ type LinesOptions struct {
 	Delay time.Duration
 	// Lost appends a line which says that n lines are missing. nil: nothing says so.
 	Lost func(b []byte, n uint64) []byte
-	// Failed is called when writing fails after it had worked, on the goroutine that writes. The lines are lost and counted. nil: not called.
+	// Failed is called when writing fails after it had worked, on the goroutine that writes. The lines are lost and
+	// counted. nil: not called.
 	Failed func(error)
 }
 
-// Lines writes lines on a goroutine of its own, so that whoever has one to write waits for no reader and no disk. Lines for which there is
-// no room are lost and counted. Who made it closes it.
+// Lines writes lines on a goroutine of its own, so that whoever has one to write waits for no reader and no disk. Lines
+// for which there is no room are lost and counted. Who made it closes it.
 type Lines struct {
 	w       io.Writer
 	o       LinesOptions
@@ -78,8 +79,8 @@ func NewLines(w io.Writer, o LinesOptions) *Lines {
 	return l
 }
 
-// Write takes one line, newline included. It never waits and does no I/O: text waits in memory, or is lost where there is no room for it.
-// Write may be called from several goroutines.
+// Write takes one line, newline included. It never waits and does no I/O: text waits in memory, or is lost where there
+// is no room for it. Write may be called from several goroutines.
 func (l *Lines) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	before := len(l.lines)
@@ -139,8 +140,8 @@ func (l *Lines) run() {
 	}
 }
 
-// flush writes until nothing waits. Lines are lost only while others wait to be written, so the number of the lost comes after the
-// batch.
+// flush writes until nothing waits. Lines are lost only while others wait to be written, so the number of the lost
+// comes after the batch.
 func (l *Lines) flush() {
 	for {
 		lost := l.take()
@@ -175,7 +176,8 @@ func (l *Lines) take() (lost uint64) {
 	return lost
 }
 
-// write writes the batch, whose last line says that lost are missing unless lost is 0. What could not be written is lost, too.
+// write writes the batch, whose last line says that lost are missing unless lost is 0. What could not be written is
+// lost, too.
 func (l *Lines) write(lost uint64) {
 	n, err := l.writeBatch()
 	if err == nil {
@@ -189,8 +191,9 @@ func (l *Lines) write(lost uint64) {
 	l.batch, l.failed = l.batch[:0], true
 }
 
-// writeBatch returns how much of the batch was written. A line that an earlier write left torn is ended first. How much a write into a
-// pipe has got rid of is known when it returns, so a batch that grew while another was stuck goes in parts.
+// writeBatch returns how much of the batch was written. A line that an earlier write left torn is ended first. How much
+// a write into a pipe has got rid of is known when it returns, so a batch that grew while another was stuck goes in
+// parts.
 func (l *Lines) writeBatch() (n int, err error) {
 	if l.torn {
 		if _, err := l.w.Write([]byte{'\n'}); err != nil {
@@ -230,7 +233,8 @@ func (l *Lines) wrote(text []byte) {
 	l.writing -= min(n, l.writing) // the last may say what is missing, and is none of a session
 }
 
-// giveUp counts the lines in rest as lost. The last of them is none of a session if it says that lost were missing before.
+// giveUp counts the lines in rest as lost. The last of them is none of a session if it says that lost were missing
+// before.
 func (l *Lines) giveUp(rest []byte, lost uint64) {
 	unwritten := uint64(bytes.Count(rest, []byte{'\n'}))
 	if lost > 0 && unwritten > 0 {
@@ -245,8 +249,9 @@ func (l *Lines) giveUp(rest []byte, lost uint64) {
 	l.lost += unwritten + lost
 }
 
-// Dropped returns how many lines were dropped since the start, for want of room or because writing failed. After a Close that gave up these
-// are also the lines that still wait; of those that a write is stuck in, a pipe may have taken some already.
+// Dropped returns how many lines were dropped since the start, for want of room or because writing failed. After a
+// Close that gave up these are also the lines that still wait; of those that a write is stuck in, a pipe may have taken
+// some already.
 func (l *Lines) Dropped() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -256,8 +261,8 @@ func (l *Lines) Dropped() uint64 {
 	return l.dropped
 }
 
-// Close writes what waits and ends the Lines; those that come later are dropped. It does not close the writer. If that takes nothing
-// for two seconds, Close gives up with an error. The second call is a no-op.
+// Close writes what waits and ends the Lines; those that come later are dropped. It does not close the writer. If that
+// takes nothing for two seconds, Close gives up with an error. The second call is a no-op.
 func (l *Lines) Close() error {
 	l.mu.Lock()
 	first := !l.closed

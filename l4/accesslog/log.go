@@ -17,11 +17,13 @@ type Options struct {
 	LogEmpty bool // also sessions without a byte either way
 	// Buffer is how many bytes of lines may wait, beside a batch no larger that is being written. 0: 4 MiB.
 	Buffer int
-	// Failed is called when writing fails after it had worked, on the Log's goroutine. The lines are lost and counted. nil: not called.
+	// Failed is called when writing fails after it had worked, on the Log's goroutine. The lines are lost and counted.
+	// nil: not called.
 	Failed func(error)
 }
 
-// A Log turns finished sessions into lines and writes them in batches, on one goroutine of its own. Who made it closes it.
+// A Log turns finished sessions into lines and writes them in batches, on one goroutine of its own. Who made it closes
+// it.
 type Log struct {
 	o     Options
 	lines *Lines
@@ -43,8 +45,8 @@ func (o *Options) failed(err error) {
 	}
 }
 
-// Finished logs one session. It never blocks and does no I/O: the line is formatted here, as r is used again, and waits in memory.
-// If there is no room for it, it is dropped and counted. Finished may be called from several goroutines.
+// Finished logs one session. It never blocks and does no I/O: the line is formatted here, as r is used again, and waits
+// in memory. If there is no room for it, it is dropped and counted. Finished may be called from several goroutines.
 func (l *Log) Finished(r *l4.Record) {
 	if l.o.Format == Off || !l.o.LogEmpty && untouched(r) {
 		return
@@ -53,8 +55,8 @@ func (l *Log) Finished(r *l4.Record) {
 	l.lines.Write(appendRecord(scratch[:0], l.o.Format, r))
 }
 
-// untouched reports whether a session carried nothing. A client that got no backend is another thing, unless it left by itself, and so are
-// sides that spoke TLS in vain.
+// untouched reports whether a session carried nothing. A client that got no backend is another thing, unless it left by
+// itself, and so are sides that spoke TLS in vain.
 func untouched(r *l4.Record) bool {
 	switch r.Cause {
 	case l4.ClientTLSFault, l4.BackendTLSFault:
@@ -66,8 +68,8 @@ func untouched(r *l4.Record) bool {
 // Dropped returns how many lines were dropped since the start, as Lines.Dropped does.
 func (l *Log) Dropped() uint64 { return l.lines.Dropped() }
 
-// Close writes what waits and ends the Log; sessions that finish later are dropped. It does not close the writer. If that takes nothing
-// for two seconds, Close gives up with an error. The second call is a no-op.
+// Close writes what waits and ends the Log; sessions that finish later are dropped. It does not close the writer. If
+// that takes nothing for two seconds, Close gives up with an error. The second call is a no-op.
 func (l *Log) Close() error {
 	if err := l.lines.Close(); err != nil {
 		return fmt.Errorf("close the access log: %w", err)

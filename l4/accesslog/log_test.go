@@ -182,7 +182,8 @@ func TestCloseGivesUpOnAStuckReader(t *testing.T) {
 	})
 }
 
-// What a reader that has stopped leaves behind is counted with what was dropped for want of room: nothing is missing from the total.
+// What a reader that has stopped leaves behind is counted with what was dropped for want of room: nothing is missing
+// from the total.
 func TestGivingUpCountsWhatWaits(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		const count, read = 2000, 100_000

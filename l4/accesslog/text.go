@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// MostText is how many bytes a text of a line takes at most, as it is written and without its quotes. A longer one ends in an ellipsis.
-// What clients and backends make others write is bounded here and nowhere else: a ClientHello of 62 KB became a fault of 310 KB. Names that
-// the operator gave are written whole.
+// MostText is how many bytes a text of a line takes at most, as it is written and without its quotes. A longer one ends
+// in an ellipsis. What clients and backends make others write is bounded here and nowhere else: a ClientHello of 62 KB
+// became a fault of 310 KB. Names that the operator gave are written whole.
 const MostText = 512
 
 // whole is the limit of a text that has none.
@@ -17,9 +17,9 @@ const whole = 0
 // ellipsis stands where a text was cut, and is counted.
 const ellipsis = "…"
 
-// appendText appends s as a JSON string, or for text as it is if that is plain and quoted as in Go if not: most bytes of it at most, unless
-// most is whole. Only what can be printed stands for itself. Controls, which a terminal may obey, marks that turn the direction of writing,
-// and whatever else can't be seen are written as escapes.
+// appendText appends s as a JSON string, or for text as it is if that is plain and quoted as in Go if not: most bytes
+// of it at most, unless most is whole. Only what can be printed stands for itself. Controls, which a terminal may obey,
+// marks that turn the direction of writing, and whatever else can't be seen are written as escapes.
 func appendText(b []byte, f Format, s string, most int) []byte {
 	fits := most == whole || len(s) <= most
 	if f == Text && fits && plain(s) {
@@ -82,8 +82,8 @@ func literal(s string) int {
 	return len(s)
 }
 
-// appendFirst appends the first character of s, and returns what is left of s. A byte that is no UTF-8 becomes U+FFFD in JSON, as in
-// encoding/json, and shows its value in text.
+// appendFirst appends the first character of s, and returns what is left of s. A byte that is no UTF-8 becomes U+FFFD
+// in JSON, as in encoding/json, and shows its value in text.
 func appendFirst(b []byte, f Format, s string) (_ []byte, rest string) {
 	r, size := utf8.DecodeRuneInString(s)
 	switch {
@@ -108,8 +108,8 @@ func appendUnicode(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }
 
-// AppendVisible appends lines of JSON with escapes in place of what can't be printed: encoding/json and log/slog leave that in. Messages
-// about the process, which stand beside the access log's lines, are as safe to look at by this.
+// AppendVisible appends lines of JSON with escapes in place of what can't be printed: encoding/json and log/slog leave
+// that in. Messages about the process, which stand beside the access log's lines, are as safe to look at by this.
 func AppendVisible(b, lines []byte) []byte {
 	for len(lines) > 0 {
 		r, size := utf8.DecodeRune(lines)

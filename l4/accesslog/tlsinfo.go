@@ -62,7 +62,8 @@ func versionName(v uint16) string {
 	return fmt.Sprintf("%#04x", v)
 }
 
-// cipherNames has the name of each suite that crypto/tls speaks (IANA, TLS Cipher Suites). tls.CipherSuiteName makes a list of all each time.
+// cipherNames has the name of each suite that crypto/tls speaks (IANA, TLS Cipher Suites). tls.CipherSuiteName makes a
+// list of all each time.
 var cipherNames = func() map[uint16]string {
 	names := map[uint16]string{0: ""}
 	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {

@@ -17,22 +17,23 @@ import (
 
 // Options is how a socket listens. The zero value is what most want.
 type Options struct {
-	// Backlog is how many connections may wait to be accepted. 0: as many as net.core.somaxconn allows, which caps any number.
+	// Backlog is how many connections may wait to be accepted. 0: as many as net.core.somaxconn allows, which caps any
+	// number.
 	Backlog int
 }
 
-// Listen opens a listening socket for s, which must not hold an unresolved name. The error names the address, what is in the way
-// and, where /proc tells, who: an *InUseError where somebody has the address.
+// Listen opens a listening socket for s, which must not hold an unresolved name. The error names the address, what is
+// in the way and, where /proc tells, who: an *InUseError where somebody has the address.
 //
-// SO_REUSEPORT is never set: a second process on one address is an error, not a silent share of the connections. A UNIX socket's
-// file that no process listens on any more is replaced; Remove takes it away in the end.
+// SO_REUSEPORT is never set: a second process on one address is an error, not a silent share of the connections. A UNIX
+// socket's file that no process listens on any more is replaced; Remove takes it away in the end.
 func Listen(s Spec, o Options) (*l4.Listener, error) {
 	fd, err := open(s, o)
 	if err != nil {
 		return nil, explain(s, err)
 	}
-	// os.NewFile enters a non-blocking descriptor into the runtime's poller, which would then wake for every connection that the
-	// loops accept. So the socket becomes non-blocking only after it.
+	// os.NewFile enters a non-blocking descriptor into the runtime's poller, which would then wake for every connection
+	// that the loops accept. So the socket becomes non-blocking only after it.
 	file := os.NewFile(uintptr(fd), s.String())
 	if err := unix.SetNonblock(fd, true); err != nil {
 		file.Close()
@@ -46,8 +47,8 @@ func Listen(s Spec, o Options) (*l4.Listener, error) {
 	return &l4.Listener{Name: s.called(), Address: at, File: file}, nil
 }
 
-// Probe reports why Listen would fail, as the same error. It binds a TCP address without listening on it, and touches no UNIX
-// socket's file.
+// Probe reports why Listen would fail, as the same error. It binds a TCP address without listening on it, and touches
+// no UNIX socket's file.
 func Probe(s Spec) error {
 	if s.path != "" {
 		return explain(s, probePath(s))

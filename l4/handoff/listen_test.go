@@ -67,7 +67,8 @@ func TestBacklogCapsWaitingConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.File.Close()
-	// On a listening socket, tcpi_sacked is the backlog that listen(2) was given (tcp_get_info in the kernel's net/ipv4/tcp.c).
+	// On a listening socket, tcpi_sacked is the backlog that listen(2) was given (tcp_get_info in the kernel's
+	// net/ipv4/tcp.c).
 	info, err := unix.GetsockoptTCPInfo(int(l.File.Fd()), unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil || info.Sacked != 7 {
 		t.Errorf("got backlog %d, %v; want 7", info.Sacked, err)

@@ -95,7 +95,8 @@ func tcpSocket(s Spec) owner {
 	return connection
 }
 
-// readTCP reads a row of /proc/net/tcp (Linux, Documentation/networking/proc_net_tcp), and reports whether it is in the way of s.
+// readTCP reads a row of /proc/net/tcp (Linux, Documentation/networking/proc_net_tcp), and reports whether it is in the
+// way of s.
 func readTCP(s Spec, fields []string) (owner, bool) {
 	const listens = "0A"
 	if len(fields) < 10 {
@@ -109,8 +110,8 @@ func readTCP(s Spec, fields []string) (owner, bool) {
 	return owner{inode: inode, uid: fields[7], port: fields[3] != listens}, true
 }
 
-// inTheWay reports whether a socket at one address keeps s from its own: the ports are equal, and the addresses are too or one of
-// them is every address.
+// inTheWay reports whether a socket at one address keeps s from its own: the ports are equal, and the addresses are too
+// or one of them is every address.
 func inTheWay(s Spec, at netip.AddrPort) bool {
 	if at.Port() != s.port {
 		return false
@@ -119,8 +120,8 @@ func inTheWay(s Spec, at netip.AddrPort) bool {
 	return every || at.Addr() == s.addr.WithZone("")
 }
 
-// parseHexAddr reads "0100007F:1F90": the address as 32-bit words in the machine's byte order, then the port. Both supported
-// architectures are little-endian.
+// parseHexAddr reads "0100007F:1F90": the address as 32-bit words in the machine's byte order, then the port. Both
+// supported architectures are little-endian.
 func parseHexAddr(text string) (netip.AddrPort, error) {
 	host, port, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(host)
@@ -139,7 +140,8 @@ func parseHexAddr(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
 }
 
-// unixSocket finds the socket bound to path in /proc/net/unix. Accepted sockets bear their listener's path too, but are connected.
+// unixSocket finds the socket bound to path in /proc/net/unix. Accepted sockets bear their listener's path too, but are
+// connected.
 func unixSocket(path string) owner {
 	const unconnected = "01"
 	for fields := range rows("/proc/net/unix") {
@@ -167,8 +169,8 @@ func rows(table string) func(yield func([]string) bool) {
 	}
 }
 
-// holder finds a process that has the socket with this inode open, by the links in /proc/PID/fd (proc_pid_fd(5)). A user sees only
-// their own; root sees all.
+// holder finds a process that has the socket with this inode open, by the links in /proc/PID/fd (proc_pid_fd(5)). A
+// user sees only their own; root sees all.
 func holder(inode uint64) (pid int, comm string) {
 	want := fmt.Sprintf("socket:[%d]", inode)
 	for _, process := range names("/proc") {
@@ -187,7 +189,8 @@ func holder(inode uint64) (pid int, comm string) {
 	return 0, ""
 }
 
-// names lists a directory, as far as it may be read, without a look at each file: a machine may have a million descriptors open.
+// names lists a directory, as far as it may be read, without a look at each file: a machine may have a million
+// descriptors open.
 func names(directory string) []string {
 	d, err := os.Open(directory)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"forebay/l4"
 )
 
-// A file of a UNIX socket outlives its process, and bind(2) refuses to reuse it. Whether it is stale is asked of the kernel: a
-// connection to it is refused, and no socket of this network name space is bound to it. Replacing one happens under a lock on its
-// directory, so that of two processes that start at once, the second finds the first.
+// A file of a UNIX socket outlives its process, and bind(2) refuses to reuse it. Whether it is stale is asked of the
+// kernel: a connection to it is refused, and no socket of this network name space is bound to it. Replacing one happens
+// under a lock on its directory, so that of two processes that start at once, the second finds the first.
 
 // errNotSocket is what lies at a path that should become a socket.
 var errNotSocket = errors.New("a file that is not a socket is there; remove it or choose another path")
@@ -44,7 +44,8 @@ func listenPath(s Spec, backlog int) (int, error) {
 	return s.startListening(fd, backlog)
 }
 
-// startListening lets those connect to the bound fd that may. Where it fails it closes fd and takes the file away, which is nobody's else.
+// startListening lets those connect to the bound fd that may. Where it fails it closes fd and takes the file away,
+// which is nobody's else.
 func (s Spec) startListening(fd, backlog int) (int, error) {
 	if err := s.file.apply(s.path); err != nil {
 		unix.Close(fd)
@@ -120,8 +121,8 @@ func staleOrGone(path string) error {
 	return nil
 }
 
-// answers reports whether a process listens at path. Only a refused connection is a no: with a full backlog or without the right to
-// connect, somebody is there.
+// answers reports whether a process listens at path. Only a refused connection is a no: with a full backlog or without
+// the right to connect, somebody is there.
 func answers(path string) bool {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -153,8 +154,8 @@ func probePath(s Spec) error {
 	return nil
 }
 
-// Remove takes away the files of UNIX sockets among listeners, which must be closed by then. A file that another process has taken
-// over meanwhile stays.
+// Remove takes away the files of UNIX sockets among listeners, which must be closed by then. A file that another
+// process has taken over meanwhile stays.
 func Remove(listeners ...*l4.Listener) error {
 	var faults []error
 	for _, l := range listeners {

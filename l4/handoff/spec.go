@@ -23,8 +23,8 @@ import (
 //	NAME:PORT       every address that the name has; one listener each
 //	unix:PATH       a UNIX socket; unix:@NAME is in Linux's abstract name space (unix(7))
 //
-// Behind a path may stand whom its file is for: unix:PATH,mode=0660,owner=USER,group=GROUP, in any order. What is not said is as the process
-// makes files.
+// Behind a path may stand whom its file is for: unix:PATH,mode=0660,owner=USER,group=GROUP, in any order. What is not
+// said is as the process makes files.
 //
 // Port 0 is any free port. A Spec is comparable; the zero Spec is :0.
 type Spec struct {
@@ -175,7 +175,8 @@ func (s *Spec) checkAddr(text string) error {
 	return nil
 }
 
-// isName reports whether host can be a host name: letters, digits, hyphens, underscores and dots, and not a mistyped IPv4 address.
+// isName reports whether host can be a host name: letters, digits, hyphens, underscores and dots, and not a mistyped
+// IPv4 address.
 func isName(host string) bool {
 	letters := false
 	for _, c := range []byte(host) {
@@ -216,8 +217,9 @@ func (s Spec) Port() uint16 { return s.port }
 // IsUNIX reports whether s is a UNIX socket.
 func (s Spec) IsUNIX() bool { return s.path != "" }
 
-// Accepts reports whether a connection to a from this machine, whose addresses are own, would end at a listener of s: it is the very
-// address, or s is every address and a is one of own or of the loopback interface. Of paths it asks the file system.
+// Accepts reports whether a connection to a from this machine, whose addresses are own, would end at a listener of s:
+// it is the very address, or s is every address and a is one of own or of the loopback interface. Of paths it asks the
+// file system.
 func (s Spec) Accepts(a pool.Address, own []netip.Addr) bool {
 	to := destination(a.TCP().Addr())
 	switch {

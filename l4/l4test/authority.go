@@ -68,7 +68,8 @@ type Identity struct {
 	CertFile, KeyFile string // PEM, readable for all
 }
 
-// Issue makes an Identity that may be a server's and a client's. Its files are called after name, and take the place of earlier ones.
+// Issue makes an Identity that may be a server's and a client's. Its files are called after name, and take the place of
+// earlier ones.
 func (a *Authority) Issue(name string, l Leaf) *Identity {
 	a.tb.Helper()
 	t := template(l.CommonName)

@@ -13,8 +13,8 @@ import (
 // Echo starts a Backend that sends back what it gets, and its FIN after the other side's.
 func Echo(tb testing.TB) *Backend { tb.Helper(); return Serve(tb, EchoScript) }
 
-// EchoScript is what Echo plays. A reset ends it quietly: who sent one is for the other side to judge. The methods of the connection are
-// hidden from io.Copy, which would splice: splice(2) stops for ever at urgent data.
+// EchoScript is what Echo plays. A reset ends it quietly: who sent one is for the other side to judge. The methods of
+// the connection are hidden from io.Copy, which would splice: splice(2) stops for ever at urgent data.
 func EchoScript(p *Peer) { io.Copy(struct{ io.Writer }{p.conn}, struct{ io.Reader }{p.conn}) }
 
 // Discard starts a Backend that reads until the other side's FIN, then sends its own. It sends no byte.
@@ -23,7 +23,8 @@ func Discard(tb testing.TB) *Backend {
 	return Serve(tb, func(p *Peer) { io.Copy(io.Discard, p.conn) })
 }
 
-// Source starts a Backend that sends Content(seed, n) as fast as it is taken, then its FIN, and waits for the other side's.
+// Source starts a Backend that sends Content(seed, n) as fast as it is taken, then its FIN, and waits for the other
+// side's.
 func Source(tb testing.TB, seed uint64, n int64) *Backend {
 	tb.Helper()
 	return Serve(tb, func(p *Peer) { p.SendContent(seed, n).CloseWrite().ReceiveAll() })
@@ -53,7 +54,8 @@ func Dying(tb testing.TB, seed uint64, n int64) *Backend {
 	return Serve(tb, func(p *Peer) { p.SendContent(seed, n).AwaitAcked().Reset() })
 }
 
-// Stalled starts a Backend that accepts and does not read until resume is called; then it reads to the FIN and sends its own.
+// Stalled starts a Backend that accepts and does not read until resume is called; then it reads to the FIN and sends
+// its own.
 func Stalled(tb testing.TB) (b *Backend, resume func()) {
 	tb.Helper()
 	going := make(chan struct{})
@@ -67,7 +69,8 @@ func Stalled(tb testing.TB) (b *Backend, resume func()) {
 	return b, sync.OnceFunc(func() { close(going) })
 }
 
-// BlackHole returns an address that answers no SYN: a socket listens there whose accept queue is full (listen(2), tcp(7)).
+// BlackHole returns an address that answers no SYN: a socket listens there whose accept queue is full (listen(2),
+// tcp(7)).
 func BlackHole(tb testing.TB) string {
 	tb.Helper()
 	fd, addr := bind(tb, netip.MustParseAddrPort(anywhere()))

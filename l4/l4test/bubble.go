@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 )
 
-// Bubble is synctest.Test on one processor. On several, Go 1.26's race detector crashes now and then: it keeps one record of what the
-// timers of a bubble do, and two threads write to it where a goroutine that one timer woke finds another one due (unlockAndRun in
-// runtime/time.go).
+// Bubble is synctest.Test on one processor. On several, Go 1.26's race detector crashes now and then: it keeps one
+// record of what the timers of a bubble do, and two threads write to it where a goroutine that one timer woke finds
+// another one due (unlockAndRun in runtime/time.go).
 func Bubble(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	bubbles.enter()

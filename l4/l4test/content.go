@@ -39,7 +39,8 @@ func (p *Peer) SendContentBy(seed uint64, n int64, size int) *Peer {
 	return p
 }
 
-// ExpectContent reads n bytes and fails at the first that is not Content(seed, n)'s. Only what stands still for long fails: n may be large.
+// ExpectContent reads n bytes and fails at the first that is not Content(seed, n)'s. Only what stands still for long
+// fails: n may be large.
 func (p *Peer) ExpectContent(seed uint64, n int64) *Peer {
 	p.tb.Helper()
 	content, got, want := Content(seed, n), make([]byte, chunk), make([]byte, chunk)

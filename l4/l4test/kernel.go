@@ -47,8 +47,8 @@ func (p *Peer) Unacked() int {
 	return n
 }
 
-// Vanish has the kernel drop every segment that comes for this peer, unseen and unanswered, as if its machine were gone (socket(7),
-// SO_ATTACH_FILTER).
+// Vanish has the kernel drop every segment that comes for this peer, unseen and unanswered, as if its machine were gone
+// (socket(7), SO_ATTACH_FILTER).
 func (p *Peer) Vanish() {
 	p.tb.Helper()
 	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
@@ -57,8 +57,8 @@ func (p *Peer) Vanish() {
 	})
 }
 
-// ExpectResetAfterEOF waits until a connection whose FIN was read already is taken down by a reset. Reading would not tell: the kernel goes on to
-// answer with the end of the stream.
+// ExpectResetAfterEOF waits until a connection whose FIN was read already is taken down by a reset. Reading would not
+// tell: the kernel goes on to answer with the end of the stream.
 func (p *Peer) ExpectResetAfterEOF() {
 	p.tb.Helper()
 	const closed = 7 // TCP_CLOSE
@@ -100,8 +100,8 @@ func (p *Peer) SetSendBuffer(bytes int) *Peer {
 	return p
 }
 
-// SetReceiveBuffer bounds what the kernel keeps of what came and was not read, and so the window that the other side sees. Nothing may be under way:
-// see DialNarrow.
+// SetReceiveBuffer bounds what the kernel keeps of what came and was not read, and so the window that the other side
+// sees. Nothing may be under way: see DialNarrow.
 func (p *Peer) SetReceiveBuffer(bytes int) *Peer {
 	p.tb.Helper()
 	p.control("set the receive buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
@@ -111,8 +111,8 @@ func (p *Peer) SetReceiveBuffer(bytes int) *Peer {
 // A preparation is what package net does to a socket before it is bound or connected.
 type preparation = func(network, address string, raw syscall.RawConn) error
 
-// narrow bounds what the kernel keeps of what came and was not read, and so the window that the other side sees. Accepted connections inherit
-// it.
+// narrow bounds what the kernel keeps of what came and was not read, and so the window that the other side sees.
+// Accepted connections inherit it.
 func narrow(bytes int) preparation {
 	return func(_, _ string, raw syscall.RawConn) (err error) {
 		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })

@@ -17,8 +17,8 @@ const pollEvery = 2 * time.Millisecond
 // pause lets pollEvery pass.
 func pause() { <-time.After(pollEvery) }
 
-// Await returns as soon as ok does with true, and fails the test after limit, saying what was awaited. It is for what only looking can
-// tell: another process's descriptors, a kernel queue.
+// Await returns as soon as ok does with true, and fails the test after limit, saying what was awaited. It is for what
+// only looking can tell: another process's descriptors, a kernel queue.
 func Await(tb testing.TB, limit time.Duration, what string, ok func() bool) {
 	tb.Helper()
 	if !within(limit, ok) {
@@ -35,8 +35,8 @@ func within(limit time.Duration, ok func() bool) bool {
 	return true
 }
 
-// Main runs a package's tests and returns the status to exit with: that of the tests, or 1 where they left goroutines or descriptors
-// behind, which it names on stderr. It does not look while fuzzing, which keeps things of its own.
+// Main runs a package's tests and returns the status to exit with: that of the tests, or 1 where they left goroutines
+// or descriptors behind, which it names on stderr. It does not look while fuzzing, which keeps things of its own.
 //
 //	func TestMain(m *testing.M) { os.Exit(l4test.Main(m)) }
 func Main(m *testing.M) int {
@@ -57,7 +57,8 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// CheckLeaks fails the test if it ends with more goroutines or descriptors than there are now. Other tests must not run beside it.
+// CheckLeaks fails the test if it ends with more goroutines or descriptors than there are now. Other tests must not run
+// beside it.
 func CheckLeaks(tb testing.TB) {
 	tb.Helper()
 	before := holdings()
@@ -79,8 +80,9 @@ func (h holding) within(limit holding) bool {
 	return h.goroutines <= limit.goroutines && h.descriptors <= limit.descriptors
 }
 
-// holdings counts. The runtime's own epoll and event descriptors come with the first use of its poller, and the goroutine that takes signals with the
-// first one that anybody asks for, as fuzzing does; they stay for good, and so are made to exist first.
+// holdings counts. The runtime's own epoll and event descriptors come with the first use of its poller, and the
+// goroutine that takes signals with the first one that anybody asks for, as fuzzing does; they stay for good, and so
+// are made to exist first.
 func holdings() holding {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGWINCH)

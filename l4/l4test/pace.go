@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Pace lets gap pass, in a test that moves something often enough for a limit not to strike. It skips the test where the machine stood still for
-// so long that the limit may have struck nevertheless: that would say nothing about what is tested.
+// Pace lets gap pass, in a test that moves something often enough for a limit not to strike. It skips the test where
+// the machine stood still for so long that the limit may have struck nevertheless: that would say nothing about what is
+// tested.
 func Pace(tb testing.TB, gap, limit time.Duration) {
 	tb.Helper()
 	begun := time.Now()

@@ -23,9 +23,9 @@ type stream interface {
 	CloseWrite() error
 }
 
-// A Peer is one end of a connection that follows a script: each method is a step, and a step that goes otherwise than it says fails the
-// test. The methods that do something return the Peer, so that a script reads as one sentence. A Peer is for one goroutine, or for one
-// that sends and one that receives.
+// A Peer is one end of a connection that follows a script: each method is a step, and a step that goes otherwise than
+// it says fails the test. The methods that do something return the Peer, so that a script reads as one sentence. A Peer
+// is for one goroutine, or for one that sends and one that receives.
 type Peer struct {
 	tb   testing.TB
 	conn stream
@@ -44,8 +44,9 @@ func Dial(tb testing.TB, addr string) *Peer {
 	return p
 }
 
-// DialNarrow is Dial with a receive buffer of so many bytes (socket(7): the kernel doubles the number). One that is set when bytes are under way
-// already makes the kernel drop them, and the other side wait longer and longer before it sends them again.
+// DialNarrow is Dial with a receive buffer of so many bytes (socket(7): the kernel doubles the number). One that is set
+// when bytes are under way already makes the kernel drop them, and the other side wait longer and longer before it
+// sends them again.
 func DialNarrow(tb testing.TB, addr string, bytes int) *Peer {
 	tb.Helper()
 	p, err := tryDial(tb, addr, narrow(bytes))
@@ -55,7 +56,8 @@ func DialNarrow(tb testing.TB, addr string, bytes int) *Peer {
 	return p
 }
 
-// TryDial is Dial for a connection that may be refused. One that was reset before the dialer looked is a Peer on which that shows.
+// TryDial is Dial for a connection that may be refused. One that was reset before the dialer looked is a Peer on which
+// that shows.
 func TryDial(tb testing.TB, addr string) (*Peer, error) { return tryDial(tb, addr, nil) }
 
 // TryDialFrom is TryDial from a local address, which may be one of the other host's.
@@ -162,8 +164,8 @@ func (p *Peer) CloseWrite() *Peer {
 	return p
 }
 
-// Reset closes the connection with a reset, dropping what was not sent yet, and without a word of TLS. A UNIX socket has no reset: its other end sees one only when
-// it sent bytes that were not read.
+// Reset closes the connection with a reset, dropping what was not sent yet, and without a word of TLS. A UNIX socket
+// has no reset: its other end sees one only when it sent bytes that were not read.
 func (p *Peer) Reset() {
 	p.tb.Helper()
 	if err := reset(p.below()); err != nil {
@@ -222,8 +224,8 @@ func (p *Peer) end() ([]byte, error) {
 	return b[:n], err
 }
 
-// IsReset reports whether err is how a socket tells of a reset. It is EPIPE where a FIN had come before (tcp_reset in the kernel), and only
-// on the next read or write after the bytes that arrived in time.
+// IsReset reports whether err is how a socket tells of a reset. It is EPIPE where a FIN had come before (tcp_reset in
+// the kernel), and only on the next read or write after the bytes that arrived in time.
 func IsReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
@@ -250,8 +252,8 @@ func (p *Peer) Beside(steps func(*Peer)) (wait func()) {
 	return func() { <-done }
 }
 
-// Ended is closed when the Backend that this Peer is a connection of ends. A script that waits for something of its own waits for this
-// too.
+// Ended is closed when the Backend that this Peer is a connection of ends. A script that waits for something of its own
+// waits for this too.
 func (p *Peer) Ended() <-chan struct{} { return p.ended }
 
 // Addr returns this side's address.
@@ -272,7 +274,8 @@ func clip(b []byte) []byte {
 	return append(b[:most:most], "…"...)
 }
 
-// failOnOwnGoroutine returns what a Peer on a goroutine that is not the test's calls to fail: testing.TB's Fatalf must not be called there.
+// failOnOwnGoroutine returns what a Peer on a goroutine that is not the test's calls to fail: testing.TB's Fatalf must
+// not be called there.
 func failOnOwnGoroutine(tb testing.TB, quiet func() bool) func(string, ...any) {
 	return func(format string, args ...any) {
 		tb.Helper()

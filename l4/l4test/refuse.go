@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Refusal is a system call that fails, as under a filter of system calls (seccomp(2)): a container's, systemd's, or what a security module says.
+// A Refusal is a system call that fails, as under a filter of system calls (seccomp(2)): a container's, systemd's, or
+// what a security module says.
 type Refusal struct {
 	Call  uintptr // its number
 	Errno syscall.Errno
@@ -22,8 +23,8 @@ type Refusal struct {
 
 const refusedRole = "run-with-refusals"
 
-// RefusedCommand returns a command that runs program with those system calls refused. It needs no rights. The test binary must call BecomeRefused
-// before anything else.
+// RefusedCommand returns a command that runs program with those system calls refused. It needs no rights. The test
+// binary must call BecomeRefused before anything else.
 func RefusedCommand(refusals []Refusal, program string, args ...string) *exec.Cmd {
 	all := []string{refusedRole}
 	for _, r := range refusals {
@@ -32,7 +33,8 @@ func RefusedCommand(refusals []Refusal, program string, args ...string) *exec.Cm
 	return exec.Command(os.Args[0], append(append(all, program), args...)...)
 }
 
-// BecomeRefused becomes the program of a RefusedCommand where this process is one, and otherwise returns nil. It returns an error where it can't.
+// BecomeRefused becomes the program of a RefusedCommand where this process is one, and otherwise returns nil. It
+// returns an error where it can't.
 func BecomeRefused() error {
 	if len(os.Args) < 3 || os.Args[1] != refusedRole {
 		return nil

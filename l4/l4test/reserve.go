@@ -7,10 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reserve returns addr with a port that nobody else gets by chance while the test runs, where addr has port 0. A server that is told to listen
-// there may, if it sets SO_REUSEADDR, as most do; until then, and after it has gone, connections are refused.
+// Reserve returns addr with a port that nobody else gets by chance while the test runs, where addr has port 0. A server
+// that is told to listen there may, if it sets SO_REUSEADDR, as most do; until then, and after it has gone, connections
+// are refused.
 //
-// A socket is bound there that never listens. Without it a port that was free a moment ago may since have become another connection's.
+// A socket is bound there that never listens. Without it a port that was free a moment ago may since have become
+// another connection's.
 func Reserve(tb testing.TB, addr string) string {
 	tb.Helper()
 	at, err := netip.ParseAddrPort(addr)
@@ -27,9 +29,9 @@ func Refused(tb testing.TB) string {
 	return Reserve(tb, anywhere())
 }
 
-// bind returns a socket that is bound at addr until the test ends, and where that is. The kernel gives the port to none that does not name
-// it, and lets those share it that name it and set SO_REUSEADDR, as long as none listens (inet_csk_get_port in its
-// net/ipv4/inet_connection_sock.c).
+// bind returns a socket that is bound at addr until the test ends, and where that is. The kernel gives the port to none
+// that does not name it, and lets those share it that name it and set SO_REUSEADDR, as long as none listens
+// (inet_csk_get_port in its net/ipv4/inet_connection_sock.c).
 func bind(tb testing.TB, addr netip.AddrPort) (fd int, bound string) {
 	tb.Helper()
 	family, to := socketAddress(addr)

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// A secured is a stream under TLS. What it calls the end of the stream is close_notify and the FIN behind it: a FIN alone is
-// io.ErrUnexpectedEOF (RFC 8446, section 6.1), and close_notify alone no end.
+// A secured is a stream under TLS. What it calls the end of the stream is close_notify and the FIN behind it: a FIN
+// alone is io.ErrUnexpectedEOF (RFC 8446, section 6.1), and close_notify alone no end.
 type secured struct {
 	*tls.Conn
 	below *wire
 }
 
-// A wire is a stream that knows whether its end was read. crypto/tls takes a FIN for close_notify where no record is cut.
+// A wire is a stream that knows whether its end was read. crypto/tls takes a FIN for close_notify where no record is
+// cut.
 type wire struct {
 	stream
 	ended bool
@@ -63,8 +64,8 @@ func TryDialTLS(tb testing.TB, addr string, config *tls.Config) (*Peer, error) {
 	return p, p.TrySecure(tls.Client, config)
 }
 
-// ServeTLS is Serve with a handshake as server before the script, and close_notify after it. A handshake that fails ends the connection and is the
-// client's to judge.
+// ServeTLS is Serve with a handshake as server before the script, and close_notify after it. A handshake that fails
+// ends the connection and is the client's to judge.
 func ServeTLS(tb testing.TB, config *tls.Config, script func(*Peer)) *Backend {
 	tb.Helper()
 	return Serve(tb, func(p *Peer) {
@@ -75,8 +76,8 @@ func ServeTLS(tb testing.TB, config *tls.Config, script func(*Peer)) *Backend {
 	})
 }
 
-// Secure does a handshake, as tls.Client or tls.Server says. From then on the steps are about what is in TLS: ExpectEOF wants close_notify and a
-// FIN, CloseWrite sends both, and Truncate the FIN alone.
+// Secure does a handshake, as tls.Client or tls.Server says. From then on the steps are about what is in TLS: ExpectEOF
+// wants close_notify and a FIN, CloseWrite sends both, and Truncate the FIN alone.
 func (p *Peer) Secure(as func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) *Peer {
 	p.tb.Helper()
 	if err := p.TrySecure(as, config); err != nil {

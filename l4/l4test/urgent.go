@@ -13,15 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Marked is a stream in which some bytes are sent as urgent data (RFC 9293, section 3.8.5). Its urgent bytes can be told from the others: they
-// count up from 0x80, and no other has its highest bit set.
+// A Marked is a stream in which some bytes are sent as urgent data (RFC 9293, section 3.8.5). Its urgent bytes can be
+// told from the others: they count up from 0x80, and no other has its highest bit set.
 type Marked struct {
 	Bytes  []byte
 	Urgent []int // where in Bytes the urgent ones stand
 	pauses map[int]bool
 }
 
-// MarkedOf returns one of those sizes, in order, with an urgent byte behind each; below zero: one of that size with none behind it.
+// MarkedOf returns one of those sizes, in order, with an urgent byte behind each; below zero: one of that size with
+// none behind it.
 func MarkedOf(seed uint64, sizes ...int) *Marked {
 	m := &Marked{pauses: map[int]bool{}}
 	content := Content(seed, 1<<40)
@@ -40,8 +41,8 @@ func MarkedOf(seed uint64, sizes ...int) *Marked {
 	return m
 }
 
-// RandomMarked returns one of at most size bytes in pieces of any size, with as many urgent bytes: some close together, some first, some last.
-// Sometimes its sender waits until all has been acknowledged.
+// RandomMarked returns one of at most size bytes in pieces of any size, with as many urgent bytes: some close together,
+// some first, some last. Sometimes its sender waits until all has been acknowledged.
 func RandomMarked(seed uint64, size int) *Marked {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var sizes []int
@@ -155,8 +156,8 @@ func (p *Peer) ReceiveMarked(how Reading) *Heard {
 // hear reads once, and reports false where nothing has come.
 func (h *Heard) hear(fd int, how Reading, buf []byte) bool {
 	if how != Plainly {
-		// In this order: a mark never moves to a byte that has come already. Read without such care, a byte may be passed over that becomes urgent
-		// between two calls.
+		// In this order: a mark never moves to a byte that has come already. Read without such care, a byte may be
+		// passed over that becomes urgent between two calls.
 		whole := ended(fd)
 		there, _ := unix.IoctlGetInt(fd, unix.SIOCINQ)
 		mark, _ := unix.IoctlGetInt(fd, unix.SIOCATMARK)
@@ -205,8 +206,9 @@ func ended(fd int) bool {
 	return n > 0 && poll[0].Revents != 0
 }
 
-// Check returns what of m a receiver did not get as TCP lets it, nil where all is well. Urgent bytes that come close together may stay in the stream
-// or be dropped by a kernel that keeps them out of line, all but the last; of the others none may be missing.
+// Check returns what of m a receiver did not get as TCP lets it, nil where all is well. Urgent bytes that come close
+// together may stay in the stream or be dropped by a kernel that keeps them out of line, all but the last; of the
+// others none may be missing.
 func (m *Marked) Check(how Reading, h *Heard) error {
 	if how == InLine {
 		return m.checkInLine(h)

@@ -1,8 +1,10 @@
-// Package discover finds out which backends exist: it turns what an operator wrote into what a pool.Pool is configured with.
+// Package discover finds out which backends exist: it turns what an operator wrote into what a pool.Pool is configured
+// with.
 //
-// A name stands for all of its addresses. Each is a backend of its own, named like "db.example:5432(10.0.0.7)" whether or not there are
-// others, so that it stays the same backend when the name gets another address. A name that resolves to loopback addresses alone, as
-// localhost does to 127.0.0.1 and ::1, is one machine whatever the address: it is one backend, and the addresses are alternatives.
+// A name stands for all of its addresses. Each is a backend of its own, named like "db.example:5432(10.0.0.7)" whether
+// or not there are others, so that it stays the same backend when the name gets another address. A name that resolves
+// to loopback addresses alone, as localhost does to 127.0.0.1 and ::1, is one machine whatever the address: it is one
+// backend, and the addresses are alternatives.
 //
 // The addresses of a name are put in order, IPv4 first, because resolvers shuffle them: a restart changes nothing.
 package discover
@@ -27,8 +29,9 @@ type Resolver interface {
 // lookupsAtOnce spares the operator's name server and our descriptors.
 const lookupsAtOnce = 32
 
-// Static resolves specs, once, and returns the backends they stand for in their order. Names are looked up side by side until ctx ends.
-// The error joins every fault: each name that does not resolve, and each place that is listed twice. No specs make no backends.
+// Static resolves specs, once, and returns the backends they stand for in their order. Names are looked up side by side
+// until ctx ends. The error joins every fault: each name that does not resolve, and each place that is listed twice. No
+// specs make no backends.
 func Static(ctx context.Context, r Resolver, specs []pool.Spec) ([]pool.Config, error) {
 	found := lookUp(ctx, r, names(specs))
 	var configs []pool.Config
@@ -115,14 +118,15 @@ func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error)
 	return slices.Compact(addrs), nil
 }
 
-// saysNothing reports whether err is the resolver's own trouble, such as no answer in time or SERVFAIL, and no word on the name.
+// saysNothing reports whether err is the resolver's own trouble, such as no answer in time or SERVFAIL, and no word on
+// the name.
 func saysNothing(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return !ok || !dns.IsNotFound
 }
 
-// of returns the addresses of s's host; none for a UNIX socket. A name that does not resolve is an error once, however many specs have it,
-// and after that as if it had no address.
+// of returns the addresses of s's host; none for a UNIX socket. A name that does not resolve is an error once, however
+// many specs have it, and after that as if it had no address.
 func (found answers) of(s pool.Spec) ([]netip.Addr, error) {
 	if !isName(s) {
 		a, _ := netip.ParseAddr(s.Host)
@@ -175,7 +179,8 @@ func config(s pool.Spec, name string, places ...pool.Address) pool.Config {
 // A registry knows which backend has each place.
 type registry map[pool.Address]string
 
-// enter notes the places of one spec's backends. Those that another backend has already are one error, which names the first.
+// enter notes the places of one spec's backends. Those that another backend has already are one error, which names the
+// first.
 func (listed registry) enter(backends []pool.Config) error {
 	var first error
 	more := 0

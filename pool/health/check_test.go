@@ -233,8 +233,8 @@ func wantUnasked(t *testing.T, r Result, words ...string) {
 	wantDown(t, r, words...)
 }
 
-// The traffic's server sees nothing of a check that goes elsewhere, whatever its kind and its outcome. It is asked by nobody, and so accepts
-// the one connection that ends the test.
+// The traffic's server sees nothing of a check that goes elsewhere, whatever its kind and its outcome. It is asked by
+// nobody, and so accepts the one connection that ends the test.
 func TestTrafficIsLeftAlone(t *testing.T) {
 	traffic := l4test.ServeAt(t, "127.0.0.1:0", func(p *l4test.Peer) { p.ReceiveAll() })
 	other := l4test.Echo(t).Addr()
@@ -285,7 +285,8 @@ func mustParse(t testing.TB, text string) Check {
 	return c
 }
 
-// FuzzParseCheck: what is read is written so that it is read as the same, in one line of an operator's; what is not read changes nothing.
+// FuzzParseCheck: what is read is written so that it is read as the same, in one line of an operator's; what is not
+// read changes nothing.
 func FuzzParseCheck(f *testing.F) {
 	for _, s := range []string{
 		"off", "tcp:9000", "tcp:[::1]:80,proxy=v1", `http://a:80/x,status=200+301-303,body=a\,b,match=^x{1\,2}`, "https:///", "redis:unix:/s,tls,name=[::1]",

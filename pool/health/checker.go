@@ -45,13 +45,14 @@ func (i *Initial) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is none of check, up and down", text)
 }
 
-// A Checker checks the backends of a pool, each at its own pace, and tells the pool what it finds. Its fields are its configuration, not
-// to be changed once it runs; NewChecker fills in what a careful operator would choose.
+// A Checker checks the backends of a pool, each at its own pace, and tells the pool what it finds. Its fields are its
+// configuration, not to be changed once it runs; NewChecker fills in what a careful operator would choose.
 //
-// A backend is checked every Interval. Where a result contradicts what the backend is taken for, or traffic doubts it, the next checks
-// follow after a quarter of that, until it is clear: so a server that dies is found out in Interval and two quarters at most, with a
-// Fall of 3, and sooner under traffic. Where many sessions in a row had no answer, a single check decides whether the backend
-// is ejected for that (Backend.Suspected). One that is down is checked after Interval, twice and then four times that.
+// A backend is checked every Interval. Where a result contradicts what the backend is taken for, or traffic doubts it,
+// the next checks follow after a quarter of that, until it is clear: so a server that dies is found out in Interval and
+// two quarters at most, with a Fall of 3, and sooner under traffic. Where many sessions in a row had no answer, a
+// single check decides whether the backend is ejected for that (Backend.Suspected). One that is down is checked after
+// Interval, twice and then four times that.
 type Checker struct {
 	Pool     *pool.Pool
 	Probe    Probe
@@ -62,19 +63,19 @@ type Checker struct {
 	Fall     int           // checks that must fail in a row for it to be down; 1 or more
 	Initial  Initial
 
-	// Enough is how many sessions with a first byte, since the last check and with none that failed, stand for a check that passed.
-	// 0: none do, which is right where the check asks for more than an answer.
+	// Enough is how many sessions with a first byte, since the last check and with none that failed, stand for a check
+	// that passed. 0: none do, which is right where the check asks for more than an answer.
 	Enough int
 
-	// Listeners tells of backends on this machine what a check by TCP would find out, and where Enough allows such evidence nothing is sent
-	// to those. nil: nothing does.
+	// Listeners tells of backends on this machine what a check by TCP would find out, and where Enough allows such
+	// evidence nothing is sent to those. nil: nothing does.
 	Listeners *Listeners
 
 	chance func() float64 // from 0 to 1; nil: rand.Float64
 }
 
-// NewChecker returns a Checker of p's backends by probe: every 2 s, 2 s long at most, so that a lost SYN can be sent again (RFC 6298,
-// section 2), down at the third failure in a row and up at the second success.
+// NewChecker returns a Checker of p's backends by probe: every 2 s, 2 s long at most, so that a lost SYN can be sent
+// again (RFC 6298, section 2), down at the third failure in a row and up at the second success.
 func NewChecker(p *pool.Pool, probe Probe) *Checker {
 	return &Checker{Pool: p, Probe: probe, Interval: 2 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
 }
@@ -100,8 +101,9 @@ func (c *Checker) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Run checks until ctx is done, and returns when the last check has ended. The first round is at once, all backends side by side; those
-// that join later are checked at once as well, and those that were removed for as long as they have sessions.
+// Run checks until ctx is done, and returns when the last check has ended. The first round is at once, all backends
+// side by side; those that join later are checked at once as well, and those that were removed for as long as they have
+// sessions.
 func (c *Checker) Run(ctx context.Context) {
 	var under sync.WaitGroup
 	defer under.Wait()
@@ -145,7 +147,8 @@ func (c *Checker) endOthers(courses map[*pool.Backend]context.CancelFunc, stay [
 	}
 }
 
-// jitter returns d, up to a tenth more or less, so that checks of many backends, and of many balancers, spread over time.
+// jitter returns d, up to a tenth more or less, so that checks of many backends, and of many balancers, spread over
+// time.
 func (c *Checker) jitter(d time.Duration) time.Duration {
 	chance := c.chance
 	if chance == nil {
@@ -154,6 +157,6 @@ func (c *Checker) jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*chance()))
 }
 
-// Proven reports whether sessions that are answered prove all that c asks for: so it is with tcp where the traffic goes. See
-// Checker.Enough.
+// Proven reports whether sessions that are answered prove all that c asks for: so it is with tcp where the traffic
+// goes. See Checker.Enough.
 func (c Check) Proven() bool { return c.kind == onTCP && c.at == place{} }

@@ -171,7 +171,8 @@ func TestFirstRoundIsParallel(t *testing.T) {
 	})
 }
 
-// Rise and fall count results in a row, at a quarter of the interval while in doubt; one good result among bad ones begins anew.
+// Rise and fall count results in a row, at a quarter of the interval while in doubt; one good result among bad ones
+// begins anew.
 func TestRiseAndFall(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
@@ -229,7 +230,8 @@ func TestInitial(t *testing.T) {
 	}
 }
 
-// A backend that is down at first is not tried until Fall checks have failed. Then it is known to be down, and better than nothing.
+// A backend that is down at first is not tried until Fall checks have failed. Then it is known to be down, and better
+// than nothing.
 func TestInitialDownIsTriedOnceItIsKnown(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{Initial: pool.Down}, 1)
@@ -280,7 +282,8 @@ func TestCheckEndsAtItsTimeout(t *testing.T) {
 	})
 }
 
-// Without a descriptor to ask with, nothing is known: the backend stays what it is, and is asked again at the next interval.
+// Without a descriptor to ask with, nothing is known: the backend stays what it is, and is asked again at the next
+// interval.
 func TestOurOwnFaultSaysNothing(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		w := newWard(t, pool.Options{}, 1)
@@ -386,8 +389,8 @@ func TestGoneIsNoPassingFault(t *testing.T) {
 	})
 }
 
-// A server on this machine that starts after its first check is checked the moment something listens there, not when it would
-// be its turn; and as the check by TCP asks for no more than that, one is enough.
+// A server on this machine that starts after its first check is checked the moment something listens there, not when it
+// would be its turn; and as the check by TCP asks for no more than that, one is enough.
 func TestServerThatStartsIsCheckedAtOnce(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		for enough, want := range map[int]string{3: "20s b0 down→up: a check passed", 0: "20.5s b0 down→up: 2 checks in a row passed"} {

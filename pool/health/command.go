@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// A Command asks by running a program: exit status 0 means up. It is given to /bin/sh -c, with this process's environment and
+// A Command asks by running a program: exit status 0 means up. It is given to /bin/sh -c, with this process's
+// environment and
 //
 //	FOREBAY_CHECK_ADDRESS  192.0.2.1:80, [2001:db8::1]:80, or a path
 //	FOREBAY_CHECK_HOST     192.0.2.1, without brackets; empty for a UNIX socket
 //	FOREBAY_CHECK_PORT     80; empty for a UNIX socket
 //	FOREBAY_CHECK_NAME     the host as the operator wrote it
 //
-// It runs in a process group of its own. All of that is killed (SIGKILL) when the time is up, and so is what the program leaves behind when
-// it ends. Its standard input is empty.
+// It runs in a process group of its own. All of that is killed (SIGKILL) when the time is up, and so is what the
+// program leaves behind when it ends. Its standard input is empty.
 type Command struct {
 	Line     string
 	Children *Children // what collects those that it leaves behind; nil: nobody here

@@ -12,8 +12,8 @@ import (
 	"forebay/pool"
 )
 
-// BenchmarkThousandBackends checks a thousand listening backends for 4 s, and reports what a check costs with all that is in it, and which
-// share of a processor a thousand take every 2 s.
+// BenchmarkThousandBackends checks a thousand listening backends for 4 s, and reports what a check costs with all that
+// is in it, and which share of a processor a thousand take every 2 s.
 func BenchmarkThousandBackends(b *testing.B) {
 	l, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// hurry is how many times as often a backend is checked while in doubt, and how many times an interval holds at most the checks
-	// that traffic asks for.
+	// hurry is how many times as often a backend is checked while in doubt, and how many times an interval holds at
+	// most the checks that traffic asks for.
 	hurry = 4
 	// leisure is how many times as long is waited, at most, while a backend is down.
 	leisure = 4
-	// beat is what the beginnings of checks are rounded up to, so that one wake-up of the processor serves several backends: with a
-	// thousand of them, checks cost two thirds of what they did.
+	// beat is what the beginnings of checks are rounded up to, so that one wake-up of the processor serves several
+	// backends: with a thousand of them, checks cost two thirds of what they did.
 	beat = 25 * time.Millisecond
 )
 
@@ -96,8 +96,8 @@ func (c *course) run(ctx context.Context) {
 	}
 }
 
-// onBeat returns wait, or how long to wait for the first beat after it. Beats go by the clock on the wall, and none is awaited for longer where
-// that is set back.
+// onBeat returns wait, or how long to wait for the first beat after it. Beats go by the clock on the wall, and none is
+// awaited for longer where that is set back.
 func onBeat(wait time.Duration) time.Duration {
 	now := time.Now()
 	return now.Add(wait + beat - 1).Truncate(beat).Sub(now.Round(0))
@@ -119,8 +119,9 @@ func (c *course) next() time.Duration {
 	return c.jitter(c.Interval)
 }
 
-// known reports whether all that a check could find out is known: from the sessions since the last one, or from the kernel that the
-// backend's socket is in. Where that is the reason for the backend to be down, the checks keep out of it.
+// known reports whether all that a check could find out is known: from the sessions since the last one, or from the
+// kernel that the backend's socket is in. Where that is the reason for the backend to be down, the checks keep out of
+// it.
 func (c *course) known() bool {
 	answered, failed := c.backend.Traffic()
 	unfailing, enough := failed == c.failed, answered-c.answered >= uint64(c.Enough)
@@ -134,7 +135,8 @@ func (c *course) known() bool {
 	return unfailing && c.backend.State() == pool.Up && (enough || c.told())
 }
 
-// told reports whether it is the kernel that knows. Then there is nothing to do until it says something else, or traffic does.
+// told reports whether it is the kernel that knows. Then there is nothing to do until it says something else, or
+// traffic does.
 func (c *course) told() bool {
 	found := c.Listeners.Listening(c.backend)
 	return found == Open || found == Gone

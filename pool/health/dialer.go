@@ -16,8 +16,9 @@ import (
 // A Dialer opens the connections of probes, and starts their programs. The zero value is ready.
 type Dialer struct {
 	Header Header // sent before anything else, and before TLS
-	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the certificate is
-	// looked at again. nil, and an empty ServerName: the server is verified by the system's roots and Target.Name.
+	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the
+	// certificate is looked at again. nil, and an empty ServerName: the server is verified by the system's roots and
+	// Target.Name.
 	TLS *tls.Config
 	// Roots is who is trusted now, where that may change; it takes the place of what TLS has. nil: nothing does.
 	Roots func() *x509.CertPool
@@ -32,8 +33,8 @@ type Dialer struct {
 const (
 	// leaveWithin bounds how long a probe waits for the server's end after its own verdict.
 	leaveWithin = time.Second
-	// leaveBytes bounds what is read meanwhile. More is not worth it: the close is a reset then, since bytes were left unread (RFC 2525,
-	// section 2.17).
+	// leaveBytes bounds what is read meanwhile. More is not worth it: the close is a reset then, since bytes were left
+	// unread (RFC 2525, section 2.17).
 	leaveBytes = 64 << 10
 )
 
@@ -122,8 +123,8 @@ func shorter(err error) error {
 	return err
 }
 
-// host returns what TLS and HTTP call the server. An address has no zone there: that is this machine's alone (RFC 6874, section 1), and no
-// certificate can name it.
+// host returns what TLS and HTTP call the server. An address has no zone there: that is this machine's alone (RFC 6874,
+// section 1), and no certificate can name it.
 func (t Target) host() string {
 	if t.Name != "" || t.Network == "unix" {
 		return t.Name

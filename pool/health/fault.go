@@ -22,8 +22,8 @@ var (
 // errNoProcess is what becomes of EAGAIN from fork(2).
 var errNoProcess = errors.New("this machine may start no more processes")
 
-// OurOwn reports whether err, from a Result, tells nothing of the backend: the probe was cancelled, there was no descriptor, port, memory
-// or process to ask with, or the name of a check's own place could not be looked up just now.
+// OurOwn reports whether err, from a Result, tells nothing of the backend: the probe was cancelled, there was no
+// descriptor, port, memory or process to ask with, or the name of a check's own place could not be looked up just now.
 func OurOwn(err error) bool {
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		return !lookup.IsNotFound
@@ -36,8 +36,8 @@ func isLookup(err error) bool {
 	return ok
 }
 
-// ownFaults are what socket(2), connect(2) and fork(2) say when this machine has run out of something. EAGAIN is not among them: of
-// connect(2) to a UNIX socket it says that the server's queue is full (unix(7)).
+// ownFaults are what socket(2), connect(2) and fork(2) say when this machine has run out of something. EAGAIN is not
+// among them: of connect(2) to a UNIX socket it says that the server's queue is full (unix(7)).
 var ownFaults = []error{
 	context.Canceled, errNoProcess, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
 }

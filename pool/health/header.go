@@ -1,7 +1,8 @@
 package health
 
-// A Header is the PROXY protocol header that a probe begins with. It says that the connection is the balancer's own: LOCAL in version 2,
-// UNKNOWN in version 1, so that a server that insists on a header takes the check for what it is. The zero Header is none.
+// A Header is the PROXY protocol header that a probe begins with. It says that the connection is the balancer's own:
+// LOCAL in version 2, UNKNOWN in version 1, so that a server that insists on a header takes the check for what it is.
+// The zero Header is none.
 type Header uint8
 
 // The versions of the protocol (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).

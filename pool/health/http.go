@@ -11,15 +11,16 @@ import (
 	"net/http"
 )
 
-// HTTP asks for a page and judges its status and, where wanted, its body. A request is HTTP/1.1, says Connection: close, and names the
-// agent forebay-check, by which a server's access log can leave it out.
+// HTTP asks for a page and judges its status and, where wanted, its body. A request is HTTP/1.1, says Connection:
+// close, and names the agent forebay-check, by which a server's access log can leave it out.
 type HTTP struct {
 	Dialer
 	Secure bool   // https
 	Method string // "": GET
 	Path   string // with query, as it stands in the request; "": /
 	Status Status // empty: 200 to 299
-	// Body is what the body must contain and Match what it must match, within its first 64 KiB. Empty and nil: it is not looked at.
+	// Body is what the body must contain and Match what it must match, within its first 64 KiB. Empty and nil: it is
+	// not looked at.
 	Body  []byte
 	Match *Pattern
 }
@@ -54,7 +55,8 @@ func (p HTTP) ask(c *talk, t Target) error {
 	return p.checkBody(c, answer.Body)
 }
 
-// request returns the request's bytes. Path and names hold no space or control character: who reads them from an operator sees to it.
+// request returns the request's bytes. Path and names hold no space or control character: who reads them from an
+// operator sees to it.
 func (p HTTP) request(t Target) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: forebay-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
 		p.method(), orRoot(p.Path), p.host(t))

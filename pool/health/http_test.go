@@ -82,7 +82,8 @@ func TestHTTPRequest(t *testing.T) {
 	}
 }
 
-// The server is let finish and closes first: a FIN in the middle of its answer is logged by some as a client that went away.
+// The server is let finish and closes first: a FIN in the middle of its answer is logged by some as a client that went
+// away.
 func TestHTTPWaitsForTheEnd(t *testing.T) {
 	b := l4test.Serve(t, func(p *l4test.Peer) {
 		request(p)

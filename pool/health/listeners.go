@@ -10,13 +10,14 @@ import (
 	"forebay/pool"
 )
 
-// Listeners watches the sockets on which the backends of a pool listen, where that is on this machine's loopback, without ever connecting
-// to one: it asks the kernel how many connections wait to be accepted (sock_diag(7), which any user may). That tells of a server that has
-// gone before a client meets it, and of one that is stuck while its kernel goes on completing handshakes for it: a check by TCP would find
-// that one well, and its clients wait.
+// Listeners watches the sockets on which the backends of a pool listen, where that is on this machine's loopback,
+// without ever connecting to one: it asks the kernel how many connections wait to be accepted (sock_diag(7), which any
+// user may). That tells of a server that has gone before a client meets it, and of one that is stuck while its kernel
+// goes on completing handshakes for it: a check by TCP would find that one well, and its clients wait.
 //
-// A backend at which something has listened, and nothing does any more, is down. One whose queue is full, or has let nobody through for
-// Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at fault.
+// A backend at which something has listened, and nothing does any more, is down. One whose queue is full, or has let
+// nobody through for Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at
+// fault.
 type Listeners struct {
 	Pool     *pool.Pool
 	Interval time.Duration // from one look to the next while sessions begin, somebody waits, or a server is down; NewListeners: 250 ms
@@ -54,7 +55,8 @@ func (l *Listeners) Listening(b *pool.Backend) Listening {
 	return l.told[b]
 }
 
-// Changed returns a channel that is closed as soon as Listening returns something else for any backend. That of nil Listeners never is.
+// Changed returns a channel that is closed as soon as Listening returns something else for any backend. That of nil
+// Listeners never is.
 func (l *Listeners) Changed() <-chan struct{} {
 	if l == nil {
 		return nil
@@ -87,15 +89,16 @@ func NewListeners(p *pool.Pool) *Listeners {
 // A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
 type queue struct{ waiting, most int }
 
-// queues are all listening TCP sockets of this network namespace, by their address. Several at one address (SO_REUSEPORT) count as one. An IPv6 socket
-// for an IPv4 address has that mapped into IPv6.
+// queues are all listening TCP sockets of this network namespace, by their address. Several at one address
+// (SO_REUSEPORT) count as one. An IPv6 socket for an IPv4 address has that mapped into IPv6.
 type queues map[netip.AddrPort]queue
 
 // allOfIPv4 is the address of IPv6 sockets that take all of IPv4.
 var allOfIPv4 = netip.AddrFrom16(netip.IPv4Unspecified().As16())
 
-// at returns the queue in which a connection to a waits, if there is one. A socket for the address itself is before one for all addresses, and an IPv4
-// socket before one of IPv6, as the kernel has it (inet_lhash2_lookup and compute_score in net/ipv4/inet_hashtables.c).
+// at returns the queue in which a connection to a waits, if there is one. A socket for the address itself is before one
+// for all addresses, and an IPv4 socket before one of IPv6, as the kernel has it (inet_lhash2_lookup and compute_score
+// in net/ipv4/inet_hashtables.c).
 func (q queues) at(a netip.AddrPort) (queue, bool) {
 	if a.Addr().Is4() {
 		return q.first(a.Port(), a.Addr(), netip.AddrFrom16(a.Addr().As16()), netip.IPv4Unspecified(), allOfIPv4)
@@ -116,7 +119,8 @@ func (q queues) first(port uint16, ips ...netip.Addr) (queue, bool) {
 // lookFaults is how many looks in a row may fail before it is believed that the kernel does not tell any more.
 const lookFaults = 5
 
-// Run watches until ctx is done. It returns an error if the kernel does not tell; nothing is held against any backend then.
+// Run watches until ctx is done. It returns an error if the kernel does not tell; nothing is held against any backend
+// then.
 func (l *Listeners) Run(ctx context.Context) error {
 	look := l.look
 	if look == nil {
@@ -161,8 +165,8 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 	}
 }
 
-// find looks at places. Of all listening sockets it may be told in several parts, and one may be left out between two of them as others
-// close: what is missing there is asked for by itself.
+// find looks at places. Of all listening sockets it may be told in several parts, and one may be left out between two
+// of them as others close: what is missing there is asked for by itself.
 func (l *Listeners) find(known map[*pool.Backend]*listener, look looker, places []netip.AddrPort) (queues, error) {
 	found, err := look(places)
 	if err != nil || places != nil || !missing(known, found) {
@@ -246,8 +250,8 @@ func (l *Listeners) pause(quiet bool) time.Duration {
 	return l.Interval
 }
 
-// together returns how long after t to go on where something is to be done about every interval: all that keep the same interval, one for each
-// route, then wake the process up at once, and no more often than one of them would.
+// together returns how long after t to go on where something is to be done about every interval: all that keep the same
+// interval, one for each route, then wake the process up at once, and no more often than one of them would.
 func together(t time.Time, interval time.Duration) time.Duration {
 	return t.Add(interval).Round(interval).Sub(t.Round(0))
 }
@@ -325,8 +329,8 @@ func (k *listener) listening() Listening {
 
 func (k *listener) full() bool { return k.most > 0 && k.waiting >= k.most }
 
-// find returns the queue in which the backend's next session would wait: at the address that sessions begin with, or where nothing listens there, at
-// the one that they go to then.
+// find returns the queue in which the backend's next session would wait: at the address that sessions begin with, or
+// where nothing listens there, at the one that they go to then.
 func (k *listener) find(found queues) (queue, bool) {
 	addrs := k.backend.Addrs()
 	for i := range addrs {
@@ -357,7 +361,8 @@ func (k *listener) tell(l *Listeners, idle *pool.Backend, now time.Time) {
 	}
 }
 
-// stuck reports whether those who wait are not let through: for two looks where no more can wait, else for as long as patience lasts.
+// stuck reports whether those who wait are not let through: for two looks where no more can wait, else for as long as
+// patience lasts.
 func (k *listener) stuck(l *Listeners, now time.Time) bool {
 	patience := l.Patience
 	if k.full() {

@@ -172,7 +172,8 @@ func TestQuietPoolIsLeftAlone(t *testing.T) {
 	})
 }
 
-// A server that is awaited is seen at the next look, however quiet its pool is: one that has gone, and one that was down when watching began.
+// A server that is awaited is seen at the next look, however quiet its pool is: one that has gone, and one that was
+// down when watching began.
 func TestServerThatStartsIsSeenSoon(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
 		d := newDesk(t)
@@ -392,8 +393,8 @@ func TestKernelTellsOfWildcards(t *testing.T) {
 	}
 }
 
-// A server may listen at all of IPv4 and, apart from it, at all of IPv6, as nginx, Redis and sshd do. Each has a queue of its own, and when one is closed
-// the other takes nothing over.
+// A server may listen at all of IPv4 and, apart from it, at all of IPv6, as nginx, Redis and sshd do. Each has a queue
+// of its own, and when one is closed the other takes nothing over.
 func TestKernelTellsTwoWildcardsApart(t *testing.T) {
 	k, err := openKernel()
 	if err != nil {

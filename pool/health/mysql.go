@@ -11,14 +11,15 @@ import (
 
 // MySQL logs in to MySQL or MariaDB and out again: the greeting, an account without a password, COM_QUIT.
 //
-// There is no polite way to leave before that. A guest who goes after the greeting, with FIN or reset, is a warning in the log, is counted
-// in Aborted_connects, and after 100 of them (max_connect_errors, unless skip_name_resolve is set) the server blocks the host, and with it
-// all traffic from this machine. So it needs an account, which may do nothing:
+// There is no polite way to leave before that. A guest who goes after the greeting, with FIN or reset, is a warning in
+// the log, is counted in Aborted_connects, and after 100 of them (max_connect_errors, unless skip_name_resolve is set)
+// the server blocks the host, and with it all traffic from this machine. So it needs an account, which may do nothing:
 //
 //	CREATE USER forebay
 //
-// With it the server logs nothing and counts nothing. Without it the server is up all the same, as it did its work, and blocks nobody; but it
-// writes "Access denied" into its log each time. Where no account can be had, [TCP] asks without a trace.
+// With it the server logs nothing and counts nothing. Without it the server is up all the same, as it did its work, and
+// blocks nobody; but it writes "Access denied" into its log each time. Where no account can be had, [TCP] asks without
+// a trace.
 type MySQL struct {
 	Dialer
 	User string // an account without a password; "": forebay
@@ -61,7 +62,8 @@ func (p MySQL) ask(c *talk) error {
 	return p.verdict(c)
 }
 
-// verdict reads on until the server has let the account in or not. It may ask for another way to prove an empty password, once.
+// verdict reads on until the server has let the account in or not. It may ask for another way to prove an empty
+// password, once.
 func (p MySQL) verdict(c *talk) error {
 	for range 2 {
 		answer, sequence, err := myPacket(c)
@@ -102,8 +104,8 @@ func (p MySQL) login(sequence byte, plugin string) string {
 	return myFrame(sequence, string(b))
 }
 
-// noPassword is how an empty password is proved: those that hash with SHA-256 want a zero byte (sha256_password_authenticate and
-// caching_sha2_password_authenticate in the server), the others nothing.
+// noPassword is how an empty password is proved: those that hash with SHA-256 want a zero byte
+// (sha256_password_authenticate and caching_sha2_password_authenticate in the server), the others nothing.
 func noPassword(plugin string) string {
 	if strings.Contains(plugin, "sha") {
 		return "\x00"
@@ -131,7 +133,8 @@ func myPacket(c *talk) (body []byte, sequence byte, err error) {
 	return body, head[3], err
 }
 
-// myPlugin reads a HandshakeV10 up to the name of the plugin that the server checks passwords with, "" where it tells none.
+// myPlugin reads a HandshakeV10 up to the name of the plugin that the server checks passwords with, "" where it tells
+// none.
 func myPlugin(b []byte) (string, error) {
 	if b[0] != myProtocol {
 		return "", fmt.Errorf("greeted with protocol %d, want %d", b[0], myProtocol)
@@ -150,8 +153,8 @@ func myPlugin(b []byte) (string, error) {
 	return string(plugin), nil
 }
 
-// myRefusal reads an ERR packet: its mark, a number, "#" and five bytes of SQLSTATE where it comes after the greeting, a text. Who refuses an
-// account is up.
+// myRefusal reads an ERR packet: its mark, a number, "#" and five bytes of SQLSTATE where it comes after the greeting,
+// a text. Who refuses an account is up.
 func myRefusal(c *talk, b []byte) error {
 	c.goodbye = true // the server closes after it
 	if len(b) < 3 {

@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-// A Pattern is a regular expression (https://golang.org/s/re2syntax) of bytes: \xff stands for the byte 255, "." for any byte but the
-// newline, and a letter outside ASCII for the bytes that are its UTF-8.
+// A Pattern is a regular expression (https://golang.org/s/re2syntax) of bytes: \xff stands for the byte 255, "." for
+// any byte but the newline, and a letter outside ASCII for the bytes that are its UTF-8.
 type Pattern struct {
 	text string
 	re   *regexp.Regexp

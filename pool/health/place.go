@@ -10,8 +10,8 @@ import (
 	"forebay/pool"
 )
 
-// A place is where a check goes instead of where the traffic goes: another port, another host and port, or a UNIX socket. The zero place is
-// the traffic's own.
+// A place is where a check goes instead of where the traffic goes: another port, another host and port, or a UNIX
+// socket. The zero place is the traffic's own.
 type place struct {
 	host string // "": the backend's
 	port uint16 // 0 only with path, and in the zero place

@@ -10,13 +10,16 @@ import (
 
 // Postgres asks PostgreSQL, or a pooler that speaks its protocol, whether it answers.
 //
-// Without User it asks whether TLS may be spoken (SSLRequest), waits for the one byte of the answer, and leaves with FIN. The server has
-// started a process for it by then; it takes such a guest for a client that did not like the answer, and logs nothing (ProcessStartupPacket
-// in its backend_startup.c). A reset in place of FIN is logged as "could not receive data from client".
+// Without User it asks whether TLS may be spoken (SSLRequest), waits for the one byte of the answer, and leaves with
+// FIN. The server has started a process for it by then; it takes such a guest for a client that did not like the
+// answer, and logs nothing (ProcessStartupPacket in its backend_startup.c). A reset in place of FIN is logged as "could
+// not receive data from client".
 //
-// A server that is starting up or shutting down answers that as well. With User the probe begins a session and waits until it is ready, and such a
-// server is down, as is one with too many connections: who may only not have the last ones, which are reserved, is let in first and refused
-// then. It leaves where a password is asked for, of which the server says nothing either. User should be one that the server knows, in a pg_hba.conf line without TLS: else it is up all the same, but logs a line of level FATAL for each check.
+// A server that is starting up or shutting down answers that as well. With User the probe begins a session and waits
+// until it is ready, and such a server is down, as is one with too many connections: who may only not have the last
+// ones, which are reserved, is let in first and refused then. It leaves where a password is asked for, of which the
+// server says nothing either. User should be one that the server knows, in a pg_hba.conf line without TLS: else it is
+// up all the same, but logs a line of level FATAL for each check.
 type Postgres struct {
 	Dialer
 	User     string // "": no session is begun

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// A Probe asks a backend once whether it is up. Probes keep nothing between calls and may be used by any number of goroutines at once.
+// A Probe asks a backend once whether it is up. Probes keep nothing between calls and may be used by any number of
+// goroutines at once.
 type Probe interface {
-	// Probe asks target and returns what came of it, at the latest when ctx is done: how long an answer may take is ctx's deadline.
-	// Whatever it opened is closed by then. A probe of which ctx was cancelled says so in Err (errors.Is context.Canceled): that is
-	// no word about the backend.
+	// Probe asks target and returns what came of it, at the latest when ctx is done: how long an answer may take is
+	// ctx's deadline. Whatever it opened is closed by then. A probe of which ctx was cancelled says so in Err
+	// (errors.Is context.Canceled): that is no word about the backend.
 	Probe(ctx context.Context, target Target) Result
 }
 

@@ -63,7 +63,8 @@ func everyProbe(d Dialer) map[string]Probe {
 	}
 }
 
-// A server that accepts and says nothing, or nothing sensible, or goes away, is down for every probe that wants an answer.
+// A server that accepts and says nothing, or nothing sensible, or goes away, is down for every probe that wants an
+// answer.
 func TestUselessServersAreDown(t *testing.T) {
 	servers := map[string]struct {
 		script func(*l4test.Peer)

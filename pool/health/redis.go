@@ -7,8 +7,9 @@ import (
 	"unicode"
 )
 
-// Redis sends PING. A server that asks for a password or lacks a permission in its answer is up; one that still loads its data, runs
-// nothing but a script, or has lost its master and may not answer, is not. The server logs nothing of it at its default level.
+// Redis sends PING. A server that asks for a password or lacks a permission in its answer is up; one that still loads
+// its data, runs nothing but a script, or has lost its master and may not answer, is not. The server logs nothing of it
+// at its default level.
 type Redis struct {
 	Dialer
 	Secure bool // speaks TLS

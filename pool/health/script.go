@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// A Script is a dialogue: bytes to send, and bytes to wait for, in turn. It ends with FIN, after the last step or the first that fails.
+// A Script is a dialogue: bytes to send, and bytes to wait for, in turn. It ends with FIN, after the last step or the
+// first that fails.
 type Script struct {
 	Dialer
 	Secure bool // speaks TLS

@@ -24,7 +24,8 @@ func (canned) SetDeadline(time.Time) error      { return nil }
 func (canned) SetReadDeadline(time.Time) error  { return nil }
 func (canned) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzServer: whatever a server says, a probe comes to a verdict, with a transcript and an error that can be printed. It needs more than nothing to be up.
+// FuzzServer: whatever a server says, a probe comes to a verdict, with a transcript and an error that can be printed.
+// It needs more than nothing to be up.
 func FuzzServer(f *testing.F) {
 	for _, said := range []string{
 		pgErrorOf("53300", "two\nlines"), "\x09\x00\x00\x00\xff\x10\x04two\n\x1b[m",

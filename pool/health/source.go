@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// Sources are local addresses that connections are made from, in turn, each for servers whose address is of its family. Where there is none of
-// that family, and for nil, the kernel chooses.
+// Sources are local addresses that connections are made from, in turn, each for servers whose address is of its family.
+// Where there is none of that family, and for nil, the kernel chooses.
 type Sources struct {
 	addrs []netip.Addr
 	turn  atomic.Uint32

@@ -30,7 +30,8 @@ func TestSourcesTakeTurns(t *testing.T) {
 	}
 }
 
-// No probe goes out from where the kernel likes if it has a source; one that this machine does not have tells nothing of the server.
+// No probe goes out from where the kernel likes if it has a source; one that this machine does not have tells nothing
+// of the server.
 func TestProbesKeepToTheirSource(t *testing.T) {
 	b := l4test.Discard(t)
 	_, port, _ := net.SplitHostPort(b.Addr())

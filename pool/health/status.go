@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A Status is a set of HTTP statuses, written as numbers and ranges with a plus between them: 200-299+401. The empty Status is 200-299.
+// A Status is a set of HTTP statuses, written as numbers and ranges with a plus between them: 200-299+401. The empty
+// Status is 200-299.
 type Status []StatusRange
 
 // A StatusRange is the statuses from First to Last.

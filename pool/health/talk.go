@@ -88,7 +88,8 @@ func (c *talk) more() error {
 	return err
 }
 
-// await reads until found returns how many of the bytes so far it takes, and returns these. found returns 0 for too few.
+// await reads until found returns how many of the bytes so far it takes, and returns these. found returns 0 for too
+// few.
 func (c *talk) await(found func(b []byte) int) ([]byte, error) {
 	for {
 		if n := found(c.pending); n > 0 {
@@ -118,9 +119,9 @@ func (c *talk) next(n int) ([]byte, error) {
 	})
 }
 
-// leave ends the connection so that the server sees nothing unusual. Where the protocol's own goodbye was said, the server closes first;
-// else FIN comes from here, or close_notify and FIN. In either case everything that is still on its way is read before the socket is
-// closed: bytes left unread would make a reset of it, which servers log.
+// leave ends the connection so that the server sees nothing unusual. Where the protocol's own goodbye was said, the
+// server closes first; else FIN comes from here, or close_notify and FIN. In either case everything that is still on
+// its way is read before the socket is closed: bytes left unread would make a reset of it, which servers log.
 func (c *talk) leave() {
 	if c.ctx.Err() != nil {
 		return

@@ -12,10 +12,11 @@ import (
 
 // TCP asks whether the server's kernel takes connections: whether something listens, and has room in its accept queue.
 //
-// On Linux the server's program never learns of it. The handshake's last packet is held back (TCP_QUICKACK 0, as when data is about to
-// follow), and the connection is reset instead: SYN, SYN-ACK, RST. The kernel on the other side drops the half-open connection before
-// accept(2) could return it. No log line, no count against this machine's address, no thread or process started for it, and on this
-// side no port kept in TIME-WAIT. HAProxy's plain check does the same. What was measured, in log lines for each way to close:
+// On Linux the server's program never learns of it. The handshake's last packet is held back (TCP_QUICKACK 0, as when
+// data is about to follow), and the connection is reset instead: SYN, SYN-ACK, RST. The kernel on the other side drops
+// the half-open connection before accept(2) could return it. No log line, no count against this machine's address, no
+// thread or process started for it, and on this side no port kept in TIME-WAIT. HAProxy's plain check does the same.
+// What was measured, in log lines for each way to close:
 //
 //	server, at its defaults     reset before ACK   ACK, FIN   ACK, RST
 //	PostgreSQL 15               0                  0          1
@@ -25,11 +26,11 @@ import (
 //	HAProxy, nginx (info)       0                  1          1
 //	Redis 7                     0                  0          0
 //
-// The check is as much as is needed where only a crash is to be noticed. A program that hangs while its kernel still takes connections
-// passes it until its queue is full.
+// The check is as much as is needed where only a crash is to be noticed. A program that hangs while its kernel still
+// takes connections passes it until its queue is full.
 //
-// A UNIX socket knows no such thing: the program sees a connection that closes at once. Only there is Header sent. A Dial of the Dialer's
-// own has a connection of its own kind, too.
+// A UNIX socket knows no such thing: the program sees a connection that closes at once. Only there is Header sent. A
+// Dial of the Dialer's own has a connection of its own kind, too.
 type TCP struct {
 	Dialer
 }

@@ -13,14 +13,15 @@ import (
 // hasRawKnock says that rawKnock and holdAck do what they say.
 const hasRawKnock = true
 
-// holdAck keeps the kernel from sending the handshake's ACK by itself for 200 ms (tcp(7), TCP_QUICKACK; tcp_rcv_synsent_state_process in
-// the kernel), long after the probe has closed the socket. Where it fails, the server sees a connection that is reset.
+// holdAck keeps the kernel from sending the handshake's ACK by itself for 200 ms (tcp(7), TCP_QUICKACK;
+// tcp_rcv_synsent_state_process in the kernel), long after the probe has closed the socket. Where it fails, the server
+// sees a connection that is reset.
 func holdAck(fd uintptr) {
 	syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
 }
 
-// rawKnock is knock with no more than the system calls, for an address that needs no look-up: half of the processor time that net.Dialer
-// takes (26 µs, 57 µs over loopback), and checks of many backends are made of little else.
+// rawKnock is knock with no more than the system calls, for an address that needs no look-up: half of the processor
+// time that net.Dialer takes (26 µs, 57 µs over loopback), and checks of many backends are made of little else.
 func rawKnock(ctx context.Context, a netip.AddrPort, from *Sources) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -37,8 +38,8 @@ func rawKnock(ctx context.Context, a netip.AddrPort, from *Sources) error {
 	return knockOver(ctx, fd, sa)
 }
 
-// bind has fd connect from a. The port is left open until then, when the whole four-tuple is known, so that one can serve many backends (ip(7),
-// IP_BIND_ADDRESS_NO_PORT, which package syscall does not name).
+// bind has fd connect from a. The port is left open until then, when the whole four-tuple is known, so that one can
+// serve many backends (ip(7), IP_BIND_ADDRESS_NO_PORT, which package syscall does not name).
 func bind(fd uintptr, a netip.Addr) error {
 	const bindAddressNoPort = 24
 	syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindAddressNoPort, 1)
@@ -64,9 +65,9 @@ func knockOver(ctx context.Context, fd int, sa syscall.Sockaddr) error {
 	return nil
 }
 
-// toItself reports whether fd, which is connected to peer, is its own peer. TCP allows that (RFC 9293, section 3.5, "simultaneous"), and it comes
-// about where nobody listens and the port that is asked is the one that the kernel chose to ask from: once in 17,000 times, of a port among
-// those that it chooses from.
+// toItself reports whether fd, which is connected to peer, is its own peer. TCP allows that (RFC 9293, section 3.5,
+// "simultaneous"), and it comes about where nobody listens and the port that is asked is the one that the kernel chose
+// to ask from: once in 17,000 times, of a port among those that it chooses from.
 func toItself(fd int, peer syscall.Sockaddr) bool {
 	own, err := syscall.Getsockname(fd)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Where nobody listens, and the kernel happens to choose the very port that is asked as the one to ask from, the socket is connected to itself.
+// Where nobody listens, and the kernel happens to choose the very port that is asked as the one to ask from, the socket
+// is connected to itself.
 func TestNobodyAnswersHimself(t *testing.T) {
 	for _, ip := range []string{"127.0.0.1", "::1"} {
 		t.Run(ip, func(t *testing.T) {

@@ -17,8 +17,9 @@ import (
 	"forebay/l4/l4test"
 )
 
-// The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts the connection. A check that
-// a busy machine holds up for as long as the kernel holds back the acknowledgement, 200 ms, may be seen.
+// The program behind the kernel that was asked never learns of it: of a hundred checks and one connection, it accepts
+// the connection. A check that a busy machine holds up for as long as the kernel holds back the acknowledgement, 200
+// ms, may be seen.
 func TestTCPIsNotSeen(t *testing.T) {
 	for host, at := range map[string]string{"127.0.0.1": "127.0.0.1:0", "[::1]": "[::1]:0", "localhost": "127.0.0.1:0"} {
 		t.Run(host, func(t *testing.T) {
@@ -48,7 +49,8 @@ func TestTCPFullQueueIsDown(t *testing.T) {
 	wantDown(t, TCP{}.Probe(ctx, target(addr)), addr, "no answer in time")
 }
 
-// A handshake that takes its time, here until the SYN that a full queue dropped is sent again (RFC 6298: after 1 s), is waited for.
+// A handshake that takes its time, here until the SYN that a full queue dropped is sent again (RFC 6298: after 1 s), is
+// waited for.
 func TestTCPAwaitsTheHandshake(t *testing.T) {
 	t.Parallel()
 	fd, addr := fullQueue(t)
@@ -129,7 +131,8 @@ func TestOwnFaults(t *testing.T) {
 	}
 }
 
-// A name that nobody can look up just now says nothing of the backend; one that does not exist is a slip that must show.
+// A name that nobody can look up just now says nothing of the backend; one that does not exist is a slip that must
+// show.
 func TestLookupFaults(t *testing.T) {
 	for lookup, want := range map[*net.DNSError]bool{
 		{Err: "server misbehaving", IsTemporary: true}: true, {Err: "i/o timeout", IsTimeout: true}: true, {Err: "no such host", IsNotFound: true}: false,
@@ -145,8 +148,8 @@ func TestLookupFaults(t *testing.T) {
 	}
 }
 
-// Where the name server is silent, the time of the check is up before that of the look-up (as net.Resolver tells it then). It says as little of the
-// backend.
+// Where the name server is silent, the time of the check is up before that of the look-up (as net.Resolver tells it
+// then). It says as little of the backend.
 func TestSilentNameServer(t *testing.T) {
 	silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()

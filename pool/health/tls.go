@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TLS asks for a handshake, and so for a certificate that can be verified. It ends with close_notify and FIN, which nginx, HAProxy and
-// crypto/tls log nothing about.
+// TLS asks for a handshake, and so for a certificate that can be verified. It ends with close_notify and FIN, which
+// nginx, HAProxy and crypto/tls log nothing about.
 //
-// A server that asks for a certificate, too, says in TLS 1.3 what it thinks of it only after the handshake: so that is waited for, since
-// no session would get further.
+// A server that asks for a certificate, too, says in TLS 1.3 what it thinks of it only after the handshake: so that is
+// waited for, since no session would get further.
 type TLS struct {
 	Dialer
 }
@@ -52,7 +52,8 @@ func whenAsked(config *tls.Config, f func()) *tls.Config {
 	return config
 }
 
-// refusal says goodbye, and returns the alert that a server has ended the connection with. One that says nothing has nothing against it.
+// refusal says goodbye, and returns the alert that a server has ended the connection with. One that says nothing has
+// nothing against it.
 func (c *talk) refusal() error {
 	c.closeWrite()
 	c.raw.SetReadDeadline(time.Now().Add(leaveWithin))

@@ -89,7 +89,8 @@ func TestTLSVerifies(t *testing.T) {
 	}
 }
 
-// A server that asks for a certificate tells only after the handshake of TLS 1.3 that there was none, or that it is of somebody else.
+// A server that asks for a certificate tells only after the handshake of TLS 1.3 that there was none, or that it is of
+// somebody else.
 func TestTLSHearsThatItsCertificateIsRefused(t *testing.T) {
 	a, other := l4test.NewAuthority(t), l4test.NewAuthority(t)
 	good, bad := a.Issue("good", l4test.Leaf{}), other.Issue("bad", l4test.Leaf{})
@@ -139,7 +140,8 @@ func TestTLSIsNotLogged(t *testing.T) {
 	}
 }
 
-// Other protocols go over TLS too, and end with close_notify before FIN (RFC 8446, section 6.1). In TLS 1.2 an alert is seen from outside.
+// Other protocols go over TLS too, and end with close_notify before FIN (RFC 8446, section 6.1). In TLS 1.2 an alert is
+// seen from outside.
 func TestTLSEndsWithCloseNotify(t *testing.T) {
 	s := serveSecurely(t)
 	b := l4test.Serve(t, func(p *l4test.Peer) {

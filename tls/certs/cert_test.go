@@ -166,8 +166,8 @@ func shakeWith(t testing.TB, server, client *tls.Config) (tls.ConnectionState, e
 	return conn.ConnectionState(), err
 }
 
-// connect returns both ends of a connection over loopback. A net.Pipe won't do: it holds nothing, and in a resumed TLS 1.3 handshake both
-// sides write at once.
+// connect returns both ends of a connection over loopback. A net.Pipe won't do: it holds nothing, and in a resumed TLS
+// 1.3 handshake both sides write at once.
 func connect(t testing.TB) (a, b net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,7 +15,8 @@ type index struct {
 	snapshots []Snapshot                    // in the order given
 }
 
-// newIndex indexes certificates in the order given, except that RSA comes last: its signature costs twenty times that of ECDSA.
+// newIndex indexes certificates in the order given, except that RSA comes last: its signature costs twenty times that
+// of ECDSA.
 func newIndex(all []*tls.Certificate) *index {
 	x := &index{all: all, byName: make(map[string][]*tls.Certificate)}
 	names := namesOf(all[0].Leaf)
@@ -59,8 +60,8 @@ func (x *index) find(name string) (exact, wild []*tls.Certificate) {
 	return exact, wild
 }
 
-// shadowed reports whether c is never served, since there is one with the same kind of key before it wherever it is looked up. One without
-// names is another matter.
+// shadowed reports whether c is never served, since there is one with the same kind of key before it wherever it is
+// looked up. One without names is another matter.
 func (x *index) shadowed(c *tls.Certificate) bool {
 	kind := kindOf(c.Leaf)
 	behind := func(list []*tls.Certificate) bool {
@@ -75,14 +76,15 @@ func (x *index) shadowed(c *tls.Certificate) bool {
 	return len(names) > 0 && (!slices.Contains(x.first, c) || behind(x.first))
 }
 
-// choose returns the first certificate for the client's name that it can use. Where it can use none, it gets the first, and crypto/tls
-// the words to say so. It is nil where there is none for the name.
+// choose returns the first certificate for the client's name that it can use. Where it can use none, it gets the first,
+// and crypto/tls the words to say so. It is nil where there is none for the name.
 func (x *index) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
 	exact, wild := x.find(normal(hello.ServerName))
 	return pick(hello, exact, wild)
 }
 
-// pick returns the first of the certificates, exact ones before wild ones, that hello's client can use, or else the first.
+// pick returns the first of the certificates, exact ones before wild ones, that hello's client can use, or else the
+// first.
 func pick(hello *tls.ClientHelloInfo, exact, wild []*tls.Certificate) *tls.Certificate {
 	if len(exact)+len(wild) == 0 {
 		return nil

@@ -117,8 +117,8 @@ func FuzzPair(f *testing.F) {
 	})
 }
 
-// TestChainsLoseNoCertificate writes a chain as careless tools do. crypto/tls serves what it finds, and a client that lacks one in between
-// refuses it.
+// TestChainsLoseNoCertificate writes a chain as careless tools do. crypto/tls serves what it finds, and a client that
+// lacks one in between refuses it.
 func TestChainsLoseNoCertificate(t *testing.T) {
 	f := newFolder(t)
 	certificate, key := spec{}.encode(t)

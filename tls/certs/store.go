@@ -10,15 +10,17 @@ import (
 	"time"
 )
 
-// Options are what may differ between stores. The zero value gives strangers the first certificate, and reports to nobody.
+// Options are what may differ between stores. The zero value gives strangers the first certificate, and reports to
+// nobody.
 type Options struct {
-	// Strict refuses a client that gives a name for which there is no certificate, or none, with the alert unrecognized_name
-	// (RFC 6066, section 3).
+	// Strict refuses a client that gives a name for which there is no certificate, or none, with the alert
+	// unrecognized_name (RFC 6066, section 3).
 	Strict bool
-	// Refused, if not nil, is told of each client that a strict store refuses. What crypto/tls says of it is that no certificates are
-	// configured.
+	// Refused, if not nil, is told of each client that a strict store refuses. What crypto/tls says of it is that no
+	// certificates are configured.
 	Refused func(*tls.ClientHelloInfo)
-	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks held.
+	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks
+	// held.
 	Report func(Event)
 }
 
@@ -30,8 +32,8 @@ type Store struct {
 	entries []*entry              // in the order given
 }
 
-// Load reads all pairs. The first one is the default: it, and others for the same names, serve clients that give no name or an unknown
-// one. The error tells the faults of all pairs.
+// Load reads all pairs. The first one is the default: it, and others for the same names, serve clients that give no
+// name or an unknown one. The error tells the faults of all pairs.
 func Load(pairs []Pair, o Options, now time.Time) (*Store, error) {
 	if len(pairs) == 0 {
 		return nil, errNothing
@@ -72,9 +74,9 @@ func (s *Store) publishLocked() {
 	s.serving.Store(x)
 }
 
-// Configure makes c, which must have no certificates of its own, serve those of s. In a strict store it also sets GetConfigForClient,
-// which calls the one that was there:
-// without that, a client that resumes a TLS 1.3 session would not be asked for its name, as no certificate is then needed.
+// Configure makes c, which must have no certificates of its own, serve those of s. In a strict store it also sets
+// GetConfigForClient, which calls the one that was there: without that, a client that resumes a TLS 1.3 session would
+// not be asked for its name, as no certificate is then needed.
 func (s *Store) Configure(c *tls.Config) {
 	c.GetCertificate = s.Certificate
 	if !s.options.Strict {
@@ -95,9 +97,10 @@ func (s *Store) Configure(c *tls.Config) {
 	}
 }
 
-// Certificate returns what to serve a client: a certificate for its name, exact before wildcard, of a kind that it can use; ECDSA and
-// Ed25519 before RSA, else in the order given. For another name it is the default, or in a strict store nil: with no other certificates
-// in the Config, this is what makes crypto/tls send unrecognized_name. It is a tls.Config.GetCertificate.
+// Certificate returns what to serve a client: a certificate for its name, exact before wildcard, of a kind that it can
+// use; ECDSA and Ed25519 before RSA, else in the order given. For another name it is the default, or in a strict store
+// nil: with no other certificates in the Config, this is what makes crypto/tls send unrecognized_name. It is a
+// tls.Config.GetCertificate.
 func (s *Store) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	x := s.serving.Load()
 	c := x.choose(hello)
@@ -121,8 +124,8 @@ func (s *Store) refuse(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Has reports whether there is a certificate for name, be it by a wildcard.
 func (s *Store) Has(name string) bool { return s.serving.Load().has(name) }
 
-// ClientCertificate returns what to show a server that asks for a certificate: the first that it accepts, or none. It is a
-// tls.Config.GetClientCertificate, so that what is shown to backends is renewed without a restart, too.
+// ClientCertificate returns what to show a server that asks for a certificate: the first that it accepts, or none. It
+// is a tls.Config.GetClientCertificate, so that what is shown to backends is renewed without a restart, too.
 func (s *Store) ClientCertificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	for _, c := range s.serving.Load().all {
 		if request.SupportsCertificate(c) == nil {

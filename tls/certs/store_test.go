@@ -76,7 +76,8 @@ func TestCertificateIsChosenByKind(t *testing.T) {
 	}
 }
 
-// TestExactNameOfWrongKindFallsBackToWildcard: a client that can't use the certificate for the name may use the wildcard's.
+// TestExactNameOfWrongKindFallsBackToWildcard: a client that can't use the certificate for the name may use the
+// wildcard's.
 func TestExactNameOfWrongKindFallsBackToWildcard(t *testing.T) {
 	f := newFolder(t)
 	s := f.load(Options{}, f.pair("exact", spec{names: []string{"db.example"}}), f.pair("wild", spec{names: []string{"*.example"}, key: rsaKey()}))
@@ -179,7 +180,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestShadowedIsNeverServed has certificates that differ from those before them by a name or by the kind of key, or by neither.
+// TestShadowedIsNeverServed has certificates that differ from those before them by a name or by the kind of key, or by
+// neither.
 func TestShadowedIsNeverServed(t *testing.T) {
 	names := func(n ...string) spec { return spec{names: n} }
 	rsa := func(n ...string) spec { return spec{names: n, key: rsaKey()} }

@@ -166,8 +166,8 @@ func TestHalfWrittenPairIsNotReported(t *testing.T) {
 	d.expect(t, "certificate, then key", Renewed)
 }
 
-// TestWhatWasBadIsLookedAtAgain: a certificate of a machine whose clock is ahead becomes good without a change to its file, as does one that
-// root could not let everybody read at once, or for which there was no descriptor left.
+// TestWhatWasBadIsLookedAtAgain: a certificate of a machine whose clock is ahead becomes good without a change to its
+// file, as does one that root could not let everybody read at once, or for which there was no descriptor left.
 func TestWhatWasBadIsLookedAtAgain(t *testing.T) {
 	f, d := newFolder(t), new(diary)
 	s := f.load(Options{Report: d.add}, f.pair("a", spec{}))
@@ -228,8 +228,8 @@ func TestExpiryIsWarnedOfDaily(t *testing.T) {
 	d.expect(t, "renewed for two days", Renewed, Expiring)
 }
 
-// TestShortLivesAreWarnedOfByTheirShare has certificates of an hour and of six days, which are renewed with half of it left, and each time
-// without a word.
+// TestShortLivesAreWarnedOfByTheirShare has certificates of an hour and of six days, which are renewed with half of it
+// left, and each time without a word.
 func TestShortLivesAreWarnedOfByTheirShare(t *testing.T) {
 	for _, life := range []time.Duration{time.Hour, 6 * day, 47 * day} {
 		f, d := newFolder(t), new(diary)

@@ -50,8 +50,9 @@ func (a *Allow) names(c *x509.Certificate) bool {
 	return false
 }
 
-// urisOf returns the URIs among the subject alternative names of c as they are written (RFC 5280, section 4.2.1.6). What net/url makes of them may be
-// what another one is as well: it leaves out an empty fragment, writes the scheme small, and escapes otherwise.
+// urisOf returns the URIs among the subject alternative names of c as they are written (RFC 5280, section 4.2.1.6).
+// What net/url makes of them may be what another one is as well: it leaves out an empty fragment, writes the scheme
+// small, and escapes otherwise.
 func urisOf(c *x509.Certificate) (all []string) {
 	const uniformResourceIdentifier = 6
 	for _, e := range c.Extensions {

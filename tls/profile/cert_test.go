@@ -145,7 +145,8 @@ func encode(kind string, ders ...[]byte) (text []byte) {
 	return text
 }
 
-// shake shakes hands and passes a byte each way, so that each side has seen all that the other has to say of the handshake.
+// shake shakes hands and passes a byte each way, so that each side has seen all that the other has to say of the
+// handshake.
 func shake(t testing.TB, server, client *tls.Config) (state tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
 	a, b := connect(t)
@@ -168,7 +169,8 @@ func shake(t testing.TB, server, client *tls.Config) (state tls.ConnectionState,
 	return conn.ConnectionState(), <-done, clientErr
 }
 
-// connect returns both ends of a connection over loopback. A net.Pipe holds nothing, and in a resumed handshake both sides write at once.
+// connect returns both ends of a connection over loopback. A net.Pipe holds nothing, and in a resumed handshake both
+// sides write at once.
 func connect(t testing.TB) (a, b net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

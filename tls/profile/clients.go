@@ -31,8 +31,8 @@ func (k *Clients) apply(c *tls.Config) error {
 	return nil
 }
 
-// verify looks at a certificate that is signed by an authority and valid. crypto/tls calls it in resumed handshakes as well, with what
-// the ticket says, so that a certificate that is revoked meanwhile does not get in by a ticket.
+// verify looks at a certificate that is signed by an authority and valid. crypto/tls calls it in resumed handshakes as
+// well, with what the ticket says, so that a certificate that is revoked meanwhile does not get in by a ticket.
 func (k *Clients) verify(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return nil // crypto/tls has refused it, unless it is optional

@@ -13,11 +13,11 @@ import (
 	"forebay/tls/file"
 )
 
-// A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for each of the
-// authorities, in PEM, or a single one in DER. Once it is used, each certificate from the client's up to the root is looked up in the list of
-// who has issued it, and nobody gets in where one is revoked, or its list missing or out of date: that is how OpenSSL
-// (X509_V_FLAG_CRL_CHECK_ALL), and so nginx and HAProxy, see it. An authority whose own issuer is not among the authorities is taken for a
-// root, so that clients can be verified by one in between alone.
+// A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for
+// each of the authorities, in PEM, or a single one in DER. Once it is used, each certificate from the client's up to
+// the root is looked up in the list of who has issued it, and nobody gets in where one is revoked, or its list missing
+// or out of date: that is how OpenSSL (X509_V_FLAG_CRL_CHECK_ALL), and so nginx and HAProxy, see it. An authority whose
+// own issuer is not among the authorities is taken for a root, so that clients can be verified by one in between alone.
 type CRL struct {
 	Now         func() time.Time // nil: time.Now
 	file        watched[revocations]
@@ -62,7 +62,8 @@ type revocationList struct {
 // longestNotice is how long before its end a list is Ending at most. Those that live longer are made by hand.
 const longestNotice = 3 * 24 * time.Hour
 
-// age is what it is at the time now. Most lists live for a day or a week, and the next one comes some time before the end.
+// age is what it is at the time now. Most lists live for a day or a week, and the next one comes some time before the
+// end.
 func (l *revocationList) age(now time.Time) Age {
 	switch left := l.next.Sub(now); {
 	case l.next.IsZero():
@@ -185,7 +186,8 @@ func signerOf(list *x509.RevocationList, authorities []*x509.Certificate) (autho
 	return authority{}, fmt.Errorf("the revocation list of %q is signed by none of the authorities that client certificates are verified by", list.Issuer)
 }
 
-// check says why none of the chains, each from the client's certificate to an authority, is good. A nil CRL finds all good.
+// check says why none of the chains, each from the client's certificate to an authority, is good. A nil CRL finds all
+// good.
 func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	if c == nil {
 		return nil
@@ -201,8 +203,8 @@ func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	return err
 }
 
-// complete returns chain as it goes on to a root, in each way that there is. crypto/tls ends chains at any of the authorities, and one whose
-// issuer is among them as well may have been revoked by that.
+// complete returns chain as it goes on to a root, in each way that there is. crypto/tls ends chains at any of the
+// authorities, and one whose issuer is among them as well may have been revoked by that.
 func (c *CRL) complete(chain []*x509.Certificate) (all [][]*x509.Certificate) {
 	last := chain[len(chain)-1]
 	for _, a := range c.authorities.List() {

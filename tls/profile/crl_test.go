@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestRevocationReachesUpToTheRoot has a client of an authority in between. OpenSSL, where it is there, must be of the same mind.
+// TestRevocationReachesUpToTheRoot has a client of an authority in between. OpenSSL, where it is there, must be of the
+// same mind.
 func TestRevocationReachesUpToTheRoot(t *testing.T) {
 	root := newAuthority(t, "root", nil)
 	inter := newAuthority(t, "inter", root)
@@ -128,7 +129,8 @@ func TestCrossSignedAuthority(t *testing.T) {
 	}
 }
 
-// TestEndOfEachListIsTold has a list that lives for ten hours, one for eleven and one for a thousand, and sees each told of twice.
+// TestEndOfEachListIsTold has a list that lives for ten hours, one for eleven and one for a thousand, and sees each
+// told of twice.
 func TestEndOfEachListIsTold(t *testing.T) {
 	ten, eleven, thousand := newAuthority(t, "ten", nil), newAuthority(t, "eleven", nil), newAuthority(t, "thousand", nil)
 	made := time.Now().Add(-time.Hour)

@@ -19,13 +19,14 @@ import (
 	"forebay/tls/file"
 )
 
-// ECH is the keys for Encrypted Client Hello (RFC 9849), out of a file in the format of RFC 9934: a PRIVATE KEY and then its ECHCONFIG, as
-// often as there are keys. All decrypt; the first is what a client is told whose own has gone.
+// ECH is the keys for Encrypted Client Hello (RFC 9849), out of a file in the format of RFC 9934: a PRIVATE KEY and
+// then its ECHCONFIG, as often as there are keys. All decrypt; the first is what a client is told whose own has gone.
 type ECH struct {
 	file watched[[]tls.EncryptedClientHelloKey]
 }
 
-// LoadECH reads the file. It is of use, now and whenever it has changed, only if fit finds nothing wrong with any of its public names.
+// LoadECH reads the file. It is of use, now and whenever it has changed, only if fit finds nothing wrong with any of
+// its public names.
 func LoadECH(path string, fit func(publicName string) error) (*ECH, error) {
 	e := new(ECH)
 	parse := func(text []byte) ([]tls.EncryptedClientHelloKey, error) {
@@ -54,8 +55,8 @@ func (e *ECH) keys(*tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) 
 	return *e.file.value.Load(), nil
 }
 
-// PublicNames returns the names that clients of these keys ask for in clear, in the file's order, each once. Clients whose key has gone
-// are told of the new one by a certificate for that name.
+// PublicNames returns the names that clients of these keys ask for in clear, in the file's order, each once. Clients
+// whose key has gone are told of the new one by a certificate for that name.
 func (e *ECH) PublicNames() []string { return publicNames(*e.file.value.Load()) }
 
 func publicNames(keys []tls.EncryptedClientHelloKey) (names []string) {
@@ -147,7 +148,8 @@ type echConfig struct {
 
 const echVersion = 0xfe0d
 
-// readECHConfig reads b, which must hold one ECHConfig and nothing else. crypto/tls would fail every client that has one that it can't read.
+// readECHConfig reads b, which must hold one ECHConfig and nothing else. crypto/tls would fail every client that has
+// one that it can't read.
 func readECHConfig(b []byte) (c echConfig, err error) {
 	if len(b) < 4 || int(binary.BigEndian.Uint16(b[2:])) != len(b)-4 {
 		return c, errors.New("one configuration for each key is right")
@@ -200,8 +202,8 @@ type ECHKey struct {
 	configs []byte
 }
 
-// NewECHKey makes a key for X25519. publicName is what observers see all clients ask for, and what there must be a certificate for: with
-// it, clients whose configuration is out of date are told of the new one.
+// NewECHKey makes a key for X25519. publicName is what observers see all clients ask for, and what there must be a
+// certificate for: with it, clients whose configuration is out of date are told of the new one.
 func NewECHKey(publicName string) (*ECHKey, error) {
 	if err := checkPublicName(publicName); err != nil {
 		return nil, err
@@ -215,8 +217,8 @@ func NewECHKey(publicName string) (*ECHKey, error) {
 	return &ECHKey{private, echConfigList(id[0], private.PublicKey().Bytes(), publicName)}, nil
 }
 
-// checkPublicName says whether clients would take name (RFC 9849, section 4): labels of letters, digits and hyphens, of which the last is no
-// number.
+// checkPublicName says whether clients would take name (RFC 9849, section 4): labels of letters, digits and hyphens, of
+// which the last is no number.
 func checkPublicName(name string) error {
 	labels := strings.Split(name, ".")
 	bad := func(label string) bool {
@@ -232,8 +234,8 @@ func checkPublicName(name string) error {
 // maxNameLength tells clients to pad shorter names to this, so that the length says nothing about most.
 const maxNameLength = 64
 
-// echConfigList encodes an ECHConfigList (RFC 9849, section 4) of one configuration for X25519, HKDF-SHA256 and, as the client likes,
-// AES-128-GCM or ChaCha20-Poly1305.
+// echConfigList encodes an ECHConfigList (RFC 9849, section 4) of one configuration for X25519, HKDF-SHA256 and, as the
+// client likes, AES-128-GCM or ChaCha20-Poly1305.
 func echConfigList(id byte, public []byte, name string) []byte {
 	put16 := binary.BigEndian.AppendUint16
 	contents := put16([]byte{id}, hpke.DHKEM(ecdh.X25519()).ID())

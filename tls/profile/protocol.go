@@ -15,8 +15,8 @@ var slips = map[string]string{
 	"http3": "h3", "http/3": "h3", "postgres": "postgresql", "POSTGRESQL": "postgresql", "acme-tls": "acme-tls/1",
 }
 
-// Registered returns what is in the registry "TLS Application-Layer Protocol Negotiation (ALPN) Protocol IDs" of IANA. Others are private, or
-// newer than this list.
+// Registered returns what is in the registry "TLS Application-Layer Protocol Negotiation (ALPN) Protocol IDs" of IANA.
+// Others are private, or newer than this list.
 func Registered() []string {
 	return []string{
 		"http/1.1", "h2", "h3", "http/1.0", "http/0.9", "h2c", "spdy/1", "spdy/2", "spdy/3",
@@ -26,7 +26,8 @@ func Registered() []string {
 	}
 }
 
-// UnmarshalText reads 1 to 255 printable bytes that are no slip of a registered name: a protocol that no client offers ends handshakes.
+// UnmarshalText reads 1 to 255 printable bytes that are no slip of a registered name: a protocol that no client offers
+// ends handshakes.
 func (p *Protocol) UnmarshalText(text []byte) error {
 	if right, ok := slips[string(text)]; ok {
 		return fmt.Errorf("ALPN protocol %q is not what clients call it: write %s", text, right)

@@ -103,7 +103,8 @@ func TestTextIsRead(t *testing.T) {
 	}
 }
 
-// TestRegisteredProtocolsAreNoSlips: what is registered is neither refused nor there twice, and what is a slip is the slip of one of them.
+// TestRegisteredProtocolsAreNoSlips: what is registered is neither refused nor there twice, and what is a slip is the
+// slip of one of them.
 func TestRegisteredProtocolsAreNoSlips(t *testing.T) {
 	known := Registered()
 	for i, name := range known {

@@ -18,10 +18,10 @@ const maxTicketKeys = 16
 // A ticketKey is a line of the file. No ticket is encrypted with it, but with what is derived from it.
 type ticketKey [32]byte
 
-// Tickets are session ticket keys out of a file, so that sessions outlive a restart and are resumed on any machine that has the same
-// file. The file has a key a line: 32 random bytes in base64 (`openssl rand -base64 32`). The first one encrypts, all decrypt. To change
-// keys, put the new one second everywhere, then first everywhere, and take the old one out a week later, when no ticket is left. Empty
-// lines and those that begin with # are passed over.
+// Tickets are session ticket keys out of a file, so that sessions outlive a restart and are resumed on any machine that
+// has the same file. The file has a key a line: 32 random bytes in base64 (`openssl rand -base64 32`). The first one
+// encrypts, all decrypt. To change keys, put the new one second everywhere, then first everywhere, and take the old one
+// out a week later, when no ticket is left. Empty lines and those that begin with # are passed over.
 type Tickets struct {
 	file  watched[[]ticketKey]
 	mu    sync.Mutex
@@ -84,8 +84,9 @@ func (t *Tickets) Check() (Event, bool) {
 	return e, ok
 }
 
-// bind gives c keys, now and whenever they change. Listeners that let in other clients get other keys: a ticket holds the certificate
-// that a client has shown, and must not stand for it where that has not been looked at (RFC 8446, section 4.6.1).
+// bind gives c keys, now and whenever they change. Listeners that let in other clients get other keys: a ticket holds
+// the certificate that a client has shown, and must not stand for it where that has not been looked at (RFC 8446,
+// section 4.6.1).
 func (t *Tickets) bind(c *tls.Config, rules [sha256.Size]byte) {
 	b := binding{c, rules}
 	t.mu.Lock()

@@ -33,14 +33,15 @@ func (e Event) String() string {
 	return e.File + " has changed and is in use"
 }
 
-// A File is one that is read again when it changes: Tickets, a CRL, an ECH, or one of Authorities. It belongs to the goroutine that checks it.
+// A File is one that is read again when it changes: Tickets, a CRL, an ECH, or one of Authorities. It belongs to the
+// goroutine that checks it.
 type File interface {
 	// Check looks once, and reads the file again if it has changed. It reports whether there is something to tell.
 	Check() (Event, bool)
 }
 
-// Watch checks files at once and then twice a second, until ctx is done. In between it calls what comes from between, which may be nil: so files belong
-// to one goroutine.
+// Watch checks files at once and then twice a second, until ctx is done. In between it calls what comes from between,
+// which may be nil: so files belong to one goroutine.
 func Watch(ctx context.Context, report func(Event), between <-chan func(), files ...File) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -89,9 +90,9 @@ func (w *watched[T]) read() error {
 	return nil
 }
 
-// check looks at the file once, and reads it again if it has changed, and as long as it is bad: what is wrong may go away without a change,
-// as does a file's mode, or a lack of descriptors. As it may be seen half written, what is bad is told only if it is still so at the next
-// look at the same file.
+// check looks at the file once, and reads it again if it has changed, and as long as it is bad: what is wrong may go
+// away without a change, as does a file's mode, or a lack of descriptors. As it may be seen half written, what is bad
+// is told only if it is still so at the next look at the same file.
 func (w *watched[T]) check() (e Event, ok bool) {
 	changed := w.file.Changed()
 	if !changed && w.fault == nil {

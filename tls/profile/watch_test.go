@@ -48,8 +48,8 @@ func TestBadFileKeepsTheOldOne(t *testing.T) {
 	expect("seen half written", "has changed and is in use")
 }
 
-// TestWhatWasBadIsReadAgain has a file that can't be read for a while, though it does not change: for want of a descriptor, or of a right that
-// it is given later.
+// TestWhatWasBadIsReadAgain has a file that can't be read for a while, though it does not change: for want of a
+// descriptor, or of a right that it is given later.
 func TestWhatWasBadIsReadAgain(t *testing.T) {
 	var w watched[int]
 	lacking := true

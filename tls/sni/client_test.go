@@ -74,7 +74,8 @@ func samples(t testing.TB) []sample {
 	}
 }
 
-// echConfigs returns an ECHConfigList (RFC 9849, section 4) with one configuration, for X25519, whose public name is public.example.
+// echConfigs returns an ECHConfigList (RFC 9849, section 4) with one configuration, for X25519, whose public name is
+// public.example.
 func echConfigs(t testing.TB) []byte {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {

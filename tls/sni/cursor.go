@@ -2,8 +2,9 @@ package sni
 
 import "strings"
 
-// A cursor reads the handshake bytes of a connection in order, stepping over the record headers between them. All records of the message
-// are known to be there. What reaches over the end of the vector being read sets broken, and reads as zeros from then on.
+// A cursor reads the handshake bytes of a connection in order, stepping over the record headers between them. All
+// records of the message are known to be there. What reaches over the end of the vector being read sets broken, and
+// reads as zeros from then on.
 type cursor struct {
 	b      []byte // the connection, from the next byte on
 	run    int    // bytes before the next record header
@@ -11,7 +12,8 @@ type cursor struct {
 	broken bool
 }
 
-// next returns up to n bytes, as many as lie together, and goes behind them. It returns none only where n is 0 or c is broken.
+// next returns up to n bytes, as many as lie together, and goes behind them. It returns none only where n is 0 or c is
+// broken.
 func (c *cursor) next(n int) []byte {
 	if n > c.left {
 		c.broken, c.left = true, 0

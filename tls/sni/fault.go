@@ -2,8 +2,8 @@ package sni
 
 import "errors"
 
-// malformed is an ErrMalformed that says what is wrong: a field is out of range, or a length does not fit. As a constant it is an error that takes
-// no memory, and so are the others here.
+// malformed is an ErrMalformed that says what is wrong: a field is out of range, or a length does not fit. As a
+// constant it is an error that takes no memory, and so are the others here.
 type malformed string
 
 func (m malformed) Error() string { return ErrMalformed.Error() + ": " + string(m) }
@@ -42,8 +42,9 @@ const (
 	UnrecognizedName  Alert = 112 // RFC 6066, section 3
 )
 
-// AlertFor returns the alert with which a server answers what a Parser has refused with err. It is none where the client would not understand
-// it: where it speaks no TLS, and where it has begun with an alert of its own, which is never answered.
+// AlertFor returns the alert with which a server answers what a Parser has refused with err. It is none where the
+// client would not understand it: where it speaks no TLS, and where it has begun with an alert of its own, which is
+// never answered.
 func AlertFor(err error) Alert {
 	if err == errAlertFirst {
 		return 0

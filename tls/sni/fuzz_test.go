@@ -54,7 +54,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// mustBeSteady: a parser that is given b in pieces comes to the same end. Where b has two faults, it may see the other one first.
+// mustBeSteady: a parser that is given b in pieces comes to the same end. Where b has two faults, it may see the other
+// one first.
 func mustBeSteady(t *testing.T, b []byte, want Hello, wantErr error) {
 	var p Parser
 	for n := 0; ; n = min(n+1+n/3, len(b)) {
@@ -72,8 +73,8 @@ func mustBeSteady(t *testing.T, b []byte, want Hello, wantErr error) {
 	}
 }
 
-// ofHandshakeRecords reports whether b holds handshake records of version 3 alone, within MaxSize. crypto/tls takes other versions, and
-// warnings before a hello.
+// ofHandshakeRecords reports whether b holds handshake records of version 3 alone, within MaxSize. crypto/tls takes
+// other versions, and warnings before a hello.
 func ofHandshakeRecords(b []byte) bool {
 	for at := 0; at+headerSize <= len(b); at += headerSize + int(binary.BigEndian.Uint16(b[at+3:])) {
 		if b[at] != typeHandshake || b[at+1] != majorVersion {

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// MaxSize is how many bytes of a connection, record headers included, a Parser looks at. A hello of today's browsers has about 1,800.
+// MaxSize is how many bytes of a connection, record headers included, a Parser looks at. A hello of today's browsers
+// has about 1,800.
 const MaxSize = 64 << 10
 
 // What Parse returns where it returns no Hello. Errors of ErrMalformed and ErrNotTLS say more: compare with errors.Is.
@@ -16,23 +17,26 @@ var (
 	ErrMalformed = errors.New("malformed ClientHello")
 )
 
-// A Hello is what a ClientHello says about where the client wants to go (RFC 8446, section 4.1.2). Where the client uses Encrypted
-// Client Hello, it is the outer one.
+// A Hello is what a ClientHello says about where the client wants to go (RFC 8446, section 4.1.2). Where the client
+// uses Encrypted Client Hello, it is the outer one.
 type Hello struct {
-	// ServerName is the DNS name of the server_name extension (RFC 6066, section 3), in lower case and without a dot at its end. It is
-	// empty where there is none, and where what is there is not a DNS name: an IP address, say.
+	// ServerName is the DNS name of the server_name extension (RFC 6066, section 3), in lower case and without a dot at
+	// its end. It is empty where there is none, and where what is there is not a DNS name: an IP address, say.
 	ServerName string
-	// Dotted tells that it had a dot at its end, which no client may send. crypto/tls refuses it, and nginx takes the dot off.
+	// Dotted tells that it had a dot at its end, which no client may send. crypto/tls refuses it, and nginx takes the
+	// dot off.
 	Dotted bool
-	// Odd tells that what is there is neither a DNS name nor an IP address. Servers differ in what they make of that: nginx takes a port off,
-	// and Java reads fullwidth letters as those of ASCII. So who refuses a name must refuse these.
+	// Odd tells that what is there is neither a DNS name nor an IP address. Servers differ in what they make of that:
+	// nginx takes a port off, and Java reads fullwidth letters as those of ASCII. So who refuses a name must refuse
+	// these.
 	Odd bool
 	// Protocols are those of the ALPN extension (RFC 7301, section 3.1), in the client's order.
 	Protocols []string
-	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order; without the extension,
-	// the highest version that the client has. Values that mean nothing (GREASE, RFC 8701) are left in.
+	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order; without
+	// the extension, the highest version that the client has. Values that mean nothing (GREASE, RFC 8701) are left in.
 	Versions []uint16
-	// ECH tells that there is an encrypted_client_hello extension (RFC 9849, section 5). It may be GREASE, which looks the same.
+	// ECH tells that there is an encrypted_client_hello extension (RFC 9849, section 5). It may be GREASE, which looks
+	// the same.
 	ECH bool
 }
 
@@ -143,7 +147,8 @@ func (h *Hello) readName(c *cursor, n int) {
 	h.Odd = h.ServerName == "" && !isAddress(name)
 }
 
-// readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there are.
+// readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there
+// are.
 func (h *Hello) readProtocols(c *cursor) error {
 	n := c.uint16()
 	if n != c.left || n == 0 {
@@ -178,7 +183,8 @@ func (h *Hello) readVersions(c *cursor) error {
 	return nil
 }
 
-// seen remembers which of the extensions that are read have been there. Others may come twice: that is for the server to judge.
+// seen remembers which of the extensions that are read have been there. Others may come twice: that is for the server
+// to judge.
 type seen [len(known)]bool
 
 // twice reports whether kind has been there before.

@@ -8,8 +8,8 @@ const maxName = 253
 // maxLabel is the longest part between dots.
 const maxLabel = 63
 
-// Name returns name as a Hello has it: in lower case and without a dot at its end, and empty if it is no DNS name. It is for names that another
-// reader took out of a ClientHello.
+// Name returns name as a Hello has it: in lower case and without a dot at its end, and empty if it is no DNS name. It
+// is for names that another reader took out of a ClientHello.
 func Name(name string) string {
 	if len(name) > maxName+1 {
 		return ""
@@ -40,9 +40,9 @@ func lower(name []byte) []byte {
 	return name
 }
 
-// isName reports whether name, in lower case and without a dot at its end, can be a DNS name: letters, digits, hyphens and underscores
-// between dots. An address is none (RFC 6066, section 3): that of version 6 has colons, that of version 4 ends in a number, which no name
-// does (RFC 3696, section 2).
+// isName reports whether name, in lower case and without a dot at its end, can be a DNS name: letters, digits, hyphens
+// and underscores between dots. An address is none (RFC 6066, section 3): that of version 6 has colons, that of version
+// 4 ends in a number, which no name does (RFC 3696, section 2).
 func isName[T string | []byte](name T) bool {
 	if len(name) > maxName {
 		return false
@@ -68,7 +68,8 @@ func isName[T string | []byte](name T) bool {
 	return label > digits
 }
 
-// isAddress reports whether name is an IP address. Clients that mean one should send no name (RFC 6066, section 3), and some do.
+// isAddress reports whether name is an IP address. Clients that mean one should send no name (RFC 6066, section 3), and
+// some do.
 func isAddress(name []byte) bool {
 	a, err := netip.ParseAddr(string(name))
 	return err == nil && a.Zone() == ""

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Pattern is which names an operator means: one name ("db.example.com"), all names with one label more than the rest ("*.example.com"),
-// or everything else ("*"), a client that gives no name included.
+// A Pattern is which names an operator means: one name ("db.example.com"), all names with one label more than the rest
+// ("*.example.com"), or everything else ("*"), a client that gives no name included.
 type Pattern string
 
 // Rest is the Pattern for what no other one is for.
@@ -45,7 +45,8 @@ func hint(name string) string {
 // key is what p is found by: a name, the end of one from its first dot on, or nothing.
 func (p Pattern) key() string { return strings.TrimPrefix(string(p), "*") }
 
-// Names holds a value for each of some patterns. The zero value is empty. It may be read from several goroutines, once filled.
+// Names holds a value for each of some patterns. The zero value is empty. It may be read from several goroutines, once
+// filled.
 type Names[T any] struct {
 	values map[string]T // by Pattern.key
 }
@@ -69,8 +70,8 @@ func (n *Names[T]) Add(p Pattern, v T) error {
 	return nil
 }
 
-// Lookup returns the value for name, which is in lower case and without a dot at its end, as in a Hello: that of the name itself, else
-// that of the wildcard for its first label, else that of Rest. It does not allocate.
+// Lookup returns the value for name, which is in lower case and without a dot at its end, as in a Hello: that of the
+// name itself, else that of the wildcard for its first label, else that of Rest. It does not allocate.
 func (n *Names[T]) Lookup(name string) (v T, ok bool) {
 	if v, ok = n.values[name]; ok {
 		return v, true

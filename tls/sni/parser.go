@@ -20,8 +20,9 @@ const (
 	typeHeartbeat        = 24
 )
 
-// A Parser reads one ClientHello out of what a client has sent so far. The zero value is ready. It keeps how far it has come, so that a
-// hello that arrives byte by byte, in records of one byte, costs no more to read than one that arrives whole.
+// A Parser reads one ClientHello out of what a client has sent so far. The zero value is ready. It keeps how far it has
+// come, so that a hello that arrives byte by byte, in records of one byte, costs no more to read than one that arrives
+// whole.
 type Parser struct {
 	at   int // where in the connection the next record begins
 	have int // handshake bytes before it
@@ -29,9 +30,9 @@ type Parser struct {
 	need int
 }
 
-// Parse looks at b, which is everything that the client has sent: what an earlier call was given, and more. It returns ErrMore until
-// the hello is complete, ErrNotTLS at the first byte that cannot be TLS, ErrTooLarge as soon as the hello can't end within MaxSize, or
-// an ErrMalformed. What follows the hello is not looked at. The Hello holds no part of b.
+// Parse looks at b, which is everything that the client has sent: what an earlier call was given, and more. It returns
+// ErrMore until the hello is complete, ErrNotTLS at the first byte that cannot be TLS, ErrTooLarge as soon as the hello
+// can't end within MaxSize, or an ErrMalformed. What follows the hello is not looked at. The Hello holds no part of b.
 func (p *Parser) Parse(b []byte) (Hello, error) {
 	p.need = 1
 	if err := checkStart(b); err != nil {
@@ -46,12 +47,13 @@ func (p *Parser) Parse(b []byte) (Hello, error) {
 	return readHello(&c)
 }
 
-// Need returns how many bytes more the hello takes, at least, where Parse has returned ErrMore. While it is open whether this is TLS, it
-// is 1: a client of another protocol may have sent all it will.
+// Need returns how many bytes more the hello takes, at least, where Parse has returned ErrMore. While it is open
+// whether this is TLS, it is 1: a client of another protocol may have sent all it will.
 func (p *Parser) Need() int { return p.need }
 
-// checkStart refuses what a ClientHello can't begin with; ErrMore where it is too early to tell. Whatever a server might take for TLS is not ErrNotTLS: some pass over an alert that stands
-// before the hello, and some read records of any version, which is not to be looked at (RFC 8446, section 5.1).
+// checkStart refuses what a ClientHello can't begin with; ErrMore where it is too early to tell. Whatever a server
+// might take for TLS is not ErrNotTLS: some pass over an alert that stands before the hello, and some read records of
+// any version, which is not to be looked at (RFC 8446, section 5.1).
 func checkStart(b []byte) error {
 	switch {
 	case len(b) == 0:
@@ -72,7 +74,8 @@ func checkStart(b []byte) error {
 	return notTLS(b)
 }
 
-// checkStrange is checkStart for a handshake record of another major version: it must begin with a ClientHello to be taken for one.
+// checkStrange is checkStart for a handshake record of another major version: it must begin with a ClientHello to be
+// taken for one.
 func checkStrange(b []byte) error {
 	length := 0
 	if len(b) >= headerSize {
@@ -141,8 +144,8 @@ func (p *Parser) learnSize(b []byte, have int) error {
 	return nil
 }
 
-// more returns ErrMore, and reckons what the hello takes at least: the rest of this record, of the given length (0: its header is not all
-// there), and the fewest records that hold what it does not.
+// more returns ErrMore, and reckons what the hello takes at least: the rest of this record, of the given length (0: its
+// header is not all there), and the fewest records that hold what it does not.
 func (p *Parser) more(b []byte, length int) error {
 	end, missing := p.at, max(p.size, messageSize)-p.have
 	if length > 0 {

@@ -36,7 +36,8 @@ func mustParse(t *testing.T, how string, b []byte, want Hello) {
 	}
 }
 
-// TestParseAtEveryByte gives a parser one byte more at a time. It must know at the last byte, and Need must never ask for too much.
+// TestParseAtEveryByte gives a parser one byte more at a time. It must know at the last byte, and Need must never ask
+// for too much.
 func TestParseAtEveryByte(t *testing.T) {
 	for _, s := range samples(t) {
 		for _, size := range []int{1, 700, maxRecord} {

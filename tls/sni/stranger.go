@@ -77,8 +77,8 @@ var shapes = [...]struct {
 	{"SOCKS 4", func(b []byte) bool { return len(b) > 8 && b[0] == 4 && (b[1] == 1 || b[1] == 2) && b[len(b)-1] == 0 }},
 }
 
-// postgresCode returns the code of a message of PostgreSQL's that has no type, of which a version is one kind; 0 for none (PostgreSQL manual,
-// section "Message Formats").
+// postgresCode returns the code of a message of PostgreSQL's that has no type, of which a version is one kind; 0 for
+// none (PostgreSQL manual, section "Message Formats").
 func postgresCode(b []byte) uint32 {
 	if len(b) < 8 || b[0] != 0 || b[1] != 0 {
 		return 0
