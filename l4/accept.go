@@ -16,14 +16,14 @@ type listener struct {
 	fd   int32
 	name string
 	unix bool
-	rate bucket // of the connections taken
+	rate bucket // limits the connections taken
 	// keepsOutOfLine: urgent data can't be had in line from the listening socket on (MPTCP), but from each connection.
 	keepsOutOfLine bool
 }
 
-// An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one: the
-// kernel wakes the first that sleeps in its epoll_wait (EPOLLEXCLUSIVE), so that the others come in while it is busy.
-// Loops that are parked are all woken; there is one then, or little to do.
+// An acceptor takes connections off the listeners' queues for one loop. Every loop that does not rest has one. The
+// kernel wakes the first loop that sleeps in its epoll_wait (EPOLLEXCLUSIVE), so another accepts only while the first
+// is busy. Loops that are parked are all woken: there is only one loop then, or little to do.
 type acceptor struct {
 	listeners []acceptQueue
 	paused    bool          // a limit was met: resume is called when it may have gone
@@ -66,7 +66,7 @@ func (a *acceptor) pending() bool {
 	return false
 }
 
-// resume has every queue looked at again.
+// resume has the loop look at every queue again.
 func (a *acceptor) resume() {
 	a.paused = false
 	for i := range a.listeners {
@@ -86,8 +86,8 @@ func (l *loop) listen(all []*listener) error {
 	return nil
 }
 
-// deafen ends accepting. What the queues hold by now is taken first where drain is set: closing a listening socket
-// resets it.
+// deafen ends accepting. Where drain is set, the connections that the queues hold by now are taken first, as closing a
+// listening socket resets them.
 func (l *loop) deafen(drain bool) {
 	closes := l.server.closes()
 	for i := range l.accept.listeners {
@@ -152,9 +152,9 @@ func (l *loop) acceptOne(q *acceptQueue) {
 	case lacks(errno):
 		l.pauseAccepting(errno)
 	default:
-		// accept(2): an error of the connection that was to be taken, already pending on it. The next one may be well.
-		// But where a security module or a filter of system calls refuses, the connection stays in the queue, and so it
-		// goes on.
+		// accept(2) reports an error that is pending on the connection it was to take. The next connection may be well.
+		// But where a security module or a filter of system calls refuses the call, the connection stays in the queue,
+		// and every call fails.
 		if l.accept.failed++; l.accept.failed >= acceptBurst {
 			l.pauseAccepting(errno)
 		}
@@ -186,8 +186,8 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 	return false
 }
 
-// pauseAccepting waits until this machine may have again what it lacked, or allow what it refused, and returns for how
-// long, in ns.
+// pauseAccepting stops accepting for a while. By then this machine may have again what it lacked, or allow what it
+// refused. The length of the pause is returned, in ns.
 func (l *loop) pauseAccepting(why syscall.Errno) int64 {
 	if times, due := l.server.pauses.due(l.now); due {
 		what := "accepting pauses: this machine lacks what a new connection needs"
@@ -200,7 +200,7 @@ func (l *loop) pauseAccepting(why syscall.Errno) int64 {
 	return l.pause()
 }
 
-// pause has accepting wait, for longer each time, and returns for how long, in ns.
+// pause stops accepting for a while, longer each time, and returns the length of the pause in ns.
 func (l *loop) pause() int64 {
 	a := &l.accept
 	a.paused = true
@@ -235,8 +235,8 @@ func (l *loop) begin(ln *listener, fd int32, peer netip.AddrPort) {
 	l.step(s)
 }
 
-// reserve counts a session that is about to be accepted, or reports that there is no room. Then release tells the loops
-// when there is.
+// reserve counts a session that is about to be accepted. It reports false where there is no room; release tells the
+// loops when there is room again.
 func (s *Server) reserve() bool {
 	for {
 		if s.sessions.Add(1) <= int64(s.MaxConns) {
