@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// An Access says which clients may connect. The longest prefix that holds a client decides; where the same one is
-// allowed and denied, it is denied. A client that none holds may connect where nothing is allowed by name, and may not
-// where something is. The zero Access lets everybody in. It may be changed while it is read.
+// An Access says which clients may connect. The longest prefix that holds a client's address decides. A prefix that is
+// both allowed and denied is denied. A client that no prefix holds may connect, unless some prefix is allowed. The zero
+// Access lets everybody in. It may be changed while it is read.
 type Access struct{ rules atomic.Pointer[accessRules] }
 
-// accessRules are rules made flat: at which addresses the answer changes, in ascending order, so that finding one's
-// place is a binary search whatever stands inside whatever.
+// accessRules are the rules in flat form: the addresses at which the answer changes, in ascending order. So a client's
+// address is found by binary search, however the ranges contain each other.
 type accessRules struct {
 	v4, v6 []turn
-	zones  map[string][]turn // in the place of v6, by interface, where there are rules of that alone
+	zones  map[string][]turn // by interface, in place of v6 where some rules are for that interface alone
 	rest   bool              // for clients below the first turn
 }
 
@@ -27,7 +27,7 @@ type turn struct {
 	allowed bool
 }
 
-// A number is an address as one, so that two are compared at once.
+// A number is an address as a number, so that two are compared at once.
 type number struct{ high, low uint64 }
 
 func numberOf(ip netip.Addr) number {
@@ -43,8 +43,8 @@ type rule struct {
 	allowed bool
 }
 
-// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ones for IPv6 clients. Of one range with a
-// zone and without, the one with it decides. Without any, everybody is let in.
+// Set replaces the rules. IPv4 ranges are for IPv4 clients alone, and IPv6 ranges for IPv6 clients. Where a range is
+// given with a zone and without, the one with the zone decides. Without rules everybody is let in.
 func (a *Access) Set(allow, deny []Range) {
 	rest := len(allow) == 0
 	all := rulesOf(allow, deny)
@@ -62,8 +62,8 @@ func (a *Access) Set(allow, deny []Range) {
 	a.rules.Store(rules)
 }
 
-// Allows reports whether a client at ip may connect. One without an address, of a UNIX socket, may: its rights are the
-// file's.
+// Allows reports whether a client at ip may connect. A client of a UNIX socket has no address and may connect: the
+// rights of the file decide about it.
 func (a *Access) Allows(ip netip.Addr) bool {
 	r := a.rules.Load()
 	if r == nil || !ip.IsValid() {
@@ -92,7 +92,7 @@ func (a *Access) Allows(ip netip.Addr) bool {
 	return turns[low-1].allowed
 }
 
-// rulesOf returns the rules, each range before those inside it, and where the same is there twice what is denied last.
+// rulesOf returns the rules in order: each range before those inside it, and of an equal pair the denied one last.
 func rulesOf(allow, deny []Range) (all []rule) {
 	for _, r := range allow {
 		all = append(all, rule{Range{r.Masked(), r.Zone}, true})
@@ -111,7 +111,7 @@ func only(all []rule, fit func(rule) bool) []rule {
 	return slices.DeleteFunc(slices.Clone(all), func(r rule) bool { return !fit(r) })
 }
 
-// flatten makes rules flat that are in the order of rulesOf.
+// flatten brings rules, which are in the order of rulesOf, into flat form.
 func flatten(rules []rule, rest bool) []turn {
 	w := walk{rest: rest}
 	for _, r := range rules {
@@ -146,8 +146,8 @@ func (w *walk) leave() {
 	}
 }
 
-// note takes down the answer from that address on, if it is not what it was. What was noted of the same address before
-// does not count.
+// note writes down that another answer holds from that address on. It writes nothing where the answer stays the same,
+// and replaces what it wrote for the same address before.
 func (w *walk) note(from netip.Addr) {
 	at, before, now := numberOf(from), w.rest, w.rest
 	if n := len(w.turns); n > 0 && w.turns[n-1].from == at {
