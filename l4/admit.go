@@ -18,15 +18,15 @@ type Limits struct {
 	SessionUpload, SessionDownload Rate // bytes from the client and to it, of one session
 	ClientUpload, ClientDownload   Rate // the same of one source, all its sessions together
 
-	// LeastProgress ends a session of which a peer has bytes waiting for it all the time and takes fewer than this. Per
-	// is how long it is looked at; what ends a session is noticed after one or two of it.
+	// LeastProgress ends a session when one peer takes fewer bytes than this within Per, although bytes wait for it all
+	// that time. It is noticed after once or twice Per.
 	LeastProgress Rate
 
 	OnLimit    Refusal
 	LimitDelay time.Duration // how long Delay keeps a client
 }
 
-// A Refusal is how a client is turned away that Access or a limit of sessions keeps out.
+// A Refusal is how a client is turned away when Access or a limit of sessions keeps it out.
 type Refusal uint8
 
 // The refusals.
@@ -36,11 +36,11 @@ const (
 	Delay                // after LimitDelay with RST, unless it may come in by then
 )
 
-// delayedShare is the part of all sessions that may be clients on whom Delay is spent; more are reset at once, so that
-// keeping them takes nothing from those that may come in.
+// delayedShare bounds how many clients Delay may keep at once: one for so many sessions that there may be. Further
+// clients are reset at once, so that delayed ones leave room for those that may come in.
 const delayedShare = 8
 
-// A doorkeeper keeps to a Server's Limits. There is none where nothing is limited.
+// A doorkeeper applies a Server's Limits. A server without limits has none.
 type doorkeeper struct {
 	*Limits
 	sources *sources // nil: no source is limited
@@ -65,7 +65,7 @@ func newDoorkeeper(l *Limits, sessions int) *doorkeeper {
 	return d
 }
 
-// known returns the stage of a client of whom it is known by now who it is.
+// known returns the next stage of a session once it is known who its client is.
 func (s *session) known(now int64) stage {
 	if s.loop.server.door != nil {
 		return admitting
@@ -113,7 +113,7 @@ func (d *doorkeeper) letIn(s *session) Cause {
 	return cause
 }
 
-// keep counts one more client that is kept waiting, if there may be one.
+// keep counts one more delayed client, or reports that there may be no more.
 func (d *doorkeeper) keep() bool {
 	if d.delayed.Add(1) <= d.most {
 		return true
@@ -144,11 +144,11 @@ func (d *doorkeeper) leave(s *session) {
 		m.down.settle(s.down.read, s.loop.now)
 		d.sources.leave(m.source)
 	}
-	s.trace = nil // which stands in it
+	s.trace = nil // it is a part of the meter
 	s.loop.takeMeter(m)
 }
 
-// dismisses reports whether a client with that cause is to see a clean end, though it got nothing.
+// dismisses reports whether a client that is turned away for that cause sees a clean end.
 func (d *doorkeeper) dismisses(cause Cause) bool {
 	return d.OnLimit == Close && (cause == Denied || cause == OverConns || cause == OverRate)
 }
