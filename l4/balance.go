@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A second loop that is not needed costs every message a wake-up of another thread, so work stays on the first loop
-// until that is nearly all a processor can do. Then half of its lively sessions move to the loop that does least, which
-// is started if there may be more; a loop that all could spare hands its sessions back and rests.
+// A second loop that is not needed costs every message a wake-up of another thread. So work stays on the first loop
+// until that is nearly all a processor can do. Then half of its lively sessions move to the loop that does least. A new
+// loop is started where there may be more. A loop that the others could replace gives its sessions back and rests.
 //
-// A second loop is of use where a processor would be idle without it. On a machine that is busy it can but take its
-// time from others, often from the very servers that the sessions go to, and everything gets dearer: so nothing moves
-// there.
+// A second loop is useful where a processor would be idle without it. On a busy machine it takes processor time from
+// others, often from the servers that the sessions go to, and each message costs more. So no session is moved there.
 //
-// Each loop judges by itself, once a window in which it turned at all: an idle process does not wake up for this.
+// Each loop judges for itself, at the end of a window in which it had something to do: an idle process is not woken for
+// this.
 const (
 	loadWindow  = int64(100 * time.Millisecond)
 	busyShare   = 850 // ‰ of a processor from which a loop gives sessions away
@@ -34,8 +34,8 @@ type load struct {
 	began  int64       // of the window, on the server's clock
 	cpu    int64       // of the thread at that time, ns
 	thread int32       // which the loop ran on then
-	over   int         // windows in a row above busyShare; negative: until it is looked at again
-	idle   idleTime    // of the machine, when the first of them ended
+	over   int         // windows in a row above busyShare; negative: how many until the next look
+	idle   idleTime    // the machine's, when the first of those windows ended
 	under  int         // windows in a row in which it could rest
 	rests  atomic.Bool // it accepts nothing and has given its sessions back
 
@@ -43,7 +43,7 @@ type load struct {
 	at    atomic.Int64 // when that was found
 }
 
-// now returns the share that is true at that time: a loop that has not turned for some windows does nothing.
+// now returns the share at that time. A loop that has not turned for some windows does nothing.
 func (d *load) now(at int64) int64 {
 	if at-d.at.Load() > 3*loadWindow {
 		return 0
@@ -93,7 +93,7 @@ func (l *loop) balance() {
 	}
 }
 
-// overloaded takes in one more window that was above busyShare, and began then.
+// overloaded counts one more window above busyShare, which began at that time.
 func (l *loop) overloaded(began int64) {
 	d := &l.load
 	d.over, d.under = d.over+1, 0
@@ -109,7 +109,7 @@ func (l *loop) overloaded(began int64) {
 	}
 }
 
-// spill gives half of the sessions that moved something since then to the loop that does least.
+// spill gives half of the sessions that moved bytes since then to the loop that does least.
 func (l *loop) spill(since int64) {
 	to := l.server.idlest(l)
 	if to == nil {
@@ -127,8 +127,8 @@ func (l *loop) spill(since int64) {
 	}
 }
 
-// idlest returns the loop that may be given sessions of l's: one that has started and does little, or a new one; nil
-// where all are busy.
+// idlest returns the loop that l gives sessions to: one that has started and does little, or a new one; nil where all
+// are busy.
 func (s *Server) idlest(l *loop) *loop {
 	s.mu.Lock()
 	var best *loop
@@ -158,7 +158,7 @@ func (s *session) movable() bool {
 	return s.stage == relaying && !s.listed && s.up.pipe == nil && s.down.pipe == nil
 }
 
-// hand gives s to another loop. Between the two it belongs to the function that is posted.
+// hand gives s to another loop. Until that loop adopts it, s belongs to the posted function.
 func (l *loop) hand(s *session, to *loop) {
 	s.unwatch()
 	l.remove(s)
@@ -207,7 +207,7 @@ func (l *loop) takeRest() {
 	l.deafen(true)
 	to := l.before()
 	to.post(to.wakeUp)
-	to.post(to.accept.resume) // for what a rate has left in the queues
+	to.post(to.accept.resume) // for connections that a rate has left in the queues
 	for _, at := range l.slots {
 		if s := at.session; s != nil && s.movable() {
 			l.hand(s, to)
