@@ -6,22 +6,22 @@ import (
 	"sync/atomic"
 )
 
-// A budget is how much memory sessions may hold together, beside what each costs in any case: bytes that a peer sent
-// and nobody has taken yet, TLS, handshakes under way. A process that is killed for want of memory ends every session,
-// so over the budget those are reset that hold most of it and have not come to a backend; where that is not enough,
-// nothing is accepted; and far above it sessions with a backend go as well.
+// A budget is how much memory all sessions together may hold, beyond what each costs in any case. It counts the bytes
+// that a peer sent and nobody has taken yet, TLS, and handshakes under way. A process that is killed for want of memory
+// ends every session. So over the budget the sessions are reset that hold most and have no backend yet. Where that is
+// not enough, nothing is accepted. Far above the budget sessions with a backend are reset as well.
 type budget struct {
 	most  int64        // bytes; 0: no limit
 	held  atomic.Int64 // by the sessions of all loops, as of their last turns
 	short complaint
 }
 
-// What is counted for parts whose size nobody can be asked for.
+// What is counted for parts whose size can't be asked for.
 const (
 	setupBytes     = 1 << 10
 	traceBytes     = 512
 	layerBytes     = 10 << 10 // an idle TLS connection; see TLS in docs/architecture.md
-	handshakeBytes = 48 << 10 // one under way: its goroutine, and the garbage that it makes
+	handshakeBytes = 48 << 10 // a handshake under way: its goroutine, and the garbage that it makes
 )
 
 // over reports whether the budget is exceeded.
@@ -35,7 +35,7 @@ func (l *loop) weigh(s *session) {
 	slot.holds = n
 }
 
-// holds returns how many bytes of memory s holds, beside what each session does.
+// holds returns how many bytes of memory s holds, beyond what every session does.
 func (s *session) holds() int {
 	n := cap(s.up.held) + cap(s.down.held) + s.client.layer.holds() + s.backend.layer.holds()
 	if t := s.trace; t != nil {
@@ -66,7 +66,7 @@ func (t *trace) holds() (n int) {
 	return n
 }
 
-// holds looks at nothing that the goroutine of a handshake may be at.
+// holds reads nothing that the goroutine of a handshake may be writing.
 func (l *layer) holds() int {
 	switch {
 	case l == nil:
@@ -79,7 +79,7 @@ func (l *layer) holds() int {
 	return layerBytes + cap(l.held)
 }
 
-// economize tells the others what the loop's sessions hold, at the end of a turn, and keeps to the budget.
+// economize tells the server what the loop's sessions hold, at the end of a turn, and keeps to the budget.
 func (l *loop) economize() {
 	b := &l.server.budget
 	l.tellHeld()
@@ -104,22 +104,22 @@ func (l *loop) tellHeld() {
 	}
 }
 
-// unfinished reports whether s has not come to a backend.
+// unfinished reports whether s has no backend yet.
 func (s *session) unfinished() bool { return s.stage < relaying }
 
-// relays is for the others.
+// relays reports whether s has a backend.
 func (s *session) relays() bool { return s.stage >= relaying }
 
-// A weight is what a session costs: the bytes that it holds, times for how long it has.
+// A weight is what a session costs: the bytes that it holds, times how long it has held them.
 type weight struct {
 	at    ref
 	bytes int64
 	cost  float64
 }
 
-// shed resets sessions of one kind until so many bytes are given back, or none is left that holds any: first those that
-// have held most for longest. A client that goes on is quick, so a crowd that stalls does not push out those that come
-// meanwhile.
+// shed resets sessions of one kind until so many bytes are given back, or no such session holds any. The greatest
+// weight goes first. A client that goes on sending is done soon, so a crowd of stalled clients does not push out those
+// that come meanwhile.
 func (l *loop) shed(bytes int64, kind func(*session) bool) (reset int) {
 	var all []weight
 	for i := range l.slots {
@@ -142,7 +142,7 @@ func (l *loop) shed(bytes int64, kind func(*session) bool) (reset int) {
 	return reset
 }
 
-// stillSince is from when on what s holds has waited.
+// stillSince returns since when the bytes that s holds have waited.
 func (s *session) stillSince() int64 {
 	if s.stage < relaying {
 		return s.began
