@@ -8,17 +8,17 @@ const (
 	CauseNone Cause = iota // the session goes on
 
 	// Before a backend was connected.
-	ProxyRefused     // a trusted source sent no PROXY header, or one that does not hold
-	ProxyTimeout     // it did not send all of it within the PROXY timeout
+	ProxyRefused     // a trusted source sent no PROXY header, or an invalid one
+	ProxyTimeout     // it did not send the whole header within the PROXY timeout
 	Denied           // Access keeps the client out
 	OverConns        // its source had as many sessions as it may have
 	OverRate         // its source had begun as many sessions as it may for now
 	HelloTimeout     // the client did not send all of its ClientHello within the hello timeout
 	NotTLS           // the client did not begin with a ClientHello where one was needed
-	NoRoute          // no pool is for what the client asks for
+	NoRoute          // no pool serves what the client asks for
 	HandshakeFailed  // the client's TLS handshake failed; the record says why
-	HandshakeTimeout // it was not done within the handshake timeout
-	HandshakesFull   // too many waited to be begun, and it had waited longest
+	HandshakeTimeout // the handshake was not done within the handshake timeout
+	HandshakesFull   // too many handshakes waited to be begun, and this one had waited longest
 	ClientLeft       // the client closed or reset while it waited for a backend
 	QueueFull        // every backend was full and so was the queue
 	QueueTimeout     // every backend stayed full for the queue timeout
@@ -35,8 +35,8 @@ const (
 	BackendTimeout   // the backend stopped acknowledging
 	ClientTruncated  // the client's stream ended without TLS's close_notify
 	BackendTruncated // the backend's did
-	ClientTLSFault   // after the handshake, a bad record of the client's or an alert
-	BackendTLSFault  // of the backend's
+	ClientTLSFault   // after the handshake, the client sent a bad record or an alert
+	BackendTLSFault  // the backend did
 
 	// Ended by a limit.
 	Idle        // no byte moved in either direction for the idle timeout
