@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A complaint is what this machine lacks again and again. It is said at once, and then once in complainEvery, however
-// often there is reason.
+// A complaint is a message about what this machine lacks. It is logged at once, and from then on once in complainEvery,
+// however often there is reason.
 type complaint struct {
 	times atomic.Uint64
 	again atomic.Int64 // when it may be said again, in ns on the server's clock
@@ -14,7 +14,7 @@ type complaint struct {
 
 const complainEvery = 10 * time.Second
 
-// due counts one more, and reports how many that makes and whether it is to be said now.
+// due counts one more occasion. It returns how many there were, and whether the complaint is to be logged now.
 func (c *complaint) due(now int64) (times uint64, due bool) {
 	times = c.times.Add(1)
 	again := c.again.Load()
