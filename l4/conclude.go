@@ -2,16 +2,17 @@ package l4
 
 import "time"
 
-// A session that is in nobody's way can be ended so that neither peer takes harm: as if its client had finished. The
-// backend gets FIN, says what it may have left to say, and answers with its own, which is passed on to the client; the
-// session ends as any other. A server that was idle closes within a round trip; one that was still at work, though it
-// did not look so, mostly ends it first. Nothing more is read from the client: what it may send from now on meets a
-// closed socket and is answered with RST, so that it knows the request was not taken, and no backend carries out what
-// it could not answer. That RST would throw away what our kernel still holds for the client, a large answer on a slow
-// line; so the socket is closed only when the client has acknowledged that (lingering).
+// A session through which nothing is on its way can be ended so that neither peer takes harm: as if its client had
+// finished. The backend gets FIN, says what it may have left to say, and answers with its own FIN, which is passed on
+// to the client. The session ends as any other. A server that was idle closes within a round trip. One that was still
+// at work, though it did not look so, mostly ends its work first. Nothing more is read from the client. What it sends
+// from now on meets a closed socket and is answered with RST. So the client knows that its request was not taken, and
+// no backend carries out a request that it could not answer. That RST would throw away what our kernel still holds for
+// the client, such as a large answer on a slow line. So the socket is closed only when the client has acknowledged all
+// of it (lingering).
 //
-// Resetting both sides would be quicker, and throw away what the kernel still holds for either; servers log it as an
-// error, and clients report it where they would have passed over the end of an idle connection.
+// Resetting both sides would be quicker, but it throws away what the kernel still holds for either. Servers log a reset
+// as an error, and clients report it where they would have passed over the end of an idle connection.
 
 // calm is for how long nothing must have moved before a session counts as quiet: within an answer, pauses are rarely
 // longer.
@@ -38,8 +39,9 @@ func (s *session) conclude(why Cause) {
 	s.loop.step(s)
 }
 
-// part ends a session in which both sides have finished. A client that was concluded may not have, and one that speaks
-// TLS may go on behind its close_notify as long as there is no FIN: what comes then would be answered with RST.
+// part ends a session in which both sides have finished. Its client may go on: a concluded one has not finished itself,
+// and one that speaks TLS may send more behind its close_notify until it sends FIN. The kernel would answer that with
+// RST.
 func (s *session) part() (stage, Cause) {
 	e := &s.client
 	if (s.first == ownEnd || e.layer != nil && !e.hungUp) && e.unacknowledged() > 0 {
@@ -49,8 +51,8 @@ func (s *session) part() (stage, Cause) {
 	return relaying, s.closedBy()
 }
 
-// linger waits until a client that has not finished, or goes on though it has, has acknowledged all that it was sent.
-// What it may say meanwhile is left unread.
+// linger waits until a client that may go on has acknowledged all that it was sent. What it sends meanwhile is left
+// unread.
 func (s *session) linger() (stage, Cause) {
 	switch e, now := &s.client, s.loop.now; {
 	case e.broken():
