@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deliver is where a session goes when one side was reset or lost. What had been read from that side is still handed to
-// the other, and only when the other's kernel has had it acknowledged does finish mirror the reset: closing with RST
-// drops what is queued. What is queued the other way has nowhere to go.
+// deliver is the stage of a session that has lost one side, by a reset or otherwise. What was read from that side is
+// still handed to the other side. finish mirrors the reset only when the other side has acknowledged it, as closing
+// with RST drops what is queued. What is queued for the lost side is dropped.
 func (s *session) deliver() (stage, Cause) {
 	f, src, dst := s.lastFlow()
 	s.back(f).drop(&s.loop.pipes)
@@ -47,9 +47,9 @@ func (s *session) delivered() (stage, Cause) {
 	return delivering, why
 }
 
-// deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client does
-// that when it closes with something unread: tickets, where it has asked for nothing, or our close_notify. With the
-// latter both sides have finished.
+// deliverEnd forwards the end of a stream that close_notify had made whole before its socket was reset. A client resets
+// so when it closes with something unread: tickets, where it has asked for nothing, or our close_notify. In the second
+// case both sides have finished.
 func (s *session) deliverEnd(f *flow, src, dst *side) {
 	if src.layer == nil || !src.ended {
 		return
@@ -92,8 +92,8 @@ func (s *session) back(f *flow) *flow {
 	return &s.up
 }
 
-// acknowledged reports whether e's peer has all that it was sent, and sets when to ask again otherwise: there is no
-// event for it.
+// acknowledged reports whether e's peer has acknowledged all that it was sent. Where it has not, acknowledged sets when
+// to ask again, as no event tells.
 func (s *session) acknowledged(e *side) bool {
 	if e.unacknowledged() == 0 {
 		return true
@@ -117,8 +117,8 @@ func causeOfLoss(e *side, reset, timeout, truncated, tlsFault Cause) Cause {
 	case unix.ETIMEDOUT: // TCP_USER_TIMEOUT, keep-alive, retransmission
 		return timeout
 	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ENONET, unix.ECONNREFUSED, unix.ENOPROTOOPT, unix.EACCES:
-		// The same. Where ICMP, or the lack of an answer to ARP, had said why, the kernel gives that in the end in
-		// place of ETIMEDOUT (tcp_write_err of Linux, sk_err_soft); a connection that stands is not ended by it before.
+		// A timeout as well. Where ICMP, or the lack of an answer to ARP, had named a reason, the kernel gives that in
+		// place of ETIMEDOUT when it gives up (tcp_write_err of Linux, sk_err_soft). Until then the connection stands.
 		return timeout
 	case faultTruncated:
 		return truncated
