@@ -13,23 +13,23 @@ import (
 	"forebay/pool"
 )
 
-// An attempt is one try: a lease on a backend and a socket that is being connected to it.
+// An attempt is one try: a lease on a backend, and a socket that is being connected to it.
 type attempt struct {
 	lease   pool.Lease
 	side    side
 	began   int64 // ns on the server's clock
-	opened  int64 // when this address was turned to
-	again   int64 // when to make a socket again: this machine lacks one, or the queue of a UNIX socket is full; 0: a has one
+	opened  int64 // when the try turned to this address
+	again   int64 // when to try again to have a socket: this machine lacks one, or a UNIX socket's queue is full; 0: a has one
 	address uint8 // which of the backend's addresses is tried
-	skipped uint8 // how many of them have failed
+	skipped uint8 // how many of the addresses have failed
 }
 
-// mostRoomPause is how long a try waits at most before it asks again whether a UNIX socket has room.
+// mostRoomPause is the longest pause before a try asks again whether a UNIX socket has room.
 const mostRoomPause = 200 * time.Millisecond
 
 func (a *attempt) underWay() bool { return a.lease.Backend() != nil }
 
-// start begins a try with the backend of lease, in the free one of the two places.
+// start begins a try with the backend of lease. There are two places for tries; it takes the free one.
 func (s *session) start(lease pool.Lease) (stage, Cause) {
 	c := s.setup
 	a := &c.attempts[0]
@@ -45,8 +45,7 @@ func (s *session) start(lease pool.Lease) (stage, Cause) {
 	return dialing, CauseNone
 }
 
-// dial looks at the tries under way: the first that is connected wins, and one that failed makes room for the next
-// backend.
+// dial looks at the tries under way. The first that is connected wins. One that failed makes room for the next backend.
 func (s *session) dial() (stage, Cause) {
 	c := s.setup
 	for i := range c.attempts {
@@ -78,7 +77,7 @@ func (s *session) dial() (stage, Cause) {
 }
 
 // progress reports whether a's socket is connected, or why it will not be. A backend with several addresses is tried at
-// each.
+// each of them.
 func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 	for {
 		done, errno = s.look(a)
@@ -93,7 +92,7 @@ func (s *session) progress(a *attempt) (done bool, errno syscall.Errno) {
 	}
 }
 
-// look is progress at the address that is tried now.
+// look is progress at the one address that is tried now.
 func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	late := s.loop.now >= s.setup.giveUp(a, s.loop.server)
 	if !late && s.lacksSocket(a) {
@@ -109,7 +108,7 @@ func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	case late && !e.writable:
 		errno = unix.ETIMEDOUT
 	case e.writable && e.tcp && s.loop.server.ports.meets(e.fd, a.lease.Backend().Addrs()[a.address]):
-		errno = unix.ECONNREFUSED // by nobody: the kernel chose the port that was asked to ask from, and TCP may be connected to itself
+		errno = unix.ECONNREFUSED // nobody listens: the kernel chose this very port to ask from, and the socket is connected to itself
 	}
 	if errno == 0 && a.side.writable && s.setup.route.BackendTLS != nil {
 		return false, s.secureBackend(a)
@@ -117,7 +116,7 @@ func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	return a.side.writable, errno
 }
 
-// lacksSocket reports whether this machine has no socket for a yet, and asks it again when it is time to.
+// lacksSocket reports whether a has no socket yet. When it is time, it asks this machine for one again.
 func (s *session) lacksSocket(a *attempt) bool {
 	if a.again != 0 && s.loop.now >= a.again {
 		s.connectTo(a)
@@ -142,7 +141,7 @@ func (s *session) secureBackend(a *attempt) syscall.Errno {
 	return 0
 }
 
-// protocol is what ALPN agreed on with the client.
+// protocol returns what ALPN agreed on with the client.
 func (s *session) protocol() string {
 	if s.client.layer == nil {
 		return ""
@@ -150,8 +149,8 @@ func (s *session) protocol() string {
 	return s.client.layer.conn.ConnectionState().NegotiatedProtocol
 }
 
-// lookSecured reports whether the handshake with a backend is done. Where the connection was reset, the alert that says
-// why may stand before that, and the handshake finds it.
+// lookSecured reports whether the handshake with a backend is done. Where the connection was reset, the socket may
+// still hold the alert that says why: the handshake reads it first.
 func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errno) {
 	done, err := e.layer.shake.progress(e)
 	switch {
@@ -168,8 +167,8 @@ func (s *session) lookSecured(e *side, late bool) (done bool, errno syscall.Errn
 	return done, 0
 }
 
-// connectTo makes a's socket and starts to connect it. Whatever goes wrong is found by progress; but where this machine
-// has no socket to give, clients that come later wait before they are accepted, and this one until it has.
+// connectTo makes a's socket and starts to connect it. progress finds whatever goes wrong, with one exception: where
+// this machine has no socket to give, this client waits until it has, and later clients wait before they are accepted.
 func (s *session) connectTo(a *attempt) {
 	address := a.lease.Backend().Addrs()[a.address]
 	if a.again == 0 {
@@ -200,7 +199,7 @@ func (s *session) connectTo(a *attempt) {
 	switch errno = s.reach(&a.side, family, &raw, size); {
 	case errno == 0:
 		a.side.writable = true
-	case errno == unix.EISCONN, errno == unix.EALREADY: // a socket that somebody has
+	case errno == unix.EISCONN, errno == unix.EALREADY: // the socket is another's
 		a.side.fd = -1 // and so not ours to close
 		a.side.fault = uint16(errno)
 		s.loop.misdirected("a socket that is in use was to be connected", nil)
@@ -215,16 +214,15 @@ func (s *session) connectTo(a *attempt) {
 }
 
 // waitForRoom has a try wait for a UNIX socket whose accept queue is full. Over TCP the kernel sends SYN again until
-// there is room; here it says EAGAIN (unix(7)), and no event tells of room. So it is asked again, ever more rarely, as
-// long as a connect may take.
+// there is room. Here it returns EAGAIN (unix(7)), and no event tells of room. So the try asks again, less and less
+// often, for as long as a connect may take.
 func (s *session) waitForRoom(a *attempt) {
 	s.closeSide(&a.side)
 	a.again = s.loop.now + min(max((s.loop.now-a.opened)/4, int64(firstPause)), int64(mostRoomPause))
 }
 
-// speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then its SYN-ACK
-// need not be acknowledged by itself: the first bytes do that too, and save a packet and what the other side makes of
-// it.
+// speaksAtOnce reports whether the backend at e will be told something the moment it is connected. Then the first bytes
+// acknowledge its SYN-ACK as well. That saves a packet, and the work that the other side has with it.
 func (s *session) speaksAtOnce(e *side) bool {
 	if s.loop.server.ProxyOut != ProxyOff || s.setup.route.BackendTLS != nil {
 		return true
@@ -235,8 +233,8 @@ func (s *session) speaksAtOnce(e *side) bool {
 	return len(s.up.held) > 0
 }
 
-// readAhead takes the client's first bytes before the backend is connected, if they are there already. It will be, by
-// the end of the step: so they need not be copied out of the loop's buffer.
+// readAhead takes the client's first bytes before the backend is connected, if they are there already. The backend is
+// connected by the end of the step, so the bytes can stay in the loop's buffer.
 func (s *session) readAhead() {
 	f, src := &s.up, &s.client
 	if len(f.held) > 0 || !src.readable || src.layer != nil || s.meter() != nil || src.next() != ordinary {
@@ -266,7 +264,7 @@ func (s *session) setOptions(e *side) {
 	}
 }
 
-// reach connects e, from the next of the Server's sources that has a port left.
+// reach connects e from the next of the Server's sources that has a port left.
 func (s *session) reach(e *side, family int, to *unix.RawSockaddrAny, size uintptr) syscall.Errno {
 	server := s.loop.server
 	if len(server.Sources) == 0 || !e.tcp {
@@ -287,7 +285,7 @@ func (s *session) reach(e *side, family int, to *unix.RawSockaddrAny, size uintp
 	if tried {
 		return unix.EADDRNOTAVAIL
 	}
-	return connect(e.fd, to, size) // the kernel's choice, as there is no source of the family
+	return connect(e.fd, to, size) // the kernel chooses, as no source is of this family
 }
 
 // connectFrom connects from a port of source.
@@ -305,8 +303,8 @@ func connectFrom(fd int32, source netip.Addr, to *unix.RawSockaddrAny, size uint
 	return connect(fd, to, size)
 }
 
-// findConnected finds out at once what came of a connect over loopback: the handshake was carried out inside
-// connect(2), which reports EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
+// findConnected finds out at once how a connect over loopback went. connect(2) has carried out the handshake by then,
+// but reports EINPROGRESS all the same. Waiting for the event would cost a turn of the loop.
 func (e *side) findConnected() {
 	var raw unix.RawSockaddrAny
 	if peerName(e.fd, &raw) == 0 {
@@ -351,13 +349,13 @@ func (s *session) lose(a *attempt, o pool.Outcome) {
 	*a = attempt{}
 }
 
-// try is a as it is told of, where it ended with o.
+// try returns what is told of a, which ended with o.
 func (a *attempt) try(o pool.Outcome, now int64) Try {
 	b := a.lease.Backend()
 	return Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(now - a.began), Fault: a.side.layer.fault()}
 }
 
-// complain says that a failed for want of something that its backend has nothing to do with.
+// complain says that a failed for a reason that its backend has nothing to do with.
 func (s *session) complain(a *attempt, errno syscall.Errno) {
 	times, due := s.loop.server.faults.due(s.loop.now)
 	if !due {
@@ -414,7 +412,7 @@ func (s *session) hedge() (stage, Cause) {
 	return s.dial()
 }
 
-// giveUp is when a has taken too long, by itself or with those before it.
+// giveUp returns when a has taken too long, by itself or together with the tries before it.
 func (c *setup) giveUp(a *attempt, server *Server) int64 {
 	return min(a.opened+int64(server.ConnectTimeout), c.began+server.connectBudget())
 }
