@@ -10,17 +10,17 @@ import (
 	"forebay/pool"
 )
 
-// A Drain says how a backend is emptied: sessions that are idle go first, the others one after the other, and what is
-// left at the end is cut.
+// A Drain says how a backend is emptied: idle sessions go first, the others one after the other, and what is left at
+// the end is cut.
 //
-// A session is concluded, not cut: see conclude. It goes at a moment when it is quiet, that is when its backend spoke
-// last, so that no request is under way. Evenly over Spread ever fewer sessions may be left; those that ended by
-// themselves count. Sessions that have been idle go ten times as fast, the longest idle first, and so the busy ones
-// have as much time as the pace allows to become idle or to end.
+// A session is concluded, not cut: see conclude. That is done when the session is quiet: its backend spoke last, so no
+// request is under way. Over Spread the number of sessions that may be left falls evenly to none; sessions that ended
+// by themselves count as well. Idle sessions go ten times as fast, the longest idle first. So busy sessions have as
+// much time as the pace allows to become idle or to end.
 type Drain struct {
 	Backend *pool.Backend
 
-	Idle     time.Duration // a session that has stood still for so long is idle, whoever spoke last; 0: none is, and each waits until it is quiet
+	Idle     time.Duration // a session that has stood still for so long is idle, whoever spoke last; 0: no session is idle, and each waits until it is quiet
 	Spread   time.Duration // how long it takes until every session has had its turn; 0: all have it at once
 	Deadline time.Duration // when those left are reset (DrainCut), counted from the beginning like Spread; 0: never
 
@@ -39,10 +39,10 @@ type DrainProgress struct {
 	Elapsed time.Duration
 	Total   int           // sessions that there were at the beginning
 	Left    int           // that there still are
-	Leaving int           // of those left, that have been concluded, and whose backends have yet to answer
+	Leaving int           // of those left, the ones that have been concluded and whose backends have yet to answer
 	Cut     int           // that were reset at the deadline
 	Oldest  time.Duration // the age of the oldest one left; 0 where none is
-	ETA     time.Duration // until the last is gone, if all get quiet in time; negative where nobody knows
+	ETA     time.Duration // until the last is gone, if all become quiet in time; negative where it can't be known
 }
 
 // ErrResumed is what a drain returns whose backend is to serve again.
@@ -63,7 +63,7 @@ func (s *Server) Drain(ctx context.Context, d Drain) error {
 	return drainage{
 		Drain: d, herd: s, quit: s.quit, cut: DrainCut,
 		of:   func(x *session) bool { return x.lease.Backend() == d.Backend },
-		left: func(roll) int { return d.Backend.Active() }, // those that are connecting included
+		left: func(roll) int { return d.Backend.Active() }, // sessions that are connecting included
 		off:  func() bool { return !d.Backend.Draining() },
 	}.run(ctx)
 }
@@ -83,17 +83,17 @@ func (d *Drain) validate() error {
 	return errors.Join(faults...)
 }
 
-// lookEvery is how often those who end sessions bit by bit look at them.
+// lookEvery is how often a goroutine that ends sessions bit by bit looks at them.
 const lookEvery = 200 * time.Millisecond
 
-// A herd is the sessions that are drained. A Server is one.
+// A herd holds the sessions that are drained. A Server is one.
 type herd interface {
 	roll(of func(*session) bool) roll
 	conclude(marks []mark, why Cause)
 	reset(of func(*session) bool, why Cause)
 }
 
-// A drainage is a Drain at work.
+// A drainage is a Drain under way.
 type drainage struct {
 	Drain
 	herd herd
@@ -101,7 +101,7 @@ type drainage struct {
 	of   func(*session) bool // the sessions to end
 	left func(roll) int      // how many there are
 	cut  Cause
-	off  func() bool // it is not wanted any more
+	off  func() bool // the drain is not wanted any more
 
 	gone int // sessions that were reset so far, at the deadline
 }
@@ -129,8 +129,9 @@ func (d drainage) run(ctx context.Context) error {
 	}
 }
 
-// A look shows every session of the server, 50 ns each, to each of the drains under way. So one that takes long is
-// given the twentieth part of the time, however many there are; but the pace is kept to within leastOften.
+// A look shows every session of the server, 50 ns each, to each of the drains under way. So a look that takes long is
+// followed by a longer pause: looking takes a twentieth of the time, however many sessions there are. But the pause is
+// never longer than leastOften, for the pace to be kept.
 const (
 	lookShare  = 20
 	leastOften = 5 * time.Second
@@ -141,8 +142,8 @@ func untilNextLook(took time.Duration) time.Duration {
 	return max(lookEvery, min(lookShare*took, leastOften))
 }
 
-// over reports whether nothing is left to do. Sessions that are not to end may be there, and before the deadline some
-// that are, and are connecting.
+// over reports whether nothing is left to do. Sessions that are not to end may be left, and before the deadline also
+// sessions to end that are still connecting.
 func (d *drainage) over(p DrainProgress) bool {
 	return p.Left == 0 && (d.Backend.Active() == 0 || d.expired(p.Elapsed))
 }
@@ -156,7 +157,7 @@ func (d *drainage) tell(p DrainProgress) {
 // expired reports whether the deadline has come.
 func (d *Drain) expired(elapsed time.Duration) bool { return d.Deadline > 0 && elapsed >= d.Deadline }
 
-// look does what is due by now. Nothing is for a backend that is to serve again, whatever the time.
+// look does what is due by now. Nothing is due once the backend is to serve again.
 func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 	wanted := !d.off()
 	if wanted && d.expired(elapsed) {
@@ -178,12 +179,12 @@ func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 	return p
 }
 
-// idleHaste is how many times faster than the pace idle sessions go: fast, but not all at once, for their clients may
-// connect anew at once.
+// idleHaste is how many times faster than the pace idle sessions go. They do not all go at once, as their clients may
+// connect again at once.
 const idleHaste = 10
 
-// choose returns those of marks whose turn it is, when gone of total sessions have ended or been concluded. It reorders
-// marks.
+// choose returns those of marks whose turn it is, after gone of total sessions have ended or been concluded. It
+// reorders marks.
 func (d *Drain) choose(marks []mark, elapsed time.Duration, total, gone int) []mark {
 	slices.SortStableFunc(marks, func(a, b mark) int { return int(b.still - a.still) })
 	idleDue, due := d.due(idleHaste*elapsed, total)-gone, d.due(elapsed, total)-gone
@@ -205,7 +206,7 @@ func (d *Drain) due(elapsed time.Duration, total int) int {
 	return int(float64(total) * (float64(elapsed) / float64(d.Spread)))
 }
 
-// eta is how much longer it takes: up to the end of the spread, or where that is over, up to the deadline.
+// eta returns how much longer the drain takes: to the end of the spread or, once that is over, to the deadline.
 func (d *Drain) eta(elapsed time.Duration) time.Duration {
 	switch {
 	case elapsed < d.Spread:
