@@ -45,7 +45,7 @@ func (s *session) close(cause Cause) {
 		if c.waiter != nil {
 			c.route.Pool.Leave(c.waiter)
 		}
-		c.granted.Done(pool.Abandoned) // it may have come at the very end
+		c.granted.Done(pool.Abandoned) // a lease may have come at the very end
 		s.loop.giveBack(c)
 		s.setup = nil
 	}
@@ -55,7 +55,7 @@ func (s *session) close(cause Cause) {
 		return
 	}
 	if d := s.loop.server.door; d != nil && d.dismisses(cause) {
-		s.client.closeWrite() // before a byte can come that nobody reads, for which the kernel would send RST in place of FIN
+		s.client.closeWrite() // before the client sends a byte that nobody reads, for which the kernel would send RST in place of FIN
 		s.client.discard(s.loop.buf)
 		s.closeSide(&s.client)
 	}
@@ -140,7 +140,7 @@ func (s *session) recordBackend(r *Record, b *pool.Backend) {
 	}
 }
 
-// recordPath asks the kernel about one side of which sent bytes were meant for it and of which taken were handed to it.
+// recordPath asks the kernel about one side. sent bytes were meant for it, and taken of them were handed to its kernel.
 func (s *session) recordPath(e *side, sent, taken uint64, p *PathInfo) {
 	if !e.open() {
 		p.Unacked = sent
@@ -158,8 +158,8 @@ func (s *session) recordPath(e *side, sent, taken uint64, p *PathInfo) {
 	}
 }
 
-// unacknowledgedData is what of the written bytes the peer has not acknowledged; a FIN of ours counts as one in the
-// kernel's sum.
+// unacknowledgedData returns how many of the written bytes the peer has not acknowledged. In the kernel's sum our FIN
+// counts as one byte.
 func (s *session) unacknowledgedData(e *side) int {
 	n := e.unacknowledged()
 	if e.shut && n > 0 {
