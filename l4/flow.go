@@ -15,12 +15,12 @@ type flow struct {
 	written  uint64 // bytes that the sink's kernel took, a PROXY header not counted
 }
 
-// A holding is what a flow's held bytes are.
+// A holding says what the bytes held by a flow are.
 type holding uint8
 
 const (
 	copied holding = iota
-	lent           // they stand in the loop's buffer, until the end of the step
+	lent           // bytes that stand in the loop's buffer until the end of the step
 	urgent         // one byte of urgent data
 )
 
@@ -30,7 +30,7 @@ func (f *flow) waiting() bool { return len(f.held) > 0 || f.pipe != nil && f.pip
 // keep remembers bytes that the sink did not take.
 func (f *flow) keep(p []byte) { f.held = append(f.held, p...) }
 
-// own has what stands in the loop's buffer outlast the step.
+// own copies bytes that stand in the loop's buffer, so that they outlast the step.
 func (f *flow) own() {
 	if f.holding == lent {
 		f.held, f.holding = bytes.Clone(f.held), copied
