@@ -12,8 +12,8 @@ import (
 	"forebay/pool"
 )
 
-// greet tells the backend who the client is, in one write with the client's first bytes where they are there already,
-// and alone where the client is silent: the server may be the one who speaks first.
+// greet tells the backend who the client is, together with the client's first bytes where they are there already. Where
+// the client is silent the header goes out alone: the server may be the one that speaks first.
 func (s *session) greet() (stage, Cause) {
 	server := s.loop.server
 	if server.ProxyOut == ProxyOff || s.backend.layer != nil { // the header went before the handshake
@@ -22,7 +22,7 @@ func (s *session) greet() (stage, Cause) {
 	}
 	header, err := s.proxyHeader()
 	if err != nil {
-		return greeting, s.refuse(ProxyRefused, err) // what a trusted source sent along does not fit into a header of ours
+		return greeting, s.refuse(ProxyRefused, err) // what a trusted source sent along does not fit into our header
 	}
 	buf := append(append(s.loop.buf[:0], header...), s.up.held...)
 	s.up.held, s.up.holding = nil, copied
@@ -73,8 +73,8 @@ func (s *session) proxyHeader() ([]byte, error) {
 	return b, err
 }
 
-// proxyAddresses chooses the header's family for the pair: a mixed pair is written as IPv6 with the IPv4 address
-// mapped.
+// proxyAddresses chooses the header's family for the pair of addresses: a mixed pair is written as IPv6, with the IPv4
+// address mapped.
 func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 	from, to := s.peer, local.TCP()
 	switch {
@@ -95,8 +95,8 @@ func proxyAddresses(s *session, local pool.Address) *proxyproto.Header {
 		SourceAddr: unzoned(from), DestinationAddr: unzoned(to)}
 }
 
-// unzoned returns a as package net has it, without a zone: that means something on this machine alone, and a header has
-// no place for it.
+// unzoned returns a as package net has it, without a zone. A zone means something on this machine alone, and a header
+// has no place for it.
 func unzoned(a netip.AddrPort) *net.TCPAddr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
 }
@@ -109,7 +109,7 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 	if selected&ProxyReceived != 0 {
 		passed := passedOn(s.traced().tlvs, tlvs)
 		if id := uniqueIDIn(passed); id != nil {
-			s.traced().uniqueID = id // which is the session's as well, then
+			s.traced().uniqueID = id // from now on it is the session's as well
 		}
 		tlvs = append(passed, tlvs...)
 	}
@@ -133,7 +133,7 @@ func (s *session) facts() clientFacts {
 	return f
 }
 
-// uniqueID returns the session's, the same for each backend that is tried.
+// uniqueID returns the session's ID, which is the same for each backend that is tried.
 func (s *session) uniqueID() []byte {
 	t := s.traced()
 	if len(t.uniqueID) == 0 {
