@@ -16,7 +16,7 @@ func (s *Server) inherit(ln *listener) {
 	s.guard(&side{fd: ln.fd, tcp: true})
 }
 
-// Keep-alive probes: after KeepAlive of silence, then keepProbes of them at a keepShare of it.
+// Keep-alive probes begin after KeepAlive of silence; keepProbes of them are sent, at intervals of a keepShare of it.
 const (
 	keepProbes = 3
 	keepShare  = 4
