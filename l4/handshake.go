@@ -15,32 +15,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A handshake is one of TLS. It is blocking code and keeps a processor busy, so it has a goroutine of its own from when
-// there is a place for it (places) until it is done. The goroutine reads and writes the socket while the loop waits for
-// the outcome and says when something has happened to it. One that waits for its peer leaves its place to another, so
-// that slow peers keep nobody waiting, and takes one again only for bytes that have come: that the peer has left is
-// found without.
+// A handshake is one handshake of TLS. It is blocking code and keeps a processor busy. So it has a goroutine of its
+// own, from when there is a place for it (places) until it is done. The goroutine reads and writes the socket.
+// Meanwhile the loop waits for the outcome, and tells the goroutine of the socket's events. A handshake that waits for
+// its peer leaves its place to another, so slow peers keep nobody waiting. It takes a place again only for bytes that
+// have come; that the peer has left is found without a place.
 type handshake struct {
 	session ref
 	loop    *loop
 	layer   *layer
 	play    part
 	config  *tls.Config
-	hello   int // bytes that have been read of a client's, its ClientHello among them; 0: the peer is a backend
+	hello   int // how many bytes have been read of a client, its ClientHello among them; 0: the peer is a backend
 	fd      int32
 	began   int64 // ns on the server's clock
 	ended   int64
-	done    bool  // known to the loop
+	done    bool  // the loop knows that it is over
 	err     error // why it failed
-	told    error // the same by Explain; nil: crypto/tls says it
+	told    error // what Explain said of it; nil: what crypto/tls says
 
-	more int // bytes of a client's behind its ClientHello, known to its goroutine
+	more int // bytes that a client sent behind its ClientHello; only the goroutine uses it
 
 	wake   chan struct{} // the loop has seen an event of the socket
 	turn   chan bool     // true: it was given a place; false: it was abandoned while it stood in line
-	placed bool          // known to its goroutine, which has a place
+	placed bool          // it has a place; only its goroutine uses it
 
-	line       *line // in which it stands for a place, under the mutex of the places like all these
+	line       *line // where it stands for a place; under the mutex of the places, like the next two
 	next, prev *handshake
 	begun      atomic.Bool // it has a goroutine
 
@@ -48,7 +48,7 @@ type handshake struct {
 	gone bool // the session has no use for it any more, and the socket is closed
 }
 
-// Why a handshake ended that said nothing itself.
+// The reasons for a handshake to end that crypto/tls does not give.
 var (
 	errAbandoned = errors.New("the session has ended")
 	errLong      = errors.New("more than 16 KiB came within the handshake: send no more certificates than those up to the root")
@@ -60,7 +60,7 @@ var (
 // A part makes one end of a TLS connection: tls.Server or tls.Client.
 type part func(net.Conn, *tls.Config) *tls.Conn
 
-// shake begins TLS on e. first is what has been read from the peer already, none where we are its client.
+// shake begins TLS on e. first is what has been read from the peer already; it is empty where the peer is a backend.
 func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 	server := s.loop.server
 	h := &handshake{session: s.ref(), loop: s.loop, play: play, config: config, hello: len(first), fd: e.fd,
@@ -70,7 +70,7 @@ func (s *session) shake(e *side, play part, config *tls.Config, first []byte) {
 	if e.tcp {
 		keepOutOfLine(e.fd)
 	}
-	e.readable, e.writable = false, false // watched for both from now on
+	e.readable, e.writable = false, false // from now on both are watched for
 	begins, dropped := server.places.enter(h)
 	for _, other := range dropped {
 		other.tell(errDropped)
@@ -103,7 +103,7 @@ func (h *handshake) begin() {
 	h.loop.server.group.Go(h.work)
 }
 
-// work carries h out, and then those in line for whom nobody else leaves a place.
+// work carries h out, and then those in line that get the place it leaves.
 func (h *handshake) work() {
 	deepen()
 	server := h.loop.server
@@ -123,7 +123,7 @@ func (h *handshake) work() {
 	}
 }
 
-// tell has the loop take in how h has ended.
+// tell posts to the loop how h has ended.
 func (h *handshake) tell(err error) {
 	h.loop.post(func() {
 		if h.gone {
@@ -136,7 +136,7 @@ func (h *handshake) tell(err error) {
 	})
 }
 
-// run carries the handshake out, unless its client has left. A bug in what it calls ends this one and not the process.
+// run carries the handshake out, unless its client has left. A panic in what it calls ends this handshake alone.
 func (h *handshake) run(server *Server) (err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
@@ -154,22 +154,22 @@ func (h *handshake) run(server *Server) (err error) {
 	return err
 }
 
-// ofClient reports whether the peer is a client. Its ClientHello is there then.
+// ofClient reports whether the peer is a client. If so, its ClientHello is there.
 func (h *handshake) ofClient() bool { return h.hello > 0 }
 
 // size is how much memory h keeps while it waits to be begun.
 func (h *handshake) size() int { return freshSize + h.hello }
 
-// left reports whether the session has ended, or the peer's FIN or reset has come. Who sends that behind its
-// ClientHello can't finish a handshake; the loop may not have seen it yet.
+// left reports whether the session has ended, or the peer's FIN or reset has come. A peer that sends one behind its
+// ClientHello can't finish a handshake. The loop may not have seen it yet.
 func (h *handshake) left() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.gone || hungUp(h.fd)
 }
 
-// Explain makes why the fault of hello's client, if its handshake fails, in the place of what crypto/tls says. It is
-// for what a Config calls while a handshake goes on, such as GetCertificate.
+// Explain makes why the fault that is told if the handshake of hello's client fails, in place of what crypto/tls says.
+// It is for functions that a Config calls while a handshake goes on, such as GetCertificate.
 func Explain(hello *tls.ClientHelloInfo, why error) {
 	if l, ok := hello.Conn.(*layer); ok {
 		l.shake.told = why
@@ -185,8 +185,8 @@ func deepen() {
 	runtime.KeepAlive(&room)
 }
 
-// progress tells the handshake what has happened to e, and reports whether it is over. If it succeeded, e is the loop's
-// again.
+// progress passes the socket's event on to the handshake, and reports whether the handshake is over. If it succeeded, e
+// belongs to the loop again.
 func (h *handshake) progress(e *side) (done bool, err error) {
 	if e.hungUp && !h.done && h.ofClient() {
 		h.giveUp(errCut)
@@ -202,11 +202,11 @@ func (h *handshake) progress(e *side) (done bool, err error) {
 		return true, h.err
 	}
 	e.layer.shake, e.layer.took = nil, h.ended-h.began
-	e.readable, e.writable = true, true // what came last may have been more than the handshake
+	e.readable, e.writable = true, true // the last event may have been of more than the handshake
 	return true, nil
 }
 
-// giveUp ends h because of err, if it has not begun, and reports whether it has ended it.
+// giveUp ends h with err if h has not begun, and reports whether it did.
 func (h *handshake) giveUp(err error) bool {
 	if h.done || !h.loop.server.places.cancel(h) {
 		return false
@@ -218,12 +218,12 @@ func (h *handshake) giveUp(err error) bool {
 func (h *handshake) poke() {
 	select {
 	case h.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // it has been woken already
 	}
 }
 
-// abandon makes the handshake end without another system call on its socket. One that stands in line does not begin,
-// nor go on.
+// abandon makes the handshake end without another system call on its socket. One that stands in line neither begins nor
+// goes on.
 func (h *handshake) abandon() {
 	h.mu.Lock()
 	h.gone = true
@@ -243,9 +243,9 @@ func (h *handshake) read(p []byte) (int, error) {
 	return n, err
 }
 
-// flightMost is how much a client may send behind its ClientHello until the handshake is done: its certificates, as a
-// rule 2 to 6 KiB. crypto/tls takes 256 KiB, from anybody, and checks a hundred signatures with what keys are in it, 2
-// ms each where the keys are on P-521.
+// flightMost is how much a client may send behind its ClientHello until the handshake is done. That is its
+// certificates, as a rule 2 to 6 KiB. crypto/tls takes 256 KiB from anybody, and checks a hundred signatures with
+// whatever keys are in there, at 2 ms each for keys on P-521.
 const flightMost = 16 << 10
 
 func (h *handshake) write(p []byte) (n int, err error) {
@@ -257,8 +257,8 @@ func (h *handshake) write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// call carries out a system call on the socket, as soon as it can be. It returns with a place where there is something
-// to compute: one that was left meanwhile is taken again only then.
+// call carries out a system call on the socket as soon as that is possible. It may leave its place meanwhile. It has
+// one again when it returns, if there is something to compute.
 func (h *handshake) call(f func() (int, syscall.Errno)) (int, error) {
 	for {
 		n, errno := h.guarded(f)
@@ -277,7 +277,7 @@ func (h *handshake) call(f func() (int, syscall.Errno)) (int, error) {
 	}
 }
 
-// guarded calls f unless the socket is gone; abandon waits for it.
+// guarded calls f unless the socket is gone. abandon waits until f has returned.
 func (h *handshake) guarded(f func() (int, syscall.Errno)) (int, syscall.Errno) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -308,7 +308,7 @@ func (h *handshake) resume() bool {
 	return h.placed && !h.gone
 }
 
-// handshakes is how many may compute at once.
+// handshakes returns how many handshakes may compute at once.
 func (s *Server) handshakes() int {
 	if s.Handshakes > 0 {
 		return s.Handshakes
