@@ -12,8 +12,8 @@ import (
 )
 
 // hear reads the client's ClientHello, which may come in any number of pieces, and chooses the route by it. Everything
-// that is read stays with the client's bytes. Sessions that go the only route, and are not ended there, never come
-// here: nobody waits for a client that may be waiting for its server.
+// that is read stays with the client's bytes. Sessions for which there is one route only, and whose TLS is not ended
+// here, never come to this stage: such a client may be waiting for its server to speak first.
 func (s *session) hear() (stage, Cause) {
 	hello, err := s.setup.hello.Parse(s.up.held)
 	for errors.Is(err, sni.ErrMore) && s.client.readable {
@@ -39,8 +39,8 @@ func (s *session) hear() (stage, Cause) {
 	return hearing, CauseNone
 }
 
-// listen returns the stage of a client that is known: hearing from now on, where its first bytes are wanted before a
-// backend is.
+// listen returns the stage of a client that is known. It is hearing, from now on, where the client's first bytes are
+// needed to choose a backend.
 func (s *session) listen(now int64) stage {
 	if !s.loop.server.hears() {
 		return picking
@@ -50,7 +50,7 @@ func (s *session) listen(now int64) stage {
 }
 
 // hears reports whether ClientHellos are read: where they choose the route, where TLS ends here, and where backends are
-// told the name.
+// told the server name.
 func (s *Server) hears() bool {
 	return s.Routes != nil || s.TLS != nil || s.ProxyOut == ProxyV2 && s.ProxyTLV&ProxyAuthority != 0
 }
@@ -96,9 +96,9 @@ var (
 	errOddName  = errors.New("the ClientHello names what is neither a DNS name nor an IP address")
 )
 
-// chooseBlindly is for a client that does not begin with a ClientHello; fault says what else it does. Where routes go
-// by name, only one that speaks no TLS goes with the rest: what we can't read a server may, and find a name that we
-// would have sent elsewhere, or refused.
+// chooseBlindly is for a client that does not begin with a ClientHello; fault says what it sent. Where routes go by
+// name, only a client that speaks no TLS takes the default route. A server may be able to read what we can't, and find
+// a name in it that we would have sent elsewhere or refused.
 func (s *session) chooseBlindly(fault error) (stage, Cause) {
 	r := s.setup.route
 	if r.Name != "" {
@@ -113,7 +113,7 @@ func (s *session) chooseBlindly(fault error) (stage, Cause) {
 	return picking, CauseNone
 }
 
-// turnAway refuses a client for why, and tells it so where there are words for it.
+// turnAway refuses a client because of why. The client is told so where there are words for it.
 func (s *session) turnAway(why Cause, fault error, last []byte) (stage, Cause) {
 	s.refuse(why, fault)
 	if len(last) == 0 {
@@ -129,7 +129,7 @@ func (s *session) secure() (stage, Cause) {
 	case err != nil:
 		return s.insecure(err)
 	case done:
-		s.up.read = 0 // what was read so far was TLS's own
+		s.up.read = 0 // what was read so far belonged to TLS
 		return picking, CauseNone
 	case s.loop.now >= s.secureUntil():
 		l.shake.giveUp(errNoPlace)
@@ -143,7 +143,8 @@ func (s *session) secureUntil() int64 {
 	return s.setup.heard + int64(s.loop.server.HandshakeTimeout)
 }
 
-// insecure ends a session whose client's handshake has failed. One that said why before it left has not merely left.
+// insecure ends a session whose client's handshake has failed. The cause is ClientLeft only where the client left
+// without saying why.
 func (s *session) insecure(err error) (stage, Cause) {
 	if _, lost := errors.AsType[syscall.Errno](err); lost || errors.Is(err, errCut) {
 		return securing, ClientLeft
@@ -151,10 +152,10 @@ func (s *session) insecure(err error) (stage, Cause) {
 	if errors.Is(err, errDropped) {
 		return securing, HandshakesFull
 	}
-	if errors.Is(err, errLong) { // crypto/tls has said nothing to the client: a reset says more than FIN
+	if errors.Is(err, errLong) { // crypto/tls has told the client nothing: a reset says more than FIN
 		return securing, HandshakeFailed
 	}
-	if s.trace.dotted { // crypto/tls calls all of the hello undecodable then
+	if s.trace.dotted { // crypto/tls calls such a hello undecodable
 		s.client.layer.shake.err = fmt.Errorf("the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")
 	}
 	return s.dismiss(HandshakeFailed, nil)
