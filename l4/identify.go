@@ -17,9 +17,9 @@ import (
 	"forebay/pool"
 )
 
-// identify reads the PROXY header with which a trusted source says whom it speaks for. It may come in any number of
-// pieces; what stands behind it is the client's first bytes. From such a source it is required: whatever else comes
-// ends the session.
+// identify reads the PROXY header with which a trusted source says for whom it speaks. The header may come in any
+// number of pieces. What follows it is the client's first bytes. A trusted source must send one: anything else ends the
+// session.
 func (s *session) identify() (stage, Cause) {
 	for s.client.readable {
 		buf := s.loop.buf[:readSize]
@@ -47,8 +47,8 @@ func (s *session) refuse(why Cause, fault error) Cause {
 	return why
 }
 
-// trusts reports whether a PROXY header is required from peer, who came to ln. A UNIX socket's peer has no address:
-// there it goes by the socket.
+// trusts reports whether a PROXY header is required from peer, who came to ln. The peer of a UNIX socket has no
+// address: there the listener decides.
 func (s *Server) trusts(ln *listener, peer netip.AddrPort) bool {
 	if ln.unix {
 		return s.ProxyInUNIX
@@ -82,8 +82,8 @@ func (s *session) identified(size int) (stage, Cause) {
 	return s.known(s.loop.now), CauseNone
 }
 
-// An introduction is what a PROXY header says. Its addresses are not valid where it names none that Forebay could use:
-// then those of the connection stand.
+// An introduction is what a PROXY header says. Where the header names no addresses that Forebay could use, its
+// addresses are not valid, and those of the connection stand.
 type introduction struct {
 	source, destination netip.AddrPort
 	tlvs                []proxyproto.TLV
@@ -100,8 +100,8 @@ const (
 
 var errNoProxyHeader = errors.New("no PROXY header")
 
-// proxyHeaderSize returns the size of the header that b begins with, 0 while more of it has to come, and an error as
-// soon as it can't be one.
+// proxyHeaderSize returns the size of the header that b begins with, or 0 while more of it has to come. It returns an
+// error as soon as b can't be the beginning of a header.
 func proxyHeaderSize(b []byte) (int, error) {
 	const v1 = "PROXY "
 	switch {
@@ -127,13 +127,13 @@ func proxyHeaderSize(b []byte) (int, error) {
 	return size, nil
 }
 
-// startsAlike reports whether b and want are the same as far as both go.
+// startsAlike reports whether b and want are the same for the length of the shorter.
 func startsAlike(b, want []byte) bool {
 	n := min(len(b), len(want))
 	return bytes.Equal(b[:n], want[:n])
 }
 
-// parseProxyHeader reads one whole header, and refuses one that a sender which keeps to the specification can't have
+// parseProxyHeader reads one whole header. It refuses a header that no sender which keeps to the specification can have
 // sent.
 func parseProxyHeader(b []byte) (introduction, error) {
 	switch {
@@ -142,7 +142,7 @@ func parseProxyHeader(b []byte) (introduction, error) {
 	case b[0] != proxyproto.SIGV2[0]:
 		return parseText(b)
 	case b[proxyV2CommandAt] == byte(proxyproto.LOCAL):
-		return introduction{}, nil // the sender speaks for itself; what else stands there, family and transport too, is to be ignored (section 2.2)
+		return introduction{}, nil // the sender speaks for itself; the rest, family and transport too, is to be ignored (section 2.2)
 	}
 	addresses := proxyV2Fixed
 	if b[proxyV2CommandAt] == byte(proxyproto.PROXY) {
@@ -218,9 +218,8 @@ func parseAddresses(b []byte) (introduction, error) {
 	return introduction{source: plain(source), destination: plain(destination)}, nil
 }
 
-// parseText reads a text header. The specification has one for two addresses of a family alone, but each address says
-// what it is, and nginx writes what it has: it may listen on IPv4, or on a UNIX socket, and have been told of an IPv6
-// client.
+// parseText reads a text header. By the specification both addresses are of one family. But each address says what it
+// is, and nginx writes what it has: it may listen on IPv4, or on a UNIX socket, and have been told of an IPv6 client.
 func parseText(b []byte) (introduction, error) {
 	fields := strings.Split(string(b), " ") // PROXY, family, two addresses, two ports
 	if len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6" {
@@ -248,21 +247,21 @@ func isNameless(b []byte) bool {
 	return len(b) >= proxyV2Fixed && b[0] == proxyproto.SIGV2[0] && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
 }
 
-// isUnknownV1 reports whether b is a text header of the protocol UNKNOWN: whatever stands behind that word up to the
-// line's end is to be ignored (section 2.1).
+// isUnknownV1 reports whether b is a text header of the protocol UNKNOWN. Everything between that word and the end of
+// the line is to be ignored (section 2.1).
 func isUnknownV1(b []byte) bool {
 	rest, ok := bytes.CutPrefix(b, []byte("PROXY UNKNOWN"))
 	return ok && bytes.HasSuffix(rest, []byte("\r\n")) && (rest[0] == ' ' || len(rest) == len("\r\n"))
 }
 
-// plain returns a as an AddrPort, an IPv4 address as such and not mapped into IPv6.
+// plain returns a as an AddrPort; an IPv4 address is not mapped into IPv6.
 func plain(a *net.TCPAddr) netip.AddrPort {
 	ap := a.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// checkProxySum verifies the checksum of a version 2 header that has one among the fields that begin at fields, which
-// are whole: CRC32C over all of the header, the checksum's own bytes taken as zero (section 2.2.3).
+// checkProxySum verifies the checksum of a version 2 header, where it has one. The fields begin at fields and are
+// whole. The checksum is CRC32C over all of the header, with its own bytes taken as zero (section 2.2.3).
 func checkProxySum(b []byte, fields int) error {
 	const head = 3 // type and length
 	for at := fields; at < len(b); {
