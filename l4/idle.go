@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// idleTime is how long the processors of this machine have been idle since it started, all added up.
+// idleTime is how long the processors of this machine have been idle since it started, all of them added up.
 type idleTime struct {
 	idle time.Duration
 	at   int64 // on the server's clock
@@ -21,8 +21,8 @@ func (t idleTime) since(then idleTime) int64 {
 	return 1000 * int64(t.idle-then.idle) / (t.at - then.at)
 }
 
-// idleTime asks the kernel, some 50 µs of a processor on a small machine. Where it does not tell, the machine is idle
-// always.
+// idleTime asks the kernel, which costs some 50 µs of a processor on a small machine. Where the kernel does not tell,
+// the machine counts as idle.
 func (s *Server) idleTime(now int64) idleTime {
 	if s.idle != nil {
 		return idleTime{s.idle(), now}
