@@ -11,29 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A layer is TLS on top of a side's socket: a crypto/tls connection, and the transport under it, which the layer is
-// itself. While the handshake goes on its calls block; from then on the loop makes them. A read that finds nothing then
-// returns errDry, which crypto/tls takes for temporary: it goes on in the middle of a record when it is called again. A
-// write always takes everything, as crypto/tls would not forgive one that does not: what the socket refuses is held
-// here, and the loop reads nothing more for this side until it is gone.
+// A layer is TLS on top of a side's socket: a crypto/tls connection and the transport under it. The layer itself is
+// that transport. While the handshake goes on its calls block; from then on the loop makes them.
+//
+// A read that finds nothing returns errDry, which crypto/tls takes for temporary: it goes on in the middle of a record
+// when it is called again. A write always takes everything, as crypto/tls does not go on after a write that failed. The
+// layer holds what the socket refuses, and the loop reads nothing more for this side until all of it is gone.
 type layer struct {
 	conn   *tls.Conn
 	shake  *handshake // nil once it is done
-	side   *side      // that the loop calls for at the moment
+	side   *side      // the side for which the loop makes the present call
 	first  []byte     // what had been read from the peer before the handshake
 	held   []byte     // records that the socket has not taken
-	in     records    // that conn was given
+	in     records    // the records that conn was given
 	flags  int        // for send(2)
 	poster *session   // whose records may be put down; nil: they are sent
 	server *Server    // for its clock
-	spent  int64      // ns that the last recv has computed, but for its first record
+	spent  int64      // ns that the last recv has computed, its first record not counted
 	heavy  bool       // its side used much of its share when it was last read from
 	idle   int        // bytes that conn was given since it last had data
 	ended  bool       // the peer's FIN has been found
-	untold bool       // the peer was not told of a fault
+	untold bool       // the peer was not told of the fault
 	bears  bool       // FIN between two records, without close_notify, counts as the end of the peer's stream
-	cut    bool       // it was ended so
-	said   bool       // close_notify has been sent, or is not to be: nothing may follow
+	cut    bool       // the peer's stream has ended so
+	said   bool       // close_notify has been sent or is not to be: nothing may follow
 	shown  shown      // how this end proved who it is
 	took   int64      // ns that the handshake lasted
 	why    error      // the fault that ended it
@@ -41,16 +42,16 @@ type layer struct {
 
 const (
 	// heldMost is how much a layer may hold before nothing more is read from its peer, either. One record of the loop's
-	// stays well below; what adds to it is what a peer asks for that does not take it (a key update is answered with a
-	// key update).
+	// is far smaller. More comes together only for a peer that asks for answers and does not take them (a key update is
+	// answered with a key update).
 	heldMost = 64 << 10
-	// recordsPerRead bounds how many records one read takes, however small they are: with sixteen key updates before
-	// each, which is what crypto/tls bears, one costs some 60 µs of a processor.
+	// recordsPerRead bounds how many records one read takes, however small they are. crypto/tls allows sixteen key
+	// updates before each; such a record costs some 60 µs of a processor.
 	recordsPerRead = 16
 	// recvTime bounds how long one read computes.
 	recvTime = turnTime / 8
-	// idleMost is how much a peer may send behind the handshake without a byte of data: a record that is not whole and
-	// some tickets. crypto/tls keeps what has come of a message, and would wait for 256 KiB of one.
+	// idleMost is how much a peer may send behind the handshake without a byte of data: an incomplete record and some
+	// tickets. crypto/tls keeps the part of a message that has come, and would wait for 256 KiB of one.
 	idleMost = 2 * recordSize
 	// recordSize is how much one record holds at most (RFC 8446, section 5.1).
 	recordSize = 16 << 10
@@ -63,7 +64,7 @@ var (
 	errIdle            = errors.New("more than 32 KiB came behind the handshake that are no data")
 )
 
-// dry is a net.Error that says: not now.
+// dry is a net.Error that says that nothing is there to be read now.
 type dry struct{}
 
 func (dry) Error() string   { return "nothing to read now" }
@@ -94,7 +95,7 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		switch {
 		case err == nil && l.in.whole == 1 && n < len(p):
 			if l.in.whole = 0; !e.readable && !l.ended {
-				return n, 0 // it was the only one, and asking for another costs as much as this one did
+				return n, 0 // there was one record only; asking for another costs as much as this one did
 			}
 		case err == nil && began == 0:
 			began = l.server.clock()
@@ -103,14 +104,14 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		case err == errDry:
 			l.in.whole = 0
 			return orAgain(n)
-		case err == errTruncated && l.bears && l.in.between() && !e.broken(): // a reset that another call has found looks like FIN
+		case err == errTruncated && l.bears && l.in.between() && !e.broken(): // FIN; a reset that another call has found looks the same
 			l.cut, e.readable, e.ended = true, false, true
 			return n, 0
 		case err == io.EOF:
 			e.readable, e.ended = false, true
 			return n, 0
 		case n > 0:
-			e.readable = true // the error comes again
+			e.readable = true // so that the error is returned next time
 			return n, 0
 		default:
 			l.fail(e, err)
@@ -121,7 +122,7 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
-// orAgain is what a read returns that found nothing more.
+// orAgain returns what a read that finds nothing more returns after n bytes.
 func orAgain(n int) (int, syscall.Errno) {
 	if n == 0 {
 		return -1, unix.EAGAIN
@@ -129,18 +130,18 @@ func orAgain(n int) (int, syscall.Errno) {
 	return n, 0
 }
 
-// fail records why conn can't go on. What the socket has said before counts, unless an alert stands before its reset: a
-// peer that refuses a client's certificate says why and closes, and its kernel resets the connection because of what it
-// did not read.
+// fail records why conn can't go on. What the socket has said before counts, unless an alert stands before its reset. A
+// peer that refuses a client's certificate says why and closes, and its kernel resets the connection as something was
+// left unread.
 func (l *layer) fail(e *side, err error) {
 	switch {
 	case err == errTruncated:
 		e.breakDown(faultTruncated)
-	case errors.Is(err, errIdle): // no alert was sent
+	case errors.Is(err, errIdle): // crypto/tls has sent no alert
 		l.why, l.untold = err, true
 		e.breakDown(faultTLS)
 	case errors.As(err, new(syscall.Errno)):
-		e.breakDown(faultTLS) // unless, as nearly always, the socket is broken already
+		e.breakDown(faultTLS) // nearly always the socket is broken already, and this changes nothing
 	default:
 		l.why = err
 		e.fault = 0
@@ -148,8 +149,8 @@ func (l *layer) fail(e *side, err error) {
 	}
 }
 
-// lastWord has fault tell why the connection was lost right behind the handshake. In TLS 1.3 that is when a server
-// refuses a client for its certificate, as the client has finished by then: the alert stands before the reset.
+// lastWord makes fault tell why the connection was lost right behind the handshake. In TLS 1.3 a server refuses a
+// client's certificate at that time, as the client has finished by then. The alert stands before the reset.
 func (l *layer) lastWord(e *side, scratch []byte) {
 	e.readable = true
 	l.recv(e, scratch)
@@ -176,7 +177,7 @@ func (l *layer) send(e *side, p []byte, flags int) (n int, errno syscall.Errno) 
 	return n, 0
 }
 
-// flush hands the socket what is held.
+// flush hands what is held to the socket.
 func (l *layer) flush(e *side) {
 	if len(l.held) == 0 || !e.writable {
 		return
@@ -188,7 +189,7 @@ func (l *layer) flush(e *side) {
 	}
 }
 
-// part says close_notify, once, and reports whether the socket has taken all there was to say. FIN must follow.
+// part says close_notify, once, and reports whether the socket has taken all that was said. FIN must follow.
 func (l *layer) part(e *side) bool {
 	if !l.said {
 		l.side, l.flags = e, unix.MSG_MORE
@@ -201,7 +202,7 @@ func (l *layer) part(e *side) bool {
 	return len(l.held) == 0
 }
 
-// mute keeps close_notify back: FIN will come without one. All there was to say must have been said.
+// mute holds close_notify back: FIN will come without it. Everything else must have been said.
 func (l *layer) mute() {
 	if l != nil {
 		l.said = true
@@ -215,7 +216,7 @@ func (l *layer) end() {
 	}
 }
 
-// fault tells what went wrong, "" where nothing has.
+// fault returns what went wrong, "" where nothing has.
 func (l *layer) fault() string {
 	switch {
 	case l == nil:
@@ -227,7 +228,7 @@ func (l *layer) fault() string {
 	return ""
 }
 
-// info tells what was agreed on. While the handshake goes on that is not to be asked for.
+// info returns what was agreed on. It must not be called while the handshake goes on.
 func (l *layer) info() TLSInfo {
 	if l == nil {
 		return TLSInfo{}
@@ -266,7 +267,7 @@ func (l *layer) Read(p []byte) (int, error) {
 		return 0, errDry
 	}
 	n, errno := e.receive(p)
-	if e.ended { // of the socket, not of what is said over it
+	if e.ended { // the socket's end, not that of the stream in it
 		e.ended, l.ended = false, true
 	}
 	switch {
@@ -284,9 +285,9 @@ func (l *layer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write is for crypto/tls: it takes records for the socket. What crypto/tls says of itself behind close_notify, such as
-// the answer to a key update, is dropped (RFC 8446, section 6.1): our FIN may have been sent, and the peer is still
-// listened to.
+// Write is for crypto/tls: it takes records for the socket. What crypto/tls itself says behind close_notify, such as
+// the answer to a key update, is dropped (RFC 8446, section 6.1). Our FIN may have been sent by then, and the peer is
+// still listened to.
 func (l *layer) Write(p []byte) (int, error) {
 	switch {
 	case l.shake != nil:
@@ -316,7 +317,7 @@ func (l *layer) SetDeadline(time.Time) error      { return nil }
 func (l *layer) SetReadDeadline(time.Time) error  { return nil }
 func (l *layer) SetWriteDeadline(time.Time) error { return nil }
 
-// saw is for Witnessed.
+// saw notes, for Witnessed, how this end proved who it is.
 func (l *layer) saw(v shown) { l.shown = v }
 
 // LocalAddr returns the socket's own address.
