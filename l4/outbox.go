@@ -8,24 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Small messages leave together: what the sessions of one turn have to send is put down until the turn's events have
-// been taken in, and then goes out by one system call. What a balancer sends wakes the process that it is for, and
-// where no processor is idle that one runs at once, on the balancer's, which it leaves after one message. A call for
-// each message is an opportunity each time; within one call there is none, and whoever is woken finds all that is there
+// Small messages leave together. What the sessions of one turn have to send is put down until the turn's events have
+// been taken in, and then goes out by one system call. What a balancer sends wakes the process that it is for. Where no
+// processor is idle, that process runs at once, on the balancer's processor, which it leaves after one message. With a
+// call for each message this can happen at each. Within one call it can't, and whoever is woken finds all that is there
 // for it. Measured with 64 busy connections on two processors this takes a third of the processor time off an exchange,
 // of which the system calls themselves are a small part.
 //
-// The bytes count as written from when they are put down. Nothing else is sent to their socket before they are: a
-// session that is stepped again, leaves the relay or ends sends them itself first, and in the step that put them down
+// Bytes count as written from when they are put down. Nothing else is sent to their socket before they are sent: a
+// session that is stepped again, leaves the relay or ends sends them itself first. In the step that put them down
 // nothing comes behind them.
 //
 // A message knows its session by a ref and its socket by number and descriptor, and holds no pointer to either. Before
-// it is sent all three must still belong together; otherwise it is not (loop.misdirected). release.go sees to it that
-// this never comes to pass.
+// it is sent all three must still belong together; otherwise it is not sent (loop.misdirected). release.go sees to it
+// that this never happens.
 
-// outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out, and
-// outboxSize how many bytes. A message that is put down waits until the others have been read, about a microsecond
-// each.
+// outboxMost is how many messages, and sockets to be closed, are put down before the loop has them carried out.
+// outboxSize is how many bytes. A message that is put down waits until the other sessions have been read, about a
+// microsecond each.
 const (
 	outboxMost = 128
 	outboxSize = 128 << 10
@@ -33,10 +33,10 @@ const (
 
 // An outbox is what a loop has put down.
 type outbox struct {
-	open  bool  // messages may be put down; they are sent at once otherwise
+	open  bool  // messages may be put down; where false they are sent at once
 	ring  *ring // nil: they are sent one after the other
 	list  []outgoing
-	bytes []byte // what they say
+	bytes []byte // what the messages say
 	used  int
 }
 
@@ -54,12 +54,12 @@ type outgoing struct {
 type act uint8
 
 const (
-	nothing act = iota // it has been done, or is not to be done any more
+	nothing act = iota // it has been done, or is no longer to be done
 	sends
 	closes
 )
 
-// unknown is the result of what was handed to the kernel and not answered.
+// unknown is the result of a call that was handed to the kernel and not answered.
 const unknown = -int32(unix.EINPROGRESS)
 
 func newOutbox(useRing bool) outbox {
@@ -70,7 +70,7 @@ func newOutbox(useRing bool) outbox {
 	return b
 }
 
-// close gives up what sends.
+// close ends the ring and gives up its memory.
 func (b *outbox) close() {
 	if b.ring != nil {
 		b.ring.close()
@@ -89,7 +89,7 @@ func (b *outbox) room() []byte {
 	return b.bytes[b.used:]
 }
 
-// put puts p down for a side of s, unless there is no room. What stands in room already stays there, anything else is
+// put puts p down for a side of s, unless there is no room. A p that stands in room already stays there; any other is
 // copied.
 func (b *outbox) put(s *session, to *side, p []byte) bool {
 	if !b.open || len(b.list) == outboxMost || outboxSize-b.used < len(p) {
@@ -105,9 +105,9 @@ func (b *outbox) put(s *session, to *side, p []byte) bool {
 	return true
 }
 
-// mayCloseLater reports whether a socket may be closed at the end of the turn, with others and what is sent: FIN wakes
-// whom it is for as a message does. It may not be where the descriptors are nearly used up, and where that would be a
-// call for each anyhow.
+// mayCloseLater reports whether a socket may be closed at the end of the turn, together with what is sent: FIN wakes
+// its receiver as a message does. It may not where descriptors are nearly used up, or where each close would be a call
+// of its own anyhow.
 func (l *loop) mayCloseLater() bool {
 	b := &l.outbox
 	return b.open && b.ring != nil && len(b.list) < outboxMost && l.server.sessions.Load() <= int64(l.server.MaxConns/2)
@@ -116,7 +116,7 @@ func (l *loop) mayCloseLater() bool {
 // putClose puts a socket down that is to be closed.
 func (b *outbox) putClose(d released) { b.list = append(b.list, outgoing{fd: d.fd, act: closes}) }
 
-// makeRoom sees to it that the next step finds some.
+// makeRoom empties the outbox if the next step might find no room.
 func (l *loop) makeRoom() {
 	if l.outbox.open && l.outbox.full() {
 		l.sendOut()
@@ -124,7 +124,8 @@ func (l *loop) makeRoom() {
 	}
 }
 
-// sendOut sends what was put down, and steps the sessions that are not through with it. None is put down meanwhile.
+// sendOut sends what was put down, and steps the sessions whose messages were not taken whole. Nothing is put down
+// meanwhile.
 func (l *loop) sendOut() {
 	b := &l.outbox
 	b.open = false
@@ -149,7 +150,7 @@ func (l *loop) sendOut() {
 	b.list, b.used = b.list[:0], 0
 }
 
-// checkQueued takes out what was sent already, and what is meant for a socket that is not its session's any more.
+// checkQueued drops messages that were sent already, and those whose socket no longer belongs to their session.
 func (l *loop) checkQueued() {
 	b := &l.outbox
 	for i := range b.list {
@@ -191,7 +192,7 @@ func (b *outbox) send() {
 	}
 }
 
-// carryOut does by itself what the ring does with others.
+// carryOut makes by itself the call that the ring makes together with others.
 func (o *outgoing) carryOut() {
 	if o.act == closes {
 		closeFD(o.fd)
@@ -200,7 +201,7 @@ func (o *outgoing) carryOut() {
 	o.result = int32(asResult(send(o.fd, o.bytes, 0)))
 }
 
-// asResult is what a system call returned as a ring reports it: an errno below zero.
+// asResult returns what a system call returned as a ring reports it: an errno below zero.
 func asResult(n int, errno syscall.Errno) int {
 	if errno != 0 {
 		return -int(errno)
@@ -208,7 +209,7 @@ func asResult(n int, errno syscall.Errno) int {
 	return n
 }
 
-// flushQueued sends what was put down for s, in front of whatever else happens to it.
+// flushQueued sends what was put down for s, before anything else happens to s.
 func (s *session) flushQueued() {
 	if !s.client.posted && !s.backend.posted {
 		return
@@ -237,7 +238,7 @@ func (s *session) dropQueued(e *side) {
 }
 
 // sent takes in what came of a message, and keeps what was not taken. It reports whether its session need not be
-// stepped for it.
+// stepped.
 func (l *loop) sent(o *outgoing) bool {
 	s, e := l.find(o.owner), l.meant(o)
 	f := &s.up
