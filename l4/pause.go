@@ -6,27 +6,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A reader that pauses is not dead. Its window is closed, its kernel answers each probe of it (RFC 9293, section
-// 3.8.6.1), and it may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that stays closed as silence
-// (tcp_probe_timer of Linux). So the peers of a session are looked at twice in that time. Where bytes wait for one and
-// none of them is on its way, it pauses, and the option is taken off its socket until it reads again. From then on its
-// silence is counted here: probes that nobody answers.
+// A reader that pauses is not dead. Its window is closed, and its kernel answers each probe of the window (RFC 9293,
+// section 3.8.6.1). It may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that stays closed as
+// silence (tcp_probe_timer of Linux). So the peers of a session are looked at twice in that time. A peer pauses when
+// bytes wait for it and none of them is on its way. Then the option is taken off its socket until it reads again. From
+// then on its silence is counted here, by the probes that it leaves unanswered.
 
 // An uptake is what the last look at a peer has found.
 type uptake uint8
 
 const (
-	prompt uptake = iota // it has taken all there was
+	prompt uptake = iota // it has taken all that there was
 	behind               // bytes wait for it or are on their way
 	paused               // it does not read: the kernel's limit is off
 )
 
-// deadProbes is how many probes in a row, or sendings of the same bytes, must go unanswered before a silent peer counts
-// as dead.
+// deadProbes is how often in a row a probe, or the sending of the same bytes, must go unanswered before a silent peer
+// counts as dead.
 const deadProbes = 3
 
-// nextPeerLook is when to look at the peers, which is done when the session's timer fires. Where nothing has moved from
-// the look before the last on and nothing waits, there is nothing to look at.
+// nextPeerLook is when to look at the peers; the session's timer fires then. There is no look where nothing has moved
+// since the look before the last, and nothing waits.
 func (s *session) nextPeerLook() int64 {
 	every := int64(s.loop.server.UserTimeout / 2)
 	age := s.loop.now - s.connected
@@ -43,7 +43,7 @@ func (s *session) nextPeerLook() int64 {
 	return last + every
 }
 
-// lookAtPeers looks at both, the backend once the kernel guards it.
+// lookAtPeers looks at the client and, once the kernel guards it, at the backend.
 func (s *session) lookAtPeers() {
 	limit := s.loop.server.UserTimeout
 	if s.stage != relaying || limit <= 0 {
