@@ -12,7 +12,7 @@ import (
 // A setup is what a session needs until a backend is connected. The loop lends it.
 type setup struct {
 	request   pool.Request
-	tried     [maxTries]*pool.Backend // what request.Tried is a part of
+	tried     [maxTries]*pool.Backend // the array that request.Tried is a slice of
 	attempts  [2]attempt              // the try under way, and the one that hedges it
 	route     *Route
 	hello     sni.Parser   // how far the ClientHello has come
@@ -20,14 +20,14 @@ type setup struct {
 	first     int64        // when a backend was first picked; 0 until then
 	began     int64        // the same, in this round of tries
 	paused    int64        // since when it waits for the next round
-	until     int64        // and until when
+	until     int64        // until when it waits for it
 	pauses    uint8        // how many rounds there were
 	queued    int64        // when it joined the queue
-	waiter    *pool.Waiter // its place there
+	waiter    *pool.Waiter // its place in the queue
 	granted   pool.Lease   // what the queue gave it
 	last      pool.Outcome // how the last failed try ended
-	sockets   uint8        // how many were made; the last one's number
-	keptUntil int64        // a client who is over a limit; 0: it was not kept
+	sockets   uint8        // how many sockets were made; also the number of the last one
+	keptUntil int64        // until when a client over a limit is kept; 0: it is not kept
 	hedged    bool         // a second try was made beside the first
 }
 
@@ -54,7 +54,7 @@ func (s *session) pick() (stage, Cause) {
 	return s.tryAgain(s.noneConnected())
 }
 
-// noneConnected tells why no backend could be had.
+// noneConnected returns the cause where no backend could be had.
 func (s *session) noneConnected() Cause {
 	switch c := s.setup; {
 	case len(c.request.Tried) == 0:
@@ -85,7 +85,7 @@ func (s *session) queue() (stage, Cause) {
 		cause = QueueTimeout
 	}
 	if cause != CauseNone && !c.route.Pool.Leave(c.waiter) {
-		cause = CauseNone // a lease is on its way to the loop: use it, it has been waited for
+		cause = CauseNone // a lease is on its way to the loop, and is used: the session has waited for it
 	}
 	return queueing, cause
 }
@@ -130,7 +130,7 @@ func (s *session) clientLeft() bool {
 	return n <= 0 && errno != unix.EAGAIN
 }
 
-// leftTLS is clientLeft over TLS, where looking means reading: what there is stays with the client's bytes.
+// leftTLS is clientLeft over TLS. To find out it must read; what it reads stays with the client's bytes.
 func (s *session) leftTLS() bool {
 	buf := s.loop.buf[:readSize]
 	n, errno := s.client.recv(buf)
