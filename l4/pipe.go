@@ -11,23 +11,24 @@ import (
 type pipe struct {
 	r, w int32
 	held int  // bytes inside
-	idle bool // nobody has it
+	idle bool // no flow has it
 }
 
-// pipes is a loop's stock of pipes. A flow borrows one while it is bulk and gives it back whenever the pipe is empty
-// and the source dry, so that idle sessions hold two descriptors each and a few pipes serve many.
+// pipes is a loop's stock of pipes. A flow borrows one while it is bulk, and gives it back whenever the pipe is empty
+// and the source dry. So an idle session holds two descriptors, and a few pipes serve many sessions.
 type pipes struct {
 	idle []*pipe
 	made int
 	most int // how many may exist; 0: splice is not used
 }
 
-// pipeSize is what a pipe can hold: large, so that a turn moves much with two calls, and no more than an unprivileged
-// process may ask for (fs.pipe-max-size).
+// pipeSize is what a pipe can hold. It is large, so that two calls move much in a turn, and no more than an
+// unprivileged process may ask for (fs.pipe-max-size).
 const pipeSize = 1 << 20
 
-// borrow returns an empty pipe, or nil where there is none: the flow then copies. That an idle one is empty the kernel
-// is asked: what a pipe holds belongs to the session that filled it. dirty is how many were not, and were thrown away.
+// borrow returns an empty pipe, or nil where there is none: then the flow copies. The kernel is asked whether an idle
+// pipe is empty, as what a pipe holds belongs to the session that filled it. dirty counts those that were not empty;
+// they were closed.
 func (p *pipes) borrow() (free *pipe, dirty int) {
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		b := p.idle[n-1]
@@ -62,7 +63,7 @@ func (p *pipes) make() *pipe {
 	return &pipe{r: int32(fds[0]), w: int32(fds[1])}
 }
 
-// giveBack returns a borrowed pipe. One that still holds bytes is closed, and so are they gone.
+// giveBack returns a borrowed pipe. A pipe that still holds bytes is closed, and its bytes are lost.
 func (p *pipes) giveBack(b *pipe) {
 	if b.idle {
 		panic("a pipe was given back twice: two sessions would share it")
