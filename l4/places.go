@@ -5,37 +5,36 @@ import (
 	"time"
 )
 
-// The places are where TLS handshakes are computed. There are so many, as each keeps a processor busy. A handshake that
-// finds none free stands in one of two lines:
+// The places are where TLS handshakes are computed. Their number is bounded, as each keeps a processor busy. A
+// handshake that finds no free place stands in one of two lines:
 //
-//   - under way: those that have begun and have something to do again, since their peer has answered, and those with
-//     backends. They come first, the oldest before the others: each has cost something already, and what is left of it
-//     costs little.
-//   - new: those of clients, of which nothing has been computed. One is a few hundred bytes and its ClientHello, and
-//     has no goroutine.
+//   - under way: handshakes that have begun and can go on, as their peer has answered, and those with backends. They
+//     come first, the oldest before the others: each has cost something already, and what is left of it costs little.
+//   - new: handshakes of clients, of which nothing has been computed. Each is a few hundred bytes and its ClientHello,
+//     and has no goroutine.
 //
-// Who leaves a line costs nothing more. Of the new ones the oldest is next, as it is the one that has not given up,
-// however many came and went. Once it has waited for longThere they come faster than they can be computed, and clients
-// will give up before their turn comes: from then on the newest is next. So there are always clients who are served at
-// once, and those who try again are among them.
+// A handshake that leaves its line costs nothing more. Of the new ones the oldest is next, as its client has not given
+// up, however many came and went. When the oldest has waited for longThere, clients come faster than their handshakes
+// can be computed, and will give up before their turn comes. From then on the newest is next. So some clients are
+// always served at once, and those who try again are among them.
 type places struct {
 	mu       sync.Mutex
 	free     int
 	underWay line
 	fresh    line
-	held     int    // bytes of memory that those in fresh keep
-	left     uint64 // new ones that their clients have left, or whose time was over
+	held     int    // bytes of memory that the new ones keep
+	left     uint64 // new ones whose clients have left, or whose time was over
 	crowded  complaint
 }
 
 const (
-	// longThere is how long the oldest of the new handshakes must have waited for the newest to be next. Clients bear
-	// as much.
+	// longThere is how long the oldest of the new handshakes must have waited before the newest is next. Clients wait
+	// that long.
 	longThere = time.Second
-	// freshMost is how much memory the new handshakes may keep; beyond it the oldest are dropped. It is enough for
-	// 10,000 with the ClientHello of a browser, and for 900 with the longest that there can be.
+	// freshMost is how much memory the new handshakes may keep. For more the oldest are dropped. It is enough for
+	// 10,000 handshakes with the ClientHello of a browser, and for 900 with the longest possible.
 	freshMost = 64 << 20
-	// freshSize is what one keeps beside its ClientHello.
+	// freshSize is what a new handshake keeps beside its ClientHello.
 	freshSize = 4 << 10
 )
 
@@ -71,8 +70,8 @@ func (l *line) remove(h *handshake) {
 	l.count--
 }
 
-// enter takes a place for h, which is to begin then, and reports whether it has. Where none is free h stands in line,
-// and is begun later by whoever leaves a place; those that are returned have been dropped for it.
+// enter takes a place for h, which is to begin then, and reports whether it has. Where no place is free, h stands in
+// line, and whoever leaves a place begins it later. dropped are handshakes that had to leave the line for it.
 func (p *places) enter(h *handshake) (begins bool, dropped []*handshake) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +93,7 @@ func (p *places) enter(h *handshake) (begins bool, dropped []*handshake) {
 	return false, dropped
 }
 
-// again takes a place for h, which has begun, and waits for one. It reports false where h was abandoned meanwhile.
+// again returns when h, which has begun, has a place again. It reports false where h was abandoned meanwhile.
 func (p *places) again(h *handshake) bool {
 	p.mu.Lock()
 	if p.free > 0 {
@@ -107,7 +106,7 @@ func (p *places) again(h *handshake) bool {
 	return <-h.turn
 }
 
-// leave gives a place to the next in line. Where that has not begun yet it is returned, and the caller begins it.
+// leave gives a place to the next in line. A handshake that has not begun is returned, and the caller begins it.
 func (p *places) leave(now int64) *handshake {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +123,7 @@ func (p *places) leave(now int64) *handshake {
 	return h
 }
 
-// nextLocked takes out of its line who is next.
+// nextLocked takes the next handshake out of its line.
 func (p *places) nextLocked(now int64) *handshake {
 	h := p.underWay.first
 	if h == nil {
@@ -147,7 +146,7 @@ func (p *places) takeLocked(h *handshake) {
 	h.line.remove(h)
 }
 
-// cancel takes h out of its line if it has not begun, and reports whether it now never will.
+// cancel takes h out of its line if h has not begun. It reports whether it did; h then never begins.
 func (p *places) cancel(h *handshake) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,7 +160,7 @@ func (p *places) cancel(h *handshake) bool {
 	return true
 }
 
-// abandon takes h out of its line, where it stands in one: it is neither begun nor does it go on.
+// abandon takes h out of the line it stands in, if any. h then neither begins nor goes on.
 func (p *places) abandon(h *handshake) {
 	if p.cancel(h) {
 		return
