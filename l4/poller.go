@@ -12,9 +12,9 @@ import (
 
 // A poller is a loop's epoll instances and the two ways to sleep on them.
 //
-// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor: two system calls a
-// wake-up, and neither the scheduler nor its monitor thread takes notice. That sleep is short, so that a processor is
-// not withheld from other goroutines for long; a stop of the world interrupts it with a signal.
+// While events come close together the loop sleeps inside a raw epoll_wait and keeps its processor. That costs two
+// system calls a wake-up, and the scheduler and its monitor thread do not notice. The sleep is short, so that other
+// goroutines do not lack the processor for long; a stop of the world interrupts it with a signal.
 //
 // It does not sleep on the instance that holds the sessions' sockets but on one that holds that. A socket with
 // something to read wakes who sleeps on its own instance as if the waker were about to sleep itself (a synchronous
@@ -49,12 +49,12 @@ type poller struct {
 // run on. One processor is always left for the rest of the process: the loops beyond that park at once.
 const rawSleep = 10 * time.Millisecond
 
-// The poller's own descriptors, where a session's event has the number of its slot.
+// The poller's own descriptors have these numbers where the event of a session has the number of its slot.
 const (
 	slotWake     = -1
 	slotTimer    = -2
 	slotSessions = -3
-	// listeners have -4 and down
+	// the listeners have -4 and below
 	slotListener = -4
 )
 
@@ -134,7 +134,8 @@ func (p *poller) look() []unix.EpollEvent {
 	return p.take(n)
 }
 
-// take returns the n events that all had, and those of the sessions in place of the one that says there are some.
+// take returns the n events of the outer instance. Where one of them says that sessions have events, these stand in its
+// place.
 func (p *poller) take(n int) []unix.EpollEvent {
 	n = max(n, 0)
 	for i := range n {
@@ -152,8 +153,8 @@ func (p *poller) take(n int) []unix.EpollEvent {
 	return p.events[:n]
 }
 
-// wait sleeps until something has happened and returns it; an interrupted sleep may return nothing. hold: it may keep
-// its processor.
+// wait sleeps until something has happened and returns it. An interrupted sleep may return nothing. hold says whether
+// the loop may keep its processor.
 func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 	switch {
 	case p.more:
@@ -163,7 +164,7 @@ func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 		if n > 0 {
 			return p.take(n), nil
 		}
-		if e == unix.EINTR { // a signal: the runtime wants this processor for a moment, which the caller's next call gives it
+		if e == unix.EINTR { // a signal: the runtime wants this processor for a moment, and gets it by the caller's next call
 			return nil, nil
 		}
 		p.busy = false
@@ -172,7 +173,7 @@ func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 	return p.park()
 }
 
-// park waits on the runtime's poller. It looks once the gate is open, so what happened before is not slept through.
+// park waits on the runtime's poller. It looks again once the gate is open, so nothing that happened before is missed.
 func (p *poller) park() ([]unix.EpollEvent, error) {
 	if e := epollModify(p.gate, p.all, &unix.EpollEvent{Events: unix.EPOLLIN}); e != 0 {
 		return nil, os.NewSyscallError("epoll_ctl", e)
@@ -191,9 +192,9 @@ func (p *poller) park() ([]unix.EpollEvent, error) {
 	return p.events[:p.ready], nil
 }
 
-// leaveWatch does nothing, on another thread. The thread that a loop parked on was also the one that watched the
-// runtime's poller for everybody else; a loop that takes it into a raw sleep would leave that to the runtime's monitor,
-// which looks every 10 ms. The thread that is woken for this goroutine finds nothing else to do and takes the watch.
+// leaveWatch does nothing, on another thread. The thread that a loop parked on also watched the runtime's poller for
+// everybody else. When the loop takes that thread into a raw sleep, only the runtime's monitor watches, every 10 ms.
+// The thread that is woken for this goroutine finds nothing else to do and takes over the watch.
 func leaveWatch() {}
 
 func (p *poller) lookOnce(uintptr) bool {
