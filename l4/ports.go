@@ -10,11 +10,11 @@ import (
 	"forebay/pool"
 )
 
-// ports are those that the kernel chooses from for connections (ip(7), ip_local_port_range). Where nobody listens at
-// one of them, a connection to it can be given that very port to come from; TCP then is connected to itself.
+// ports is the range from which the kernel chooses a connection's local port (ip(7), ip_local_port_range). Where nobody
+// listens at such a port, a connection to it may be given that same port to come from. TCP is then connected to itself.
 type ports struct{ first, last uint16 }
 
-// kernelPorts returns what the kernel says at present, all where it does not tell.
+// kernelPorts returns the kernel's present range, or all ports where the kernel does not tell.
 func kernelPorts() ports {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
@@ -31,8 +31,8 @@ func parsePorts(text []byte) ports {
 	return p
 }
 
-// meets reports whether a TCP socket that is connected to a has a for its own address, and nobody else behind it. A
-// server's port is seldom one that the kernel chooses from, and the kernel is not asked then.
+// meets reports whether a TCP socket that is connected to a has a for its own address too, with nobody else behind it.
+// A server's port is seldom in the kernel's range; where it is not, the kernel is not asked.
 func (p ports) meets(fd int32, a pool.Address) bool {
 	to := a.TCP()
 	if to.Port() < p.first || to.Port() > p.last {
