@@ -1,8 +1,8 @@
 package l4
 
 // A progress watches whether the peers of a session take what waits for them. After something was written it looks once
-// in a while how much the kernel still holds for each peer. Bytes are taken in order: as long as a peer has
-// acknowledged less than was held at one look, some of that still waits at the next, and it has had something to take
+// in a while at how much the kernel still holds for each peer. A peer takes bytes in order. So as long as it has
+// acknowledged less than was held at one look, some of that still waits at the next, and there was something to take
 // all the time.
 type progress struct {
 	at      int64  // of the next look; 0: all that was written has been acknowledged
@@ -17,7 +17,7 @@ type backlog struct {
 	acked uint64 // by the peer, of all that was ever sent
 }
 
-// next is when to look, never where nothing waits.
+// next returns when to look; never where nothing waits.
 func (p *progress) next() int64 {
 	if p.at == 0 {
 		return never
@@ -33,8 +33,8 @@ func (s *session) nextProgress() int64 {
 	return never
 }
 
-// tooSlow returns the cause that ends s where a peer has had bytes to take for all of the time that LeastProgress looks
-// at, and took too few of them.
+// tooSlow returns the cause that ends s where a peer had bytes to take for all of the time that LeastProgress names,
+// and took too few of them.
 func (s *session) tooSlow() Cause {
 	m := s.meter()
 	if m == nil || !s.loop.server.door.LeastProgress.limits() {
@@ -61,8 +61,8 @@ func (s *session) tooSlow() Cause {
 	return CauseNone
 }
 
-// lags looks at one side, and reports whether it took less than least of what it has had to take since the last look.
-// For one that is lost nothing waits, though the kernel goes on counting what it had held for it.
+// lags looks at one side, and reports whether it took less than least of what it had to take since the last look.
+// Nothing waits for a side that is lost, though the kernel goes on counting what it held for it.
 func (s *session) lags(e *side, b *backlog, least int64) bool {
 	before := *b
 	if *b = (backlog{}); e.broken() {
