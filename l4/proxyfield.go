@@ -17,8 +17,8 @@ type ProxyField struct {
 	Value []byte
 }
 
-// clientFacts are what a version 2 header can tell of a client beside its addresses. What is not known is zero, and not
-// told.
+// clientFacts are what a version 2 header can tell of a client beside its addresses. What is not known is zero, and is
+// not told.
 type clientFacts struct {
 	serverName string               // from a ClientHello that passes through, as sni.Hello has it
 	tls        *tls.ConnectionState // where the client's TLS ends here
@@ -28,7 +28,7 @@ type clientFacts struct {
 	extra      []ProxyField
 }
 
-// fields returns those that are selected and known, as the specification orders them (section 2.2), and the operator's
+// fields returns the fields that are selected and known, in the specification's order (section 2.2), and the operator's
 // own.
 func (f *clientFacts) fields(selected ProxyTLV) []proxyproto.TLV {
 	var w fieldWriter
@@ -53,9 +53,9 @@ func (f *clientFacts) fields(selected ProxyTLV) []proxyproto.TLV {
 	return w
 }
 
-// authority is the name that the client asked for. Where TLS ends here that is the one inside an Encrypted Client
-// Hello, of which nobody has made sure that it is a name: a backend that refused it would have that counted against it,
-// and one that writes it into a header trusts it.
+// authority returns the name that the client asked for. Where TLS ends here it may have come in an Encrypted Client
+// Hello, and nobody has checked that it is a name. So it is checked here: a backend that refused it would have that
+// counted against it, and a backend that writes it into a header trusts it.
 func (f *clientFacts) authority() string {
 	if f.tls != nil {
 		return sni.Name(f.tls.ServerName)
@@ -73,8 +73,8 @@ func (w *fieldWriter) add(kind proxyproto.PP2Type, value string) {
 	}
 }
 
-// passedOn returns those of the fields that came with the client's introduction that the header has not of its own. A
-// checksum and padding belong to the header that they came in.
+// passedOn returns the fields of the received header that our own header does not have. A checksum and padding belong
+// to the header that they came in.
 func passedOn(received, own []proxyproto.TLV) []proxyproto.TLV {
 	return slices.DeleteFunc(slices.Clone(received), func(t proxyproto.TLV) bool {
 		return t.Type == proxyproto.PP2_TYPE_CRC32C || t.Type == proxyproto.PP2_TYPE_NOOP ||
