@@ -14,13 +14,13 @@ const (
 	clientCertSession             // PP2_CLIENT_CERT_SESS: or on an earlier one of the same TLS session
 )
 
-// unverified is the result of verification where the client showed no certificate or none that was looked into. The
-// specification wants any number but zero; in OpenSSL this one is X509_V_ERR_UNSPECIFIED.
+// unverified is the result of verification where the client showed no certificate, or one that was not looked into. The
+// specification asks for any number but zero; in OpenSSL this one is X509_V_ERR_UNSPECIFIED.
 const unverified = 1
 
-// ssl returns the value of the field SSL: what the client showed, whether it was verified, and fields of its own. Those
-// of our certificate and of the signature are not there in a resumed session: none was shown, none was made. Of a
-// client with several common names the last one is told, which is also what an allow list compares.
+// ssl returns the value of the field SSL: what the client showed, whether it was verified, and fields inside. A resumed
+// session has no fields about our certificate and the signature, as none was shown or made. Of several common names of
+// a client the last is told, which is also the one that an allow list compares.
 func (f *clientFacts) ssl(selected ProxyTLV) []byte {
 	state, ours := f.tls, f.shown.certificate
 	b := binary.BigEndian.AppendUint32([]byte{clientBits(state)}, verifyResult(state))
@@ -41,11 +41,11 @@ func (f *clientFacts) ssl(selected ProxyTLV) []byte {
 	return b
 }
 
-// mostSSLValue is the longest value of a field inside the field SSL. A header is at most 64 KiB long; a client with a
-// name or a certificate that has no room in there is served without its being told.
+// mostSSLValue is the longest value of a field inside the field SSL. A header is at most 64 KiB long. A name or a
+// certificate of a client that has no room in it is left out, and the client is served.
 const mostSSLValue = 16 << 10
 
-// appendField adds a field to b, unless there is nothing to say or too much.
+// appendField adds a field to b, unless its value is empty or too long.
 func appendField(b []byte, kind proxyproto.PP2Type, value string) []byte {
 	if value == "" || len(value) > mostSSLValue {
 		return b
