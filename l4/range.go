@@ -5,14 +5,14 @@ import (
 	"strconv"
 )
 
-// A Range is a range of IP addresses. One of link-local addresses (RFC 4291, section 2.5.6) may have a Zone (RFC 4007):
-// then it is of that network interface alone. Each link has its own fe80::1.
+// A Range is a range of IP addresses. A range of link-local addresses (RFC 4291, section 2.5.6) may have a Zone (RFC
+// 4007), as each link has its own fe80::1. It then holds addresses of that network interface alone.
 type Range struct {
 	netip.Prefix
 	Zone string // the name of an interface; "": all
 }
 
-// Contains reports whether ip is in r. An ip without a zone is in no Range with one.
+// Contains reports whether ip is in r. A Range with a zone contains no ip without one.
 func (r Range) Contains(ip netip.Addr) bool {
 	return (r.Zone == "" || r.Zone == ip.Zone()) && r.Prefix.Contains(ip.WithZone(""))
 }
