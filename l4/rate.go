@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Rate is how many of something may happen in a time: N at once, and N more in every Per after it. What is not used
-// is saved up for one Per. The zero Rate is no limit.
+// A Rate is how many of something may happen in a time: N at once, and N more in every Per after that. What is not used
+// is saved up, for one Per at most. The zero Rate is no limit.
 type Rate struct {
 	N   int64 // sessions or bytes
 	Per time.Duration
@@ -16,13 +16,13 @@ type Rate struct {
 // limits reports whether r is a limit at all.
 func (r Rate) limits() bool { return r.N > 0 && r.Per > 0 }
 
-// cost is how long n take at this rate, in ns: at most longest.
+// cost returns how long n take at this rate, in ns: at most longest.
 func (r Rate) cost(n int64) int64 { return scale(n, int64(r.Per), r.N) }
 
-// worth is how many fit into a time.
+// worth returns how many fit into ns.
 func (r Rate) worth(ns int64) int64 { return scale(ns, r.N, int64(r.Per)) }
 
-// longest is more than any process lives, 36 years, and leaves room for sums.
+// longest is 36 years, more than any process lives. It leaves room for sums.
 const longest = int64(1) << 60
 
 // scale returns n·by/of, rounded down and at most longest, where neither n nor by is negative.
@@ -44,19 +44,19 @@ type bucket struct {
 
 const longAgo = -4 * longest
 
-// since is from when on nothing has been taken: at most one Per ago.
+// since returns from when on nothing has been taken: at most one Per ago.
 func (b *bucket) since(now int64, r Rate) int64 { return max(b.paid.Load()+longAgo, now-int64(r.Per)) }
 
-// left is how many may be taken now.
+// left returns how many may be taken now.
 func (b *bucket) left(now int64, r Rate) int64 { return r.worth(max(now-b.since(now, r), 0)) }
 
-// full reports whether b knows nothing that a new bucket does not.
+// full reports whether b is as good as a new bucket.
 func (b *bucket) full(now int64, r Rate) bool { return b.since(now, r)+int64(r.Per) <= now }
 
-// next is when one more may be taken.
+// next returns when one more may be taken.
 func (b *bucket) next(now int64, r Rate) int64 { return b.since(now, r) + r.cost(1) }
 
-// take takes n and returns when they are paid for: they may be used from then on. Who takes first is served first.
+// take takes n and returns when they are paid for; from then on they may be used. Who takes first is served first.
 func (b *bucket) take(now, n int64, r Rate) int64 {
 	for {
 		old := b.paid.Load()
