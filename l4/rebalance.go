@@ -11,13 +11,13 @@ import (
 	"forebay/pool"
 )
 
-// A Rebalance says when and how fast live sessions are spread anew after a backend has joined, recovered or been
-// resumed, which has none while the others have all. Sessions are concluded, quiet ones, the stillest first, and their
-// clients connect anew. The zero Rebalance leaves them where they are.
+// A Rebalance says when and how fast live sessions are spread anew. That is of use after a backend has joined,
+// recovered or been resumed, as it has no sessions while the others have all. Quiet sessions are concluded, the
+// stillest first, and their clients connect anew. The zero Rebalance leaves sessions where they are.
 type Rebalance struct {
-	Factor float64 // how many times as much as another one a backend must have, each for its weight, for sessions to be ended; above 1
+	Factor float64 // sessions are ended where a backend has more than so many times as much as another one, each for its weight; above 1
 	Rate   int     // how many sessions are ended a second, at most
-	DryRun bool    // only tell in the log what would be done
+	DryRun bool    // what would be done is only logged
 }
 
 // String returns r as the operator writes it.
@@ -32,7 +32,7 @@ func (r Rebalance) String() string {
 	return text
 }
 
-// UnmarshalText reads what String writes. What is left out is a factor of 1.5 and a rate of 10.
+// UnmarshalText reads what String writes. A factor that is left out is 1.5, a rate that is left out is 10.
 func (r *Rebalance) UnmarshalText(text []byte) error {
 	*r = Rebalance{}
 	if string(text) == "off" {
@@ -73,16 +73,16 @@ func (r *Rebalance) set(part string) error {
 type Load struct {
 	Backend  *pool.Backend
 	Sessions int
-	Share    float64 // of all sessions, from 0 to 1: by its weight, less while it starts slowly, what max-conns allow; 0 for a backup that is not needed
+	Share    float64 // of all sessions, from 0 to 1: by weight, less while it starts slowly, within max-conns; 0 for a backup that is not needed
 	Surplus  int     // sessions beyond that share, where rebalancing would end them
 
 	weight float64
 	most   int // sessions it may have; 0: any number
 	backup bool
-	quiet  int // of its sessions, that can be ended now
+	quiet  int // how many of its sessions can be ended now
 }
 
-// loadsOf returns what the backends of p carry that are up, in their order, before it is weighed.
+// loadsOf returns the loads of the backends of p that are up, in their order, not yet weighed.
 func loadsOf(p *pool.Pool) []Load {
 	var loads []Load
 	for _, b := range p.Snapshot().Backends {
@@ -96,7 +96,7 @@ func loadsOf(p *pool.Pool) []Load {
 	return loads
 }
 
-// weigh finds every Share and Surplus, of so many sessions in all.
+// weigh sets every Share and Surplus, for so many sessions in all.
 func weigh(loads []Load, factor, total float64) {
 	share(loads, total)
 	skewed := skewed(loads, factor)
@@ -108,10 +108,10 @@ func weigh(loads []Load, factor, total float64) {
 	}
 }
 
-// noise is what adding up shares can leave.
+// noise is the error that adding up shares can make.
 const noise = 1e-9
 
-// share finds every Share of so many sessions in all. Those that are no backups have what they can take, and backups
+// share sets every Share of so many sessions in all. Backends that are no backups get what they can take, and backups
 // the rest.
 func share(loads []Load, total float64) {
 	var first, backups []*Load
@@ -127,8 +127,7 @@ func share(loads []Load, total float64) {
 	}
 }
 
-// fill spreads a part of total over loads by weight, none getting more than its max-conns, and returns what they can't
-// take.
+// fill spreads a part of total over loads by weight, to none more than its max-conns. It returns what none can take.
 func fill(loads []*Load, part, total float64) (rest float64) {
 	sum := 0.0
 	for _, l := range loads {
@@ -172,14 +171,14 @@ func total(loads []Load) float64 {
 	return float64(sum)
 }
 
-// above is how many sessions l has beyond its fair share of total, that rounded up.
+// above returns how many sessions l has beyond its fair share of total, rounded up.
 func (l *Load) above(total float64) int {
 	return max(l.Sessions-int(math.Ceil(l.Share*total-noise)), 0)
 }
 
-// shed chooses n sessions to end, one after the other from the backend that is the furthest above its share and has a
-// quiet one, and never below that. It returns how many of each load's, and takes them off its Sessions and its Surplus.
-// The shares are of total.
+// shed chooses n sessions to end, one after the other. Each is of the backend that is furthest above its share of total
+// and has a quiet session. No backend goes below its share. shed returns how many are of each load, and takes them off
+// its Sessions and its Surplus.
 func shed(loads []Load, n int, total float64) []int {
 	from := make([]int, len(loads))
 	for range n {
@@ -203,7 +202,8 @@ func shed(loads []Load, n int, total float64) []int {
 // fuller reports whether l has more for its share than m.
 func (l *Load) fuller(m *Load) bool { return float64(l.Sessions)*m.Share > float64(m.Sessions)*l.Share }
 
-// allowance is how many of rate sessions a second are for the look of that number: in any second's looks, exactly rate.
+// allowance returns how many of rate sessions a second may end at the look of that number. The looks of any second add
+// up to rate.
 func allowance(rate, look int) int {
 	const looks = int(time.Second / lookEvery)
 	return rate*(look+1)/looks - rate*look/looks
