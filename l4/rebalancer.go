@@ -15,13 +15,13 @@ type rebalancer struct {
 	herd   herd
 	logger *slog.Logger
 	woken  chan struct{}
-	most   float64               // sessions that there were in all since it woke up: those that were ended are expected back
-	left   map[*pool.Backend]int // sessions that are yet to be ended, of those that were too many when the skew was found; nil while there is none
-	least  int                   // that were ever too many since it woke up; 0: nobody has looked
-	futile int                   // how often in a row ending them has not made them fewer
+	most   float64               // the most sessions that there were since it woke up: clients of ended sessions are expected back
+	left   map[*pool.Backend]int // sessions still to be ended, of those that were too many when the skew was found; nil while there is no skew
+	least  int                   // the fewest that were too many since it woke up; 0: nobody has looked
+	futile int                   // how often in a row ending sessions has left as many too many
 }
 
-// followSkew has the sessions of every pool spread anew where that is asked for.
+// followSkew has the sessions of every pool spread anew, where Rebalance asks for that.
 func (s *Server) followSkew() {
 	if s.Rebalance.Rate == 0 {
 		return
@@ -52,15 +52,15 @@ func (r *rebalancer) run(quit <-chan struct{}) {
 		case <-quit:
 			return
 		}
-		changed = r.pool.Changed() // before it looks, so that nothing is missed
+		changed = r.pool.Changed() // before the look, so that no change is missed
 		r.settle(quit)
 	}
 }
 
-// resignAfter is how many looks in a row without a session that could be ended make a rebalancer give up: a minute's.
+// resignAfter is how many looks in a row must find no session to end before a rebalancer gives up: a minute's.
 const resignAfter = int(time.Minute / lookEvery)
 
-// settle looks on until the sessions are spread fairly.
+// settle looks again and again until the sessions are spread fairly.
 func (r *rebalancer) settle(quit <-chan struct{}) {
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
@@ -107,7 +107,7 @@ func (r *rebalancer) look(n int) (ended int, more bool) {
 		ended += r.end(found.marks, loads[i].Backend, from)
 	}
 	if !slices.ContainsFunc(loads, func(l Load) bool { return l.Surplus > 0 && l.above(r.most) > 0 }) {
-		r.left = nil // and if that was not enough, the next look begins anew
+		r.left = nil // where that was not enough, the next look begins anew
 	}
 	return ended, true
 }
@@ -134,12 +134,12 @@ func (r *rebalancer) begin(loads []Load) bool {
 	return true
 }
 
-// futileRounds is how often in a row sessions may come back to where they were: now and then they do by chance.
+// futileRounds is how often in a row clients may come back to where they were: now and then they do by chance.
 const futileRounds = 2
 
-// resigns takes in how many sessions are too many this time, and reports whether it is in vain to end them: their
-// clients come back to where they were, by the policy's choice or since no other backend can be reached. While a
-// backend starts slowly there are more and more that are too many.
+// resigns takes in how many sessions are too many this time, and reports whether ending them is in vain. It is when
+// their clients come back to the same backends, as the policy chooses so or no other backend can be reached. While a
+// backend starts slowly, more and more sessions are too many: that does not count.
 func (r *rebalancer) resigns(surplus int) bool {
 	if r.least == 0 || surplus < r.least || r.startsSlowly() {
 		r.least, r.futile = surplus, 0
@@ -154,7 +154,7 @@ func (r *rebalancer) resigns(surplus int) bool {
 
 // end concludes n quiet sessions of b, the stillest first, and returns how many it found.
 func (r *rebalancer) end(marks []mark, b *pool.Backend, n int) int {
-	if n == 0 { // as of most backends
+	if n == 0 { // which is so for most backends
 		return 0
 	}
 	quiet := slices.DeleteFunc(slices.Clone(marks), func(m mark) bool { return m.backend != b || !m.quiet })
