@@ -41,20 +41,24 @@ func (s *session) conclude(why Cause) {
 
 // part ends a session in which both sides have finished. Its client may go on: a concluded one has not finished itself,
 // and one that speaks TLS may send more behind its close_notify until it sends FIN. The kernel would answer that with
-// RST.
+// RST. The backend does not wait for it.
 func (s *session) part() (stage, Cause) {
 	e := &s.client
 	if (s.first == ownEnd || e.layer != nil && !e.hungUp) && e.unacknowledged() > 0 {
 		e.closeWrite()
+		s.backend.closeWrite()
 		return lingering, CauseNone
 	}
 	return relaying, s.closedBy()
 }
 
 // linger waits until a client that may go on has acknowledged all that it was sent. What it sends meanwhile is left
-// unread.
+// unread. One that has finished may reset then, as clients do that close before they have read our close_notify: that
+// changes nothing of how the session has ended.
 func (s *session) linger() (stage, Cause) {
 	switch e, now := &s.client, s.loop.now; {
+	case e.broken() && s.first != ownEnd:
+		return lingering, s.closedBy()
 	case e.broken():
 		s.lost = clientEnd
 		return lingering, s.lostBy()

@@ -376,6 +376,49 @@ func TestResetBehindBothCloseNotifies(t *testing.T) {
 	b.AwaitDone(1)
 }
 
+// So it is where both have finished, and the client is waited for, as it has not taken all yet and may go on talking.
+// The backend is told of the end before.
+func TestResetWhileTheAnswerIsOnItsWay(t *testing.T) {
+	for _, c := range []struct {
+		first end
+		want  Cause
+	}{{clientEnd, ClientClosed}, {backendEnd, BackendClosed}} {
+		t.Run(c.want.String(), func(t *testing.T) {
+			id := newIdentity(t, "one.example")
+			answer := make(chan struct{})
+			b := l4test.Serve(t, func(p *l4test.Peer) {
+				<-answer
+				p.SendContent(1, 64<<10).CloseWrite().ExpectEOF()
+			})
+			s := serve(t, id.ending, b.Addr())
+			f := forgeOver(t, l4test.DialNarrow(t, s.addr, 4<<10), id)
+			is := func(finished func(*session) bool) func() bool {
+				return func() (yes bool) {
+					s.onLoops(func(l *loop) {
+						for _, at := range l.slots {
+							yes = yes || at.session != nil && finished(at.session)
+						}
+					})
+					return yes
+				}
+			}
+			if c.first == backendEnd {
+				close(answer)
+				l4test.Await(t, patience, "the backend has finished", is(func(s *session) bool { return s.down.finished }))
+			}
+			f.peer.Send(f.record(alertRecord, closeNotify))
+			if c.first == clientEnd {
+				l4test.Await(t, patience, "the client has finished", is(func(s *session) bool { return s.up.finished }))
+				close(answer)
+			}
+			b.AwaitDone(1)
+			l4test.Await(t, patience, "the client is waited for", func() bool { return s.has(lingering) })
+			f.peer.Reset()
+			s.record(t, c.want)
+		})
+	}
+}
+
 // A peer that cuts its bytes into the smallest records gets no more of a turn than others.
 func TestSmallRecordsAreATurnsWork(t *testing.T) {
 	id := newIdentity(t, "one.example")
