@@ -409,6 +409,30 @@ func TestServerThatStartsIsCheckedAtOnce(t *testing.T) {
 	})
 }
 
+// One that fails its checks while it listens, ends, and is started again is checked as soon as it listens again.
+func TestServerThatStartsAgainIsCheckedAtOnce(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		w := newWard(t, pool.Options{}, 1)
+		w.checker.Listeners = NewListeners(w.pool)
+		b := w.pool.Backends()[0]
+		w.checker.Listeners.note(b, Open)
+		w.set(0, errClosed)
+		w.start()
+		w.until(20 * time.Second) // the next checks are at 22 s and 30 s
+		w.wantTold("0s b0 up→down: a check failed: the server closed the connection")
+		w.checker.Listeners.note(b, Gone)
+		w.until(23 * time.Second)
+		w.checker.Listeners.note(b, Open)
+		w.until(23500 * time.Millisecond)
+		w.checker.Listeners.note(b, Gone)
+		w.until(24 * time.Second)
+		w.set(0, nil)
+		w.checker.Listeners.note(b, Open)
+		w.until(25 * time.Second)
+		w.wantTold("24.5s b0 down→up: 2 checks in a row passed")
+	})
+}
+
 // While all are down sessions go to one all the same. It is checked when it has let one in.
 func TestDownBackendThatLetsASessionInIsChecked(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {

@@ -71,7 +71,8 @@ func (c *course) run(ctx context.Context) {
 			timer.Reset(c.hurried())
 			continue
 		case <-opened:
-			if opened = c.Listeners.Changed(); !c.open && c.opens() {
+			opened = c.Listeners.Changed()
+			if was := c.open; c.opens() && !was {
 				c.wait = c.Interval
 				timer.Reset(c.hurried())
 			}
