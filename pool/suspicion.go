@@ -16,8 +16,8 @@ import (
 //   - if a check finds the backend failing at the same time (Convict), which is asked for when there are many of them;
 //   - or if they are those of many clients, and are far more than the pool's sessions in general have.
 //
-// Neither is for one client to bring about: it is one source, however often it comes. A crowd of sources brings them to
-// every backend, and so they are what is usual.
+// Neither is for one client to bring about: it is one source, however often it comes, and weighs no more than all
+// others together. A crowd of sources brings them to every backend, and so they are what is usual.
 
 // manySources is how many clients must have had no answer.
 const manySources = 5
@@ -67,11 +67,13 @@ type origin uint32
 
 // sources are different clients, as many as are needed to be many.
 type sources struct {
-	count int
-	all   [manySources]origin
+	count  int
+	all    [manySources]origin
+	shares [16]uint32 // how often any came, those apart whose origins differ in the last bits
 }
 
 func (s *sources) add(one origin) {
+	s.shares[one%origin(len(s.shares))]++
 	for _, known := range s.all[:s.count] {
 		if known == one {
 			return
@@ -84,6 +86,15 @@ func (s *sources) add(one origin) {
 }
 
 func (s *sources) many() bool { return s.count == manySources }
+
+// excess is how much oftener one client came than all others together.
+func (s *sources) excess() int {
+	most, all := 0, 0
+	for _, share := range s.shares {
+		most, all = max(most, int(share)), all+int(share)
+	}
+	return max(2*most-all, 0)
+}
 
 // originOf returns the origin of a client. Those without an address have the same.
 func originOf(a netip.Addr) origin {
@@ -134,13 +145,14 @@ func (s *suspicion) against(e Ejection, x *experience, picks uint64, last Outcom
 
 // speaks reports whether r speaks against its backend, and not against clients.
 func (r *row) speaks(x *experience) bool {
-	return r.sources.many() && math.Pow(x.chance(r.since, r.length), float64(r.length)) <= improbable
+	return r.sources.many() && math.Pow(x.chance(r.since, r.length), float64(r.length-r.sources.excess())) <= improbable
 }
 
 // counted returns how many of the sessions begun in the window failed, as far as it was not clients' doing.
 func (w *window) counted(begun uint64, x *experience) uint64 {
-	if w.sources.many() && float64(w.unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered))*float64(begun) {
-		return w.failed + w.unanswered
+	unanswered := w.unanswered - uint64(w.sources.excess())
+	if w.sources.many() && float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered))*float64(begun) {
+		return w.failed + unanswered
 	}
 	return w.failed
 }
@@ -153,9 +165,11 @@ func (r *row) asks(e Ejection) bool { return e.After > 0 && r.length >= max(e.Af
 // warning returns what is left of r when its backend is readmitted: another client without an answer makes it whole
 // again.
 func (r *row) warning(after int, now fates) row {
-	w := row{length: min(r.length, max(after-1, 0)), since: now, sources: r.sources}
+	w := row{length: min(r.length, max(after-1, 0)), since: now}
 	w.since.unanswered -= w.length
-	w.sources.count = min(w.sources.count, manySources-1)
+	for _, one := range r.sources.all[:min(r.sources.count, manySources-1)] {
+		w.sources.add(one)
+	}
 	return w
 }
 

@@ -226,3 +226,20 @@ func TestExperienceForgets(t *testing.T) {
 		t.Errorf("after an attack long ago: got %v, want under 0.1", got)
 	}
 }
+
+// One client has as much weight as those beside it, however often it comes: where a few others have had no answer
+// either, its own do not make many of them.
+func TestOneClientBesideUnluckyOnesEjectsNobody(t *testing.T) {
+	p := ejecting(t, Options{Ejection: usually(), Policy: First}, equal(4))
+	a := backend(t, p, "a")
+	for i := range 2000 {
+		end(a, Died, 1)
+		if i%100 < 4 {
+			end(a, Died, 2+i%100)
+		}
+		if i%3 == 0 {
+			end(a, Served, 100+i)
+		}
+	}
+	noneEjected(t, p)
+}
