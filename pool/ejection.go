@@ -48,12 +48,12 @@ type hold struct {
 func (p *Pool) failedLocked(l *Lease, o Outcome) {
 	b := l.backend
 	b.suspicion.count(l, o, p.past.all)
-	p.past.count(o)
+	p.past.count(&b.part, o)
 	switch {
 	case l.trial && b.onTrial():
 		p.holdAgainLocked(b, o)
 	case b.State() == Up && p.mayEjectLocked(b):
-		if reason := b.suspicion.against(p.options.Ejection, &p.past, b.picks.Load(), o); reason != "" {
+		if reason := b.againstLocked(p.options.Ejection, o); reason != "" {
 			p.ejectLocked(b, Evidence{Witness: Traffic, Reason: reason})
 		}
 	}

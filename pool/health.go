@@ -9,6 +9,7 @@ type health struct {
 	seen     bool      // a witness has spoken about it, so that it is new no more
 	suspicion
 	hold *hold // while traffic's word keeps it out; nil else
+	part part  // of the pool's experience
 
 	picksSeen, answeredSeen uint64 // at the last comparison of times
 }

@@ -47,7 +47,7 @@ func (l *Lease) FirstByte(took time.Duration) {
 	b.firstByte.add(took)
 	b.answered.Add(1)
 	b.row = row{}
-	b.pool.past.count(Served)
+	b.pool.past.count(&b.part, Served)
 	b.learntLocked()
 	b.pool.release()
 }

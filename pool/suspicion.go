@@ -129,13 +129,14 @@ func (s *suspicion) count(l *Lease, o Outcome, before fates) {
 	s.window.sources.add(l.origin)
 }
 
-// against returns why e ejects, "" if it does not.
-func (s *suspicion) against(e Ejection, x *experience, picks uint64, last Outcome) string {
-	begun := picks - s.window.picks
-	switch failed := s.window.counted(begun, x); {
+// againstLocked returns why e ejects b, "" if it does not.
+func (b *Backend) againstLocked(e Ejection, last Outcome) string {
+	s, x := &b.suspicion, &b.pool.past
+	begun, late := b.picks.Load()-s.window.picks, b.part.among(x)
+	switch failed := s.window.counted(begun, x, late); {
 	case e.After > 0 && s.unconnected >= e.After:
 		return fmt.Sprintf("%d connections in a row failed, the last: %v", s.unconnected, last)
-	case e.After > 0 && s.row.length >= e.After && s.row.speaks(x):
+	case e.After > 0 && s.row.length >= e.After && s.row.speaks(x, late):
 		return fmt.Sprintf("%d sessions in a row failed before the first byte, the last: %v", s.row.length, last)
 	case e.Share > 0 && begun >= windowMinimum && float64(failed) >= e.Share*float64(begun):
 		return fmt.Sprintf("%d of %d sessions failed within %v, the last: %v", failed, begun, windowLength, last)
@@ -144,14 +145,14 @@ func (s *suspicion) against(e Ejection, x *experience, picks uint64, last Outcom
 }
 
 // speaks reports whether r speaks against its backend, and not against clients.
-func (r *row) speaks(x *experience) bool {
-	return r.sources.many() && math.Pow(x.chance(r.since, r.length), float64(r.length-r.sources.excess())) <= improbable
+func (r *row) speaks(x *experience, late fates) bool {
+	return r.sources.many() && math.Pow(x.chance(r.since, r.length, late), float64(r.length-r.sources.excess())) <= improbable
 }
 
 // counted returns how many of the sessions begun in the window failed, as far as it was not clients' doing.
-func (w *window) counted(begun uint64, x *experience) uint64 {
+func (w *window) counted(begun uint64, x *experience, late fates) uint64 {
 	unanswered := w.unanswered - uint64(w.sources.excess())
-	if w.sources.many() && float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered))*float64(begun) {
+	if w.sources.many() && float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered), late)*float64(begun) {
 		return w.failed + unanswered
 	}
 	return w.failed
@@ -186,27 +187,59 @@ func (f *fates) count(o Outcome) {
 	}
 }
 
+func (f *fates) sum() int { return f.answered + f.unanswered }
+
+func (f *fates) halve() { f.answered, f.unanswered = f.answered/2, f.unanswered/2 }
+
 // experience is what became of a pool's sessions: all of them, and the last few hundred, those before them less and
 // less.
-type experience struct{ all, late fates }
+type experience struct {
+	all, late fates
+	halved    int // how often late was
+}
+
+// A part is what became of those sessions among the late ones of an experience that were one backend's.
+type part struct {
+	fates
+	halved int
+}
+
+// among returns what p is of x by now.
+func (p *part) among(x *experience) fates {
+	for ; p.halved < x.halved && p.fates != (fates{}); p.halved++ {
+		p.halve()
+	}
+	p.halved = x.halved
+	return p.fates
+}
 
 // lateSessions is how many are counted before all that was counted weighs half.
 const lateSessions = 256
 
-func (x *experience) count(o Outcome) {
+// count takes in a session of the backend that own is the part of.
+func (x *experience) count(own *part, o Outcome) {
+	own.among(x)
+	own.count(o)
 	x.all.count(o)
 	x.late.count(o)
-	if x.late.answered+x.late.unanswered >= lateSessions {
-		x.late.answered, x.late.unanswered = x.late.answered/2, x.late.unanswered/2
+	if x.late.sum() >= lateSessions {
+		x.late.halve()
+		x.halved++
 	}
 }
 
 // chance is how likely a session is to have no answer where its backend is well, rather too high than too low: by what
 // became of the pool's other sessions since a moment, and of those of late. own are those of one backend since then,
-// none of which had any. Where no session has ever had an answer it is 1.
-func (x *experience) chance(since fates, own int) float64 {
-	before := float64(max(x.late.unanswered-own, 0))
-	usual := (before + 2) / (float64(x.late.answered) + before + 2)
+// none of which had any, and late its part of the latter: it says what is usual only where other backends have had too
+// few sessions for that, or one that fails for long would be what is usual. Where no session has ever had an answer it
+// is 1.
+func (x *experience) chance(since fates, own int, late fates) float64 {
+	others := fates{x.late.answered - late.answered, x.late.unanswered - late.unanswered}
+	if others.sum() < windowMinimum {
+		others = fates{x.late.answered, max(x.late.unanswered-own, 0)}
+	}
+	before := float64(others.unanswered)
+	usual := (before + 2) / (float64(others.answered) + before + 2)
 	answered, unanswered := float64(x.all.answered-since.answered), float64(x.all.unanswered-since.unanswered-own)
 	if answered+unanswered == 0 {
 		return usual

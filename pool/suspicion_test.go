@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"forebay/l4/l4test"
 )
@@ -216,13 +217,17 @@ func TestOrigin(t *testing.T) {
 // What is usual follows what is so now, within some thousand sessions.
 func TestExperienceForgets(t *testing.T) {
 	var x experience
+	var own part
 	for range 100_000 {
-		x.count(Died)
+		x.count(&own, Died)
 	}
 	for range 4 * lateSessions {
-		x.count(Served)
+		x.count(&own, Served)
 	}
-	if got := x.chance(x.all, 0); got > 0.1 {
+	if got := own.among(&x); got != x.late {
+		t.Errorf("the part of the only backend: got %v, want all of %v", got, x.late)
+	}
+	if got := x.chance(x.all, 0, own.among(&x)); got > 0.1 {
 		t.Errorf("after an attack long ago: got %v, want under 0.1", got)
 	}
 }
@@ -242,4 +247,29 @@ func TestOneClientBesideUnluckyOnesEjectsNobody(t *testing.T) {
 		}
 	}
 	noneEjected(t, p)
+}
+
+// A backend that fails most of its sessions is found, however few they were before.
+func TestBackendThatFailsMostIsFoundAfterAQuietTime(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		p := ejecting(t, Options{Ejection: Ejection{Share: 0.5}}, equal(2))
+		a, b := backend(t, p, "a"), backend(t, p, "b")
+		fails := func(n int) {
+			for i := range n {
+				end(b, Served, 1000+i)
+				end(a, []Outcome{Died, Died, Served}[i%3], i)
+			}
+		}
+		for range 100 {
+			fails(10)
+			time.Sleep(windowLength + time.Second)
+		}
+		for range 20 {
+			fails(36)
+			time.Sleep(windowLength + time.Second)
+		}
+		if a.State() != Ejected {
+			t.Errorf("%v, want ejected", a.State())
+		}
+	})
 }
