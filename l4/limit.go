@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DescriptorLimit raises the process's soft limit of open descriptors to the hard one and returns it.
+// DescriptorLimit raises the process's soft limit of open descriptors to the hard limit, and returns it.
 func DescriptorLimit() (uint64, error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
@@ -47,7 +47,7 @@ const (
 // fs/eventpoll.c): a listening socket has one by each loop.
 const MostLoops = 100
 
-// LoopsFor returns how many loops there may be where so many are asked for, or load decides (0).
+// LoopsFor returns how many loops there may be, where so many are asked for; 0: as load decides.
 func LoopsFor(asked int) int {
 	if asked == 0 {
 		asked = runtime.GOMAXPROCS(0)
@@ -60,11 +60,12 @@ func LoopsWithin(limit uint64) int {
 	return max(int(min(limit, 1<<30))-openDescriptors()-fewDescriptors, 0) / loopDescriptors
 }
 
-// pipesFor is how many pipes bulk flows may borrow under a limit, of all loops together; each loop has one at least.
+// pipesFor returns how many pipes bulk flows of all loops together may borrow under a limit; each loop has one at
+// least.
 func pipesFor(limit uint64, loops int) int { return max(int(min(limit/64+2, mostPipes)), loops) }
 
-// socketsFor is how many sockets of sessions that are over may be kept under a limit, of all loops together: a few are
-// enough, as they are wanted again at once.
+// socketsFor returns how many sockets of ended sessions all loops together may keep under a limit. A few are enough, as
+// they are soon wanted again.
 func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now
