@@ -61,7 +61,7 @@ type loop struct {
 	ended   bool
 }
 
-// A slot holds a session. The age is the session's own, so that an event for one that is gone is known as such.
+// A slot holds a session. The age is the session's own, so that an event for an earlier session is known as such.
 type slot struct {
 	session *session
 	age     int32
@@ -146,7 +146,7 @@ func (l *loop) poll() ([]unix.EpollEvent, error) {
 	if !l.poller.busy {
 		l.sockets.close() // a loop that rests holds nothing
 	}
-	return l.poller.wait(!shaking) // a handshake can make use of every processor that is idle
+	return l.poller.wait(!shaking) // a handshake can use every processor that is idle
 }
 
 // dispatch takes one event in.
@@ -164,11 +164,11 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 	s := l.find(ref{ev.Fd, ev.Pad >> sideBits})
 	if s == nil {
-		return // ended earlier in this turn
+		return // it ended earlier in this turn
 	}
 	e := s.side(ev.Pad & (1<<sideBits - 1))
 	if e == nil {
-		return // of a try that has been given up
+		return // the event is of a try that has been given up
 	}
 	e.note(ev.Events)
 	switch {
@@ -180,14 +180,14 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 	}
 }
 
-// isBulk reports whether a step of s would move much: it goes behind the small ones.
+// isBulk reports whether a step of s would move much. Such a session waits until the small ones are done.
 func (s *session) isBulk() bool {
 	return s.up.full >= bulkReads || s.down.full >= bulkReads || s.client.heavy() || s.backend.heavy()
 }
 
 // step steps s, and keeps a bug in the code of one session from the bytes of the others: the session is reset, the
 // stack logged, and the loop goes on. Only the session's own state can be half changed then, and all of it is thrown
-// away; a panic anywhere else ends the process, and so does one in what sessions share, which is known by its value.
+// away. A panic anywhere else ends the process. So does one in what sessions share, which is known by its value.
 func (l *loop) step(s *session) {
 	s.flushQueued()
 	defer func() {
@@ -243,8 +243,8 @@ func (l *loop) fire(t *timer) {
 	l.step(t.session)
 }
 
-// post has the loop call f, in its own goroutine. It may be called from any. It reports false where the loop has ended
-// and will not.
+// post has the loop's goroutine call f. Any goroutine may call post. It reports false where the loop has ended and f
+// will not be called.
 func (l *loop) post(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -253,12 +253,12 @@ func (l *loop) post(f func()) bool {
 	}
 	l.posted = append(l.posted, f)
 	if len(l.posted) == 1 {
-		l.poller.post() // under the mutex: after shut the descriptor may be another's
+		l.poller.post() // under the mutex: after shut, another file may have the descriptor
 	}
 	return true
 }
 
-// shut lets nothing more be posted, unless something is still to be run.
+// shut lets nothing more be posted. It reports false, and changes nothing, while something posted is still to be run.
 func (l *loop) shut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -334,7 +334,7 @@ func (l *loop) newSession() *session {
 	return s
 }
 
-// retire keeps an ended session for newSession. Nothing points to it any more: who may ask for it later has its ref.
+// retire keeps an ended session for newSession. No pointer to it is left: whoever may ask for it later has its ref.
 func (l *loop) retire(s *session) {
 	*s = session{age: -1}
 	if len(l.rest) < restSessions {
