@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// A MemoryLimit is how many bytes of memory this process may use, and who says so.
+// A MemoryLimit is how many bytes of memory this process may use, and who has set that limit.
 type MemoryLimit struct {
-	Bytes int64 // 0: nobody has said
+	Bytes int64 // 0: no limit
 	From  string
 }
 
@@ -82,7 +82,7 @@ func memoryGroups(root fs.FS) (all []memoryGroup) {
 	return all
 }
 
-// ownGroups returns the group of this process by controller; that of version 2 has none.
+// ownGroups returns the group of this process by controller; the group of version 2 has no controller, "".
 func ownGroups(root fs.FS) map[string]string {
 	groups := map[string]string{}
 	file, err := root.Open("proc/self/cgroup")
@@ -122,9 +122,9 @@ func unescapeMount(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// How a limit of memory is shared out. The kernel's part of a session (two sockets, with their files) is measured and
-// can't be had back but by ending it. What sessions hold beside that comes and goes; as much again is left to garbage,
-// and the last quarter to the rest of the process.
+// How a limit of memory is shared out. The kernel's part of a session (two sockets, with their files) is measured; only
+// the end of the session gives it back. What sessions hold beside that comes and goes. As much again is left to
+// garbage, and the last quarter to the rest of the process.
 const (
 	sessionShare = 4 // a quarter
 	bufferShare  = 4
@@ -132,7 +132,7 @@ const (
 	sessionBytes = 8 << 10
 )
 
-// Sessions returns for how many sessions at once a limit has room; -1 where there is no limit.
+// Sessions returns how many sessions at once a limit has room for; -1 where there is no limit.
 func (m MemoryLimit) Sessions() int {
 	if m.Bytes == 0 {
 		return -1
@@ -140,7 +140,7 @@ func (m MemoryLimit) Sessions() int {
 	return int(min(m.Bytes/sessionShare/sessionBytes, mostSessions))
 }
 
-// Buffers returns how much sessions may hold together under a limit; 0 where there is none.
+// Buffers returns how many bytes sessions may hold together under a limit; 0 where there is no limit.
 func (m MemoryLimit) Buffers() int64 { return m.Bytes / bufferShare }
 
 // Heap returns at what size of its heap Go is to collect garbage more eagerly (runtime/debug.SetMemoryLimit); 0 where
