@@ -8,11 +8,11 @@ import (
 	"forebay/pool"
 )
 
-// OnDown says what becomes of the sessions of a backend when a witness finds it down. One that is merely ejected keeps
-// them in any case.
+// OnDown says what becomes of the sessions of a backend when a witness finds it down. A backend that is merely ejected
+// keeps its sessions in any case.
 type OnDown uint8
 
-// The choices. A check can be wrong where sessions are well, so keeping them is the default.
+// The choices. A check can be wrong while sessions are well, so keeping them is the default.
 const (
 	KeepSessions  OnDown = iota // they go on
 	DrainSessions               // within half a minute they are concluded, those first that are idle; what is left after a minute is reset
@@ -48,7 +48,7 @@ func downDrain(b *pool.Backend) Drain {
 	return Drain{Backend: b, Idle: time.Second, Spread: 30 * time.Second, Deadline: time.Minute}
 }
 
-// followDown has the sessions of every backend go the way of OnDown.
+// followDown applies OnDown to the sessions of every backend.
 func (s *Server) followDown() {
 	if s.OnDown == KeepSessions {
 		return
@@ -69,7 +69,7 @@ func (s *Server) wentDown(b *pool.Backend, t pool.Transition) {
 	}
 }
 
-// drainDown drains b for as long as it is down. Sessions that it was given all the same, because all are down, stay.
+// drainDown drains b for as long as it is down. Sessions that it was given although it was down, as all are, stay.
 func (s *Server) drainDown(b *pool.Backend) { s.downDrainage(downDrain(b)).run(context.Background()) }
 
 func (s *Server) downDrainage(d Drain) drainage {
@@ -82,12 +82,12 @@ func (s *Server) downDrainage(d Drain) drainage {
 	}
 }
 
-// aside runs f on a goroutine of its own, which Serve waits for, unless the server stops. It must end when quit is
+// aside runs f on a goroutine of its own, unless the server stops. Serve waits for it. f must return when quit is
 // closed.
 func (s *Server) aside(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopping && len(s.loops) > 0 { // a loop that runs keeps the group from being waited for in vain
+	if !s.stopping && len(s.loops) > 0 { // a running loop keeps the group from being waited for before this
 		s.group.Go(f)
 	}
 }
