@@ -14,16 +14,16 @@ const maxTries = 16
 type Record struct {
 	ID       uint64       // counts up from 1 since the process started
 	Listener string       // as the operator named it
-	Client   pool.Address // where a PROXY header named it, that
+	Client   pool.Address // the client that a PROXY header names, if there was one
 	Via      pool.Address // who sent that header; zero where none did
 	Local    pool.Address // the address the client connected to; zero where nothing needed it
 	Backend  string       // the name of the backend that was used, "" where none was connected
 	Address  pool.Address // where that backend was reached
 
 	Route      string  // the name of the route that its ClientHello led to, "" for the only one
-	ServerName string  // that its ClientHello asked for (RFC 6066, section 3), "" where none was read
+	ServerName string  // the name that its ClientHello asked for (RFC 6066, section 3), "" where none was read
 	ClientTLS  TLSInfo // zero where the client's TLS was not ended here
-	BackendTLS TLSInfo // zero where none was spoken to the backend
+	BackendTLS TLSInfo // zero where no TLS was spoken to the backend
 
 	Start     time.Time     // when the connection was accepted, as the wall clock told it then
 	Queue     time.Duration // how long it waited for a backend with room
@@ -42,7 +42,7 @@ type Record struct {
 	Tries    []Try  // every backend that was tried, the one that served last
 	UniqueID string // the PROXY protocol UNIQUE_ID that the backend was given, "" where none was
 	Cause    Cause
-	Fault    string // what was wrong with the PROXY header or the ClientHello that it was refused for, "" where neither was
+	Fault    string // what was wrong with the PROXY header or the ClientHello, where the client was refused for it
 }
 
 // Empty reports whether the session carried no byte either way, as a port scan or an upstream's health check does.
@@ -61,12 +61,12 @@ type Try struct {
 type TLSInfo struct {
 	Version     uint16        // tls.VersionTLS13; 0 where the handshake was not done
 	CipherSuite uint16        // tls.TLS_AES_128_GCM_SHA256
-	Protocol    string        // that ALPN agreed on, "" for none
+	Protocol    string        // what ALPN agreed on, "" for nothing
 	Subject     string        // the common name of the peer's certificate
-	Resumed     bool          // an earlier session went on (RFC 8446, section 2.2)
+	Resumed     bool          // an earlier TLS session was resumed (RFC 8446, section 2.2)
 	ECH         bool          // Encrypted Client Hello was accepted
-	Took        time.Duration // the handshake
-	Fault       string        // why it failed, or what ended the connection later
+	Took        time.Duration // how long the handshake took
+	Fault       string        // why the handshake failed, or what ended the connection later
 }
 
 // A PathInfo is what the kernel knew about one side's TCP connection when the session ended (tcp(7), TCP_INFO). It is
