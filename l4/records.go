@@ -1,14 +1,14 @@
 package l4
 
-// records follows a stream of TLS records (RFC 8446, section 5.1): how many have passed whole.
+// A records follows a stream of TLS records (RFC 8446, section 5.1) and counts those that have passed whole.
 type records struct {
 	whole int // since somebody set it to 0
 	left  int // bytes of the present record that are still to pass, behind its head
-	size  int // what has passed of its head says of its length
+	size  int // the length, as far as its two bytes have passed
 	head  int // how many bytes of its head have passed, 0 to headSize
 }
 
-// between reports whether what has passed ends with a record.
+// between reports whether the stream ends, as far as it has passed, with a whole record.
 func (r *records) between() bool { return r.head == 0 }
 
 // headSize is the size of a record's head: a type, two bytes of a version, and the length in network byte order.
