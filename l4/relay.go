@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// readSize is how much one read asks for. Larger reads save calls for bulk only, which is spliced where it can be;
-	// and what a stalled sink leaves to be kept is at most this.
+	// readSize is how much one read asks for. Larger reads would save calls for bulk alone, which is spliced where
+	// possible. And what is kept for a stalled sink is at most this.
 	readSize = 16 << 10
-	// bulkSize is what one asks for where bulk can't be spliced, because of TLS: four records, which leave in one
-	// segment.
+	// bulkSize is how much one read asks for where bulk can't be spliced, because of TLS: four records, which leave in
+	// one segment.
 	bulkSize = 64 << 10
 	// bulkReads is how many reads in a row must fill the buffer before a flow is taken for bulk: 64 KiB, about where
 	// two splices cost less than a read and a write of the same bytes.
@@ -21,12 +21,13 @@ const (
 	// pipe's fill, some 300 µs of a processor. A quarter of it cost a third more per byte, in wake-ups of the receiver.
 	turnBytes   = 1 << 20
 	spliceBytes = pipeSize
-	// turnTime is the same for what is computed, over TLS: what a turn's bytes take there at most.
+	// turnTime bounds what one direction may compute in a turn, over TLS. A turn's bytes take no longer there.
 	turnTime = int64(time.Millisecond)
-	// heavyBytes is what a session has to use of a turn to go behind the others the next time, whatever it is.
+	// heavyBytes is how much of a turn a session must use to go behind the others the next time, of whatever kind it
+	// is.
 	heavyBytes = turnBytes / 4
-	// guardAfter is the age at which a session's kernel timers against dead peers are set: most sessions never get
-	// there, and each option is a system call.
+	// guardAfter is the age at which a session's kernel timers against dead peers are set. Most sessions end before,
+	// and each option is a system call.
 	guardAfter = int64(5 * time.Second)
 )
 
@@ -43,7 +44,7 @@ func (s *session) relay() (stage, Cause) {
 	case s.died():
 		return s.replay()
 	}
-	if s.broken() { // before any end is forwarded: a reset must not look like one
+	if s.broken() { // before any end is forwarded, as a reset must not look like one
 		return delivering, CauseNone
 	}
 	s.endFlow(&s.up, clientEnd, &s.backend)
@@ -65,7 +66,8 @@ func (s *session) relay() (stage, Cause) {
 	return relaying, s.expired()
 }
 
-// hearAnswer takes in the backend's first byte. That it had to wait for bandwidth is not the backend's doing.
+// hearAnswer takes in the backend's first byte. The time that it waited for bandwidth is not counted against the
+// backend.
 func (s *session) hearAnswer() {
 	s.answered, s.firstByte = true, s.loop.now
 	if m := s.meter(); m != nil && m.down.heard != 0 {
@@ -99,12 +101,12 @@ func (s *session) endFlow(f *flow, source end, dst *side) {
 		s.first = source
 	}
 	if source == backendEnd && s.backend.cut() {
-		dst.layer.mute() // what may have been cut is not told to be whole
+		dst.layer.mute() // close_notify would say that what may have been cut is whole
 	}
 }
 
-// forwardFIN closes the half of each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the
-// sockets says the same with fewer calls, and relay does not come here.
+// forwardFIN sends FIN on for each flow that has finished (RFC 9293, section 3.6.1). Where both have, closing the
+// sockets says the same with fewer calls, and forwardFIN is not called.
 func (s *session) forwardFIN() {
 	if s.up.finished {
 		s.backend.closeWrite()
@@ -114,7 +116,7 @@ func (s *session) forwardFIN() {
 	}
 }
 
-// closedBy is the cause of a session in which both sides have finished.
+// closedBy returns the cause of a session in which both sides have finished.
 func (s *session) closedBy() Cause {
 	switch {
 	case s.first == ownEnd:
@@ -141,7 +143,7 @@ func (s *session) expired() Cause {
 	if !s.guarded && now >= s.connected+guardAfter {
 		s.guarded = true
 		s.loop.server.guard(&s.backend)
-		s.lookAtPeers() // it may have paused all the time
+		s.lookAtPeers() // a peer may have paused all the time
 	}
 	return s.tooSlow()
 }
@@ -234,8 +236,8 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 	return src.cost(n)
 }
 
-// post puts down for dst what was read from src, and reports whether it has. It is the last that f moves in a step:
-// nothing can be read behind it now.
+// post puts down for dst what was read from src, and reports whether it has. f moves nothing more in this step: nothing
+// can be read behind it now.
 func (s *session) post(f *flow, src, dst *side, p []byte) bool {
 	box := &s.loop.outbox
 	if !box.open || f.ended || src.readable {
@@ -293,8 +295,8 @@ func (s *session) flush(f *flow, dst *side) {
 	}
 }
 
-// splice moves one pipe's fill from src to dst, or most bytes of it. It reports false where the flow is to be copied
-// for a while: there is no pipe to be had, or splice(2) found no bytes. That need not be the end: see urgent.go.
+// splice moves one pipe's fill, or most bytes of it, from src to dst. It reports false where the flow is to be copied
+// for a while: there is no free pipe, or splice(2) found no bytes. That need not be the end: see urgent.go.
 func (s *session) splice(f *flow, src, dst *side, most int) (int, bool) {
 	if f.pipe == nil {
 		if f.pipe = s.loop.borrowPipe(); f.pipe == nil {
@@ -382,7 +384,7 @@ func (s *session) pour(f *flow, dst *side) {
 	}
 }
 
-// unpipe has what the flow's pipe holds be copied, and gives the pipe back.
+// unpipe has the bytes in the flow's pipe copied from there, and gives the pipe back.
 func (s *session) unpipe(f *flow) syscall.Errno {
 	p, errno := f.pipe.empty()
 	if errno == 0 {
@@ -393,8 +395,8 @@ func (s *session) unpipe(f *flow) syscall.Errno {
 	return errno
 }
 
-// drains reports whether a peer has taken bytes out of our kernel's buffer since it was last asked, where a limit would
-// end the session: a slow receiver moves, though nothing is handed over here.
+// drains is asked where a limit would end the session. It reports whether a peer has taken bytes out of our kernel's
+// buffer since it was last asked: such a slow receiver goes on, though nothing is handed over here.
 func (s *session) drains() bool {
 	n := s.client.unacknowledged() + s.backend.unacknowledged()
 	t := s.traced()
