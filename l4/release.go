@@ -1,8 +1,8 @@
 package l4
 
-// A session's socket may be closed, kept for another session, moved to another loop, or replaced by the next one only
-// when nothing is queued for it any more: what the outbox sends later would reach whatever has the same descriptor by
-// then. So the way to a side's descriptor leads through release, which sees to that, and only what it returns can be
+// When a session's socket is closed, kept for another session, moved to another loop, or replaced by the next one,
+// nothing may be queued for it any more: what the outbox sends later would reach whatever has the same descriptor by
+// then. So a side's descriptor is taken by release alone, which sees to that, and only what release returns can be
 // closed or kept. A test in integration holds the code to this.
 
 // A released is a descriptor that nothing is queued for and no session has. Whoever holds it must close it, or keep it.
@@ -51,8 +51,8 @@ func (s *session) abortSide(e *side) {
 }
 
 // closeWhole closes the socket of a peer that has said all it had to say, as closeSide does, at the end of the loop's
-// turn at the latest. Over TLS something may have come behind close_notify. Whether it has is asked: the event that
-// says so may be on its way still.
+// turn at the latest. Over TLS something may have come behind close_notify. closeWhole looks for it, as the event that
+// tells of it may still be on its way.
 func (s *session) closeWhole(e *side) {
 	if e.layer != nil {
 		e.discard(s.loop.buf)
