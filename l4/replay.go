@@ -9,21 +9,21 @@ import (
 	"forebay/pool"
 )
 
-// A backend can accept a connection and die before it has said a byte: a worker that is killed, a process behind a
-// forwarder that accepts for it. What the client has sent until then is kept, if there is not too much of it, and sent
-// to another backend, so that the client need not know. Whether the first backend has acted on those bytes nobody can
-// tell: replaying is for the operator to allow (Server.Replay).
+// A backend can accept a connection and die before it has said a byte: a worker that is killed, or a process behind a
+// forwarder that accepts for it. What the client has sent until then is kept, if it is not too much, and sent to
+// another backend, so that the client does not notice. Nobody can tell whether the first backend has acted on those
+// bytes. So the operator must allow replaying (Server.Replay).
 
 // A replay is what a session keeps until its backend's first byte.
 type replay struct {
 	kept   []byte          // all that the client has sent
-	tried  []*pool.Backend // the one that is connected included
+	tried  []*pool.Backend // the connected one included
 	spent  int64           // ns of the connect budget
 	hedged bool
 }
 
 // rehearse begins to keep what would have to be replayed, now that a backend is connected. Where a backend has died of
-// the request already, it may be the request that kills: if this one dies of it too, no third one is to have it.
+// the request already, nothing is kept: the request may be what kills, and a third backend is not to get it.
 func (s *session) rehearse(c *setup) {
 	if len(s.up.held) > s.loop.server.Replay || s.deadly() {
 		return
@@ -36,7 +36,7 @@ func (s *session) rehearse(c *setup) {
 	}
 }
 
-// remember keeps p, which the client has sent. More than may be kept is no longer replayed.
+// remember keeps p, which the client has sent. Where it is more than may be kept, there will be no replay.
 func (s *session) remember(p []byte) {
 	if !s.rehearses() {
 		return
@@ -62,9 +62,9 @@ func (s *session) forget() {
 	}
 }
 
-// died reports whether the backend has ended before it said a byte, and what the client has sent is still there to be
-// replayed. A clean end after the client's own is how a session ends in which only the client has something to say; and
-// one before the client has said anything ends an idle connection, unless it is a reset.
+// died reports whether the backend has ended before it said a byte, and what the client has sent can still be replayed.
+// It has not died where it ended cleanly after the client: in such a session only the client has something to say. Nor
+// where it ended before the client said anything: that ends an idle connection, unless it is a reset.
 func (s *session) died() bool {
 	switch e := &s.backend; {
 	case !s.rehearses() || s.client.broken() || s.down.finished:
@@ -84,8 +84,8 @@ func (e *side) pending() bool {
 	return n == 1
 }
 
-// replay takes the session back to where a backend is picked. The tries that it has left apply, and what is left of the
-// connect budget; the time that the dead backend had is not counted.
+// replay takes the session back to where a backend is picked. It goes on with the tries and the connect budget that are
+// left; the time that the dead backend had is not counted.
 func (s *session) replay() (stage, Cause) {
 	l, r := s.loop, s.trace.replay
 	s.trace.deadly = s.trace.deadly || s.up.read > 0
@@ -115,12 +115,12 @@ func (s *session) bury() {
 		Took:    durationOf(s.loop.server.clock() - s.tried),
 		Fault:   s.backend.layer.fault(),
 	})
-	s.dropQueued(&s.backend) // what it has not seen it can't have acted on
+	s.dropQueued(&s.backend) // the backend has not seen it and can't have acted on it
 	s.abortSide(&s.backend)
 	s.lease.Done(pool.Died)
 	s.lease, s.backend, s.lost, s.guarded = pool.Lease{}, noSide(), neither, false
 	if m := s.meter(); m != nil {
-		m.progress, m.down.heard = progress{}, 0 // what that one had taken and said tells nothing about the next
+		m.progress, m.down.heard = progress{}, 0 // what the dead backend had taken and said tells nothing about the next
 	}
 }
 
