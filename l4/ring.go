@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A ring is an io_uring(7) instance: what is to be sent and closed is written into memory that the kernel shares, and
-// carried out by one system call. All is finished when it returns, as no send may wait for its socket (MSG_DONTWAIT);
-// there is no kernel thread at work, and nothing is ever under way between two calls.
+// A ring is an io_uring(7) instance. What is to be sent and closed is written into memory that the kernel shares, and
+// carried out by one system call. All of it is finished when the call returns, as no send waits for its socket
+// (MSG_DONTWAIT). No kernel thread is at work, and nothing is under way between two calls.
 type ring struct {
 	fd       int32
 	entries  []ringEntry  // the submission queue
 	results  []ringResult // the completion queue
-	tail     *uint32      // of the first, ours to move
-	head     *uint32      // of the second, ours
-	finished *uint32      // its tail, the kernel's
-	call     uint64       // how often carryOut was called: what comes back says which call it is of
+	tail     *uint32      // of the submission queue; we move it
+	head     *uint32      // of the completion queue; we move it
+	finished *uint32      // the completion queue's tail; the kernel moves it
+	call     uint64       // how often carryOut was called: a result says of which call it is
 	memory   [2][]byte
 }
 
@@ -32,7 +32,7 @@ type ringEntry struct {
 	address uint64
 	length  uint32
 	msg     uint32 // flags of send(2)
-	data    uint64 // comes back with the result
+	data    uint64 // returned with the result
 	_       [3]uint64
 }
 
@@ -82,8 +82,8 @@ func IOUring() error {
 	return err
 }
 
-// newRing makes a ring for that many sends, a power of two. An error says that this kernel, its administrator
-// (kernel.io_uring_disabled) or a container's filter of system calls does not have it.
+// newRing makes a ring for that many sends, a power of two. It fails where this kernel, its administrator
+// (kernel.io_uring_disabled) or a container's filter of system calls does not allow io_uring.
 func newRing(size uint32) (*ring, error) {
 	var p ringParams
 	fd, _, e := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(size), uintptr(unsafe.Pointer(&p)), 0)
@@ -138,9 +138,9 @@ func (r *ring) close() {
 	closeFD(r.fd)
 }
 
-// carryOut sends and closes, no more than the ring was made for, in their order, and sets what each returned; unknown
-// where the kernel did not say. It reports how many the kernel took. Where it did not take all, or did not answer for
-// all, whole is false, and the ring is of no more use: what it answers later would be taken for another call's.
+// carryOut sends and closes in order, no more than the ring was made for, and sets what each call returned, or unknown
+// where the kernel did not say. submitted is how many the kernel took. Where it did not take all, or did not answer for
+// all, whole is false, and the ring must not be used again: a late result would be taken for another call's.
 func (r *ring) carryOut(out []outgoing) (submitted int, whole bool) {
 	r.call++
 	for i := range out {
@@ -158,7 +158,7 @@ func (r *ring) carryOut(out []outgoing) (submitted int, whole bool) {
 	return submitted, submitted == len(out)
 }
 
-// put writes one into the queue.
+// put writes one entry into the queue.
 func (r *ring) put(data uint64, o *outgoing) {
 	tail := *r.tail
 	e := &r.entries[tail&uint32(len(r.entries)-1)]
@@ -173,8 +173,8 @@ func (r *ring) put(data uint64, o *outgoing) {
 	atomic.StoreUint32(r.tail, tail+1)
 }
 
-// submit has the kernel carry out the n in the queue and returns how many it took. Where those are fewer the ring is of
-// no more use.
+// submit has the kernel carry out the n entries of the queue and returns how many it took. Where those are fewer, the
+// ring must not be used again.
 func (r *ring) submit(n int) int {
 	for left := n; left > 0; {
 		done, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(left), 0, 0, 0, 0)
@@ -189,7 +189,7 @@ func (r *ring) submit(n int) int {
 	return n
 }
 
-// reap takes results in and returns how many there were, and whether all were of this call.
+// reap takes results in. It returns how many there were, and whether all were of this call.
 func (r *ring) reap(out []outgoing) (n int, ours bool) {
 	head, tail := *r.head, atomic.LoadUint32(r.finished)
 	ours = true
@@ -206,8 +206,8 @@ func (r *ring) reap(out []outgoing) (n int, ours bool) {
 	return int(tail - head), ours
 }
 
-// wait sleeps until n more are finished. There is no reason known why a send that must not wait would not be finished
-// at once.
+// wait sleeps until n more are finished. No reason is known why a send that must not wait would not be finished at
+// once.
 func (r *ring) wait(n int) bool {
 	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, uintptr(n), ringWait, 0, 0)
 	return e == 0 || e == unix.EINTR
