@@ -9,7 +9,7 @@ import (
 
 // A Route is where sessions go, and how.
 type Route struct {
-	Name string     // as the operator wrote it, for the log; "" for the only one
+	Name string     // as the operator wrote it, for the log; "" for the only route
 	Pool *pool.Pool // nil: sessions are refused
 
 	// TLS, if not nil, ends the client's TLS here. Otherwise its bytes are passed on as they are.
@@ -20,8 +20,8 @@ type Route struct {
 	BackendTLS func(b *pool.Backend, protocol string) *tls.Config
 }
 
-// Routes finds the Route of a session by the client's ClientHello. A protocol that the client offers goes before the
-// name it asks for, so that one for a purpose of its own (acme-tls/1, RFC 8737) gets through to where it is served.
+// Routes finds the Route of a session by the client's ClientHello. A protocol that the client offers counts before the
+// name it asks for. So a protocol with a purpose of its own (acme-tls/1, RFC 8737) reaches the server that speaks it.
 type Routes struct {
 	Protocols map[string]*Route // by ALPN
 	Names     sni.Names[*Route]
