@@ -22,31 +22,31 @@ type serverState struct {
 	listeners      []*listener
 	idle           func() time.Duration // how long the machine's processors have been idle; nil: what the kernel says
 	pipesPerLoop   int
-	socketsPerLoop int // that a loop may keep for the next session
+	socketsPerLoop int // how many a loop may keep for the next session
 	mostLoops      int
 	unpaces        bool    // the kernel's congestion control paces, which is for nothing over loopback
-	ports          ports   // that connections may come from
+	ports          ports   // that the kernel chooses local ports from
 	idPrefix       [8]byte // of the process, in every unique ID
-	namespace      string  // of the network, as far as it has a name and it is told to backends
+	namespace      string  // of the network namespace, where it has a name and backends are told of it
 
 	door *doorkeeper // nil: everybody may come in
 
 	places  places       // where TLS handshakes are computed
 	shaking atomic.Int64 // TLS handshakes that have begun and are not done
-	tidier  *tidier      // of what they leave behind
+	tidier  *tidier      // returns the memory that handshakes leave behind
 
-	sessions atomic.Int64 // those that exist and those being accepted
+	sessions atomic.Int64 // those that exist, and those being accepted
 	full     atomic.Bool  // a loop found no room and wants to hear of it
 	finished atomic.Uint64
 	pauses   complaint // accepting paused because this machine lacked something
-	faults   complaint // and a try failed because of it
-	refusals complaint // a system call was refused that there is another way for
+	faults   complaint // a try failed because this machine lacked something
+	refusals complaint // a system call was refused, and another way is used
 	connects atomic.Uint64
 	hedges   atomic.Uint64
 	unique   atomic.Uint64
 	sourceAt atomic.Uint32
 	handed   atomic.Uint64 // sessions given from one loop to another
-	adopted  atomic.Uint64 // of these, that have arrived
+	adopted  atomic.Uint64 // of these, those that have arrived
 
 	mu       sync.Mutex
 	loops    []*loop // started, in order
@@ -112,7 +112,7 @@ func (s *Server) Serve(listeners ...*Listener) error {
 		return err
 	}
 	for _, ln := range s.listeners {
-		if err := unix.SetNonblock(int(ln.fd), true); err != nil { // Fd made it blocking
+		if err := unix.SetNonblock(int(ln.fd), true); err != nil { // os.File.Fd made it blocking
 			return os.NewSyscallError("fcntl", err)
 		}
 		s.inherit(ln)
@@ -132,7 +132,7 @@ func (s *Server) Serve(listeners ...*Listener) error {
 	return s.fault
 }
 
-// validate refuses what would break at work.
+// validate refuses a configuration that would fail later.
 func (s *Server) validate() error {
 	if s.Loops > MostLoops {
 		return fmt.Errorf("%d event loops are more than the kernel can wake: %d", s.Loops, MostLoops)
@@ -215,8 +215,8 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Shutdown stops accepting, after what the listeners' queues hold, and waits until the last session has ended or ctx
-// has. Those left are reset, and a *CutError tells their number. Serve returns after it.
+// Shutdown stops accepting, once the listeners' queues are taken in, and waits until the last session has ended or ctx
+// is done. The sessions left then are reset, and a *CutError tells their number. Serve returns after that.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.prepare()
 	s.stopAccepting()
@@ -242,7 +242,7 @@ func (s *Server) Stop() error {
 // stopAccepting returns once no loop accepts.
 func (s *Server) stopAccepting() {
 	s.mu.Lock()
-	s.deaf = true // before the loops hear of it: none may start or wake up with listeners that are about to be closed
+	s.deaf = true // before the loops are told: none may start or wake up with listeners that are about to be closed
 	s.mu.Unlock()
 	s.onLoops(func(l *loop) { l.deafen(true) })
 	s.closeListeners()
@@ -292,7 +292,7 @@ func (s *Server) acrossLoops(f func(l *loop, done func())) bool {
 	return true
 }
 
-// reportEmpty ends the wait of a drain that has nothing left to wait for.
+// reportEmpty ends the wait of a drain once no session is left.
 func (s *Server) reportEmpty() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
