@@ -10,31 +10,30 @@ import (
 
 // A Server accepts sessions on listeners and relays each to a backend of a pool. Its exported fields are its
 // configuration; they must not change once Serve is called. DefaultServer fills them with what a careful operator would
-// choose. A time that says nothing of 0 is over at once where it is 0.
+// choose. Where a field's comment gives 0 no meaning of its own, a time of 0 is over at once.
 type Server struct {
 	Route          // where sessions go that none of Routes takes; without a Pool they are refused
 	Routes *Routes // by the ClientHello; nil: no session's first bytes are waited for but where Route ends TLS or ProxyAuthority wants the name
 
 	// Loops is how many event loops run, at most MostLoops. 0: one, and more as load asks for them, up to GOMAXPROCS.
 	Loops int
-	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel lets
-	// this process (io_uring(7), Linux 5.12). false, and where it does not: by send(2) and close(2), one after the
-	// other.
+	// IOUring has a loop send the messages of a turn, and close its sockets, by one system call where the kernel allows
+	// it (io_uring(7), Linux 5.12). Otherwise send(2) and close(2) are called for each.
 	IOUring bool
 	// MaxConns is how many sessions may exist at once; more wait in the kernel's accept queue. 0: what the descriptor
 	// limit allows.
 	MaxConns int
-	// Buffers is how many bytes of memory sessions may hold together, beside what each costs in any case. Over it,
-	// those that hold most of it and have no backend yet are reset. 0: no limit.
+	// Buffers is how many bytes of memory all sessions together may hold, beyond what each costs in any case. When they
+	// hold more, sessions that hold most of it and have no backend yet are reset. 0: no limit.
 	Buffers int64
 
 	ConnectTimeout time.Duration // one try
 	ConnectBudget  time.Duration // all tries of one client together; 0: Tries × ConnectTimeout
 	Tries          int           // different backends tried for one client, 1 to 16
-	TryDuration    time.Duration // all backends are tried again, where all have failed, until so long after the first try; 0: they are not
+	TryDuration    time.Duration // where all tries have failed, all backends are tried again until so long after the first try; 0: they are not
 	HedgeAfter     time.Duration // a second backend is tried beside one that has not answered for this long; 0: never
 	QueueTimeout   time.Duration // how long a client waits while every backend is full
-	Replay         int           // bytes of a client's that are kept until its backend's first byte, for another one if it dies before; 0: none
+	Replay         int           // how many bytes of a client are kept until its backend's first byte, to be sent to another one if that dies before; 0: none
 	Sources        []netip.Addr  // local addresses for connections to backends, used in turn; none: the kernel chooses
 
 	IdleTimeout      time.Duration // neither direction moved; 0: no limit
@@ -47,26 +46,26 @@ type Server struct {
 	OnDown    OnDown    // what becomes of the sessions of a backend that went down
 	Rebalance Rebalance // whether live sessions are spread anew when a backend has joined, recovered or been resumed
 
-	ProxyIn      []Range       // sources that must send a PROXY header, and are believed; from others none is looked for
+	ProxyIn      []Range       // sources that must send a PROXY header, and are believed; other clients' bytes are not searched for one
 	ProxyInUNIX  bool          // whoever connects to a listening UNIX socket must send one, too, and is believed
 	ProxyTimeout time.Duration // from accept to the whole header
 
-	Handshakes       int           // TLS handshakes computed at once, those with backends included; one that waits for its peer does not count. 0: GOMAXPROCS
+	Handshakes       int           // TLS handshakes computed at once, those with backends included; those that wait for their peer do not count. 0: GOMAXPROCS
 	HandshakeTimeout time.Duration // until a client's TLS handshake is done, from when its first bytes are wanted
 	HelloTimeout     time.Duration // with Routes or ProxyAuthority, until the whole ClientHello is there, from the same moment
 
-	StrictBackendEOF bool // a backend's FIN without close_notify is mirrored as a reset; false: it is passed on as one, unless a record is cut
+	StrictBackendEOF bool // a backend's FIN without close_notify is mirrored as a reset; false: it is passed on as FIN, unless a record is cut
 
 	ProxyOut   ProxyVersion // which PROXY protocol header a backend gets
 	ProxyTLV   ProxyTLV     // what a version 2 header carries beside the addresses
-	ProxyExtra []ProxyField // what it carries beside that, in each session the same
+	ProxyExtra []ProxyField // further fields, the same in each session
 
-	Limits Limits // what one client may have
+	Limits Limits // how much one client may have
 
 	// Finished is called with each session's Record, on the loop's goroutine: it must not block nor keep the Record.
 	// nil: not called.
 	Finished func(*Record)
-	// Logger gets what concerns the process and not one session: accepting paused, a panic caught. nil: slog.Default.
+	// Logger gets what concerns the process and not one session, such as a pause in accepting. nil: slog.Default.
 	Logger *slog.Logger
 
 	serverState
@@ -85,8 +84,8 @@ const (
 // A ProxyTLV is a set of the optional fields of a version 2 header.
 type ProxyTLV uint8
 
-// The optional fields (PROXY protocol specification, sections 2.2.1 to 2.2.7). One of which nothing is known in a
-// session is left out there.
+// The optional fields (PROXY protocol specification, sections 2.2.1 to 2.2.7). A session about which a field has
+// nothing to say is told of without it.
 const (
 	ProxyCRC32C     ProxyTLV = 1 << iota // a checksum over the header (PP2_TYPE_CRC32C)
 	ProxyUniqueID                        // a number for the session, also in its Record (PP2_TYPE_UNIQUE_ID)
