@@ -9,8 +9,8 @@ import (
 	"forebay/pool"
 )
 
-// A session is one client connection and its backend connection. It belongs to one loop, and nothing else touches it;
-// what others want of it they post to the loop.
+// A session is one client connection and its backend connection. It belongs to one loop, and nothing else touches it.
+// Others post to the loop what they want of it.
 type session struct {
 	loop     *loop
 	slot     int32 // where the loop keeps it
@@ -36,12 +36,12 @@ type session struct {
 	trace *trace // what only some sessions have to tell
 	timer timer
 
-	began     int64 // ns on the server's clock, as all times here
+	began     int64 // ns on the server's clock, like all times here
 	tried     int64 // when the try that succeeded began
 	connected int64
 	moved     int64 // when a byte last moved
 	firstByte int64
-	ends      int64 // when the maximum lifetime is reached; never where there is none
+	ends      int64 // when the maximum lifetime is reached; never: without one
 }
 
 // An end names a side of a session.
@@ -51,31 +51,31 @@ const (
 	neither end = iota
 	clientEnd
 	backendEnd
-	ownEnd // it was concluded, in the client's name
+	ownEnd // the session was concluded, in the client's name
 )
 
-// A trace is what a session remembers of an eventful start.
+// A trace is what only some sessions have to remember.
 type trace struct {
 	tries      []Try            // those that failed
 	route      *Route           // chosen by the ClientHello; nil where none was read
-	serverName string           // that the ClientHello asked for
-	dotted     bool             // with a dot at its end
+	serverName string           // the name that the ClientHello asked for
+	dotted     bool             // that name had a dot at its end
 	listened   int64            // ns until the client had said what was wanted of it
 	inQueue    int64            // ns spent waiting for a backend with room
-	via        pool.Address     // who introduced the client
-	local      pool.Address     // what the client connected to, as far as somebody wanted to know
-	tlvs       []proxyproto.TLV // what came with the introduction
+	via        pool.Address     // who sent the PROXY header
+	local      pool.Address     // what the client connected to, where something needed it
+	tlvs       []proxyproto.TLV // the fields of the PROXY header
 	uniqueID   []byte
-	fault      error   // what a client that is refused has sent
-	concluded  Cause   // why it was
-	dismissed  Cause   // why its client was
-	unheard    int     // how much more of what that still says is read
-	replay     *replay // while the client's bytes could be sent to another backend
+	fault      error   // what was wrong with what a refused client has sent
+	concluded  Cause   // why the session was concluded
+	dismissed  Cause   // why its client was dismissed
+	unheard    int     // how many more bytes of a dismissed client are read
+	replay     *replay // not nil while the client's bytes could be sent to another backend
 	deadly     bool    // a backend died of these bytes
-	meter      *meter  // where Limits ask for one, and then this stands in it
+	meter      *meter  // where Limits ask for one; this trace is then a part of it
 	unacked    int     // what the kernel held for both peers when a limit last asked
 	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged, and when dismissing ends
-	looks      uint8   // how often it has
+	looks      uint8   // how often it has asked
 }
 
 func (s *session) traced() *trace {
@@ -164,7 +164,7 @@ func (s *session) run() (stage, Cause) {
 }
 
 // wait makes sure that what s waits for will be noticed. Sockets are registered only here, after the stages have taken
-// what was already there: a registration reports what is ready, and would report it for nothing before.
+// what was already there: a registration reports what is ready, and an earlier one would report it for nothing.
 func (s *session) wait() Cause {
 	s.up.own()
 	if !s.watch(&s.client) {
@@ -188,7 +188,7 @@ func (s *session) wait() Cause {
 	return CauseNone
 }
 
-// watch registers a socket with the loop, once, and once more if it asks for room to write.
+// watch registers a socket with the loop, once, and once more when it needs room to write.
 func (s *session) watch(e *side) bool {
 	if e.watched && (e.writable || e.watchesTx || e.broken()) {
 		return true
@@ -241,7 +241,7 @@ func (s *session) deadline() int64 {
 	return due
 }
 
-// stillUntil is when a session that moves nothing has stood still for too long.
+// stillUntil is when a session in which nothing moves has stood still for too long.
 func (s *session) stillUntil() int64 {
 	limit := s.loop.server.IdleTimeout
 	if s.up.finished || s.down.finished {
@@ -257,8 +257,8 @@ func (s *session) stillUntil() int64 {
 	return since + int64(limit)
 }
 
-// clientNumber is the number of a session's client socket. Those to backends count up from 1, so that an event for a
-// try that was given up is known as such.
+// clientNumber is the number of a session's client socket. Sockets to backends count up from 1. So an event for a try
+// that was given up is known as such.
 const (
 	clientNumber = 0
 	sideBits     = 7 // of an event's data, for the number
