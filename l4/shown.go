@@ -21,12 +21,12 @@ type witness interface {
 }
 
 // Witnessed returns a tls.Config.GetCertificate that serves what get does. With it in the Config of a Route, ProxySSL
-// tells backends of the certificate that a client was shown and of the signature that proved it; crypto/tls does not
-// say afterwards which they were. A Config that has Certificates of its own may serve those unseen. RSA key exchange,
-// which signs nothing, is not possible.
+// tells backends which certificate a client was shown, and which signature proved it; crypto/tls does not say so
+// afterwards. A Config that has Certificates of its own may serve those unseen. RSA key exchange, which signs nothing,
+// is not possible.
 //
-// The session learns of a certificate when the handshake is signed with its key. One that is chosen and not used, as in
-// TLS 1.2 before the ticket is looked at, was not shown.
+// The session learns of a certificate when the handshake is signed with its key. A certificate that was chosen and not
+// used, as in TLS 1.2 before the ticket is looked at, was not shown.
 func Witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c, err := get(hello)
@@ -36,7 +36,7 @@ func Witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*t
 		}
 		key, ok := c.PrivateKey.(crypto.Signer)
 		if !ok {
-			return c, nil // crypto/tls knows what to say
+			return c, nil // crypto/tls knows the right answer
 		}
 		served := *c
 		served.PrivateKey = &witnessedKey{key, c, w}
@@ -57,7 +57,7 @@ func (k *witnessedKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpt
 	return k.Signer.Sign(rand, digest, opts)
 }
 
-// SignMessage signs a message, which a key that does more than Sign may want to hash itself.
+// SignMessage signs a message, as a key that does more than Sign may hash the message itself.
 func (k *witnessedKey) SignMessage(rand io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	k.tell(opts)
 	return crypto.SignMessage(k.Signer, rand, message, opts)
