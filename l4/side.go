@@ -6,21 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A side is one end of a session: a stream socket and what is known of it. Bytes go through its methods,
-// except where a stage splices, peeks or takes an urgent byte.
+// A side is one end of a session: a stream socket and what is known of it. Bytes go through its methods, except where a
+// stage splices, peeks or takes an urgent byte.
 //
-// Readiness is edge-triggered: a flag is raised by an event and lowered by the system call that found nothing more.
+// Readiness is edge-triggered: an event raises a flag, and the system call that finds nothing more lowers it.
 type side struct {
 	fd        int32
 	readable  bool // a read may find something
 	writable  bool // a write may be taken
-	hungUp    bool // the peer has sent FIN or RST: read on until it is found
+	hungUp    bool // the peer has sent FIN or RST: reads go on until it is found
 	fin       bool // FIN, and no RST, stands behind what can be read
 	ended     bool // the end of the stream has been read
 	urgent    bool // urgent data was announced, so a short read need not mean an empty socket
 	told      bool // an event has told that ordinary bytes come next, and nothing was read since
 	watched   bool // registered with the loop
-	enrolled  bool // so is its socket, for a session that had it before
+	enrolled  bool // its socket is registered with the loop, for a session that had it before
 	ipv6      bool
 	watchesTx bool // registered for EPOLLOUT too
 	shut      bool // our FIN has been sent
@@ -39,7 +39,7 @@ func noSide() side { return side{fd: -1} }
 
 func (e *side) open() bool { return e.fd >= 0 }
 
-// closed reports whether a TCP connection is over, so that an error may be its last word.
+// closed reports whether a TCP connection is over, so that an error may be the last that it reports.
 func (e *side) closed() bool {
 	const tcpClose = 7 // TCP_CLOSE of linux/tcp_states.h
 	var info unix.TCPInfo
@@ -70,7 +70,7 @@ func (e *side) note(events uint32) {
 		e.fin = events&(unix.EPOLLHUP|unix.EPOLLERR) == 0
 	}
 	if events&unix.EPOLLERR != 0 {
-		// Asked for at once: it may be that nobody reads or writes here any more.
+		// Asked for at once, as it may be that nobody reads or writes here any more.
 		if errno := socketError(e.fd); errno != 0 {
 			e.breakDown(errno)
 		}
@@ -101,18 +101,18 @@ func (e *side) receive(p []byte) (int, syscall.Errno) {
 	case n == len(p) || e.urgent:
 		// There may be more: reads stop short at an urgent mark, too.
 	case e.fin:
-		e.readable, e.ended = false, true // what was short of the buffer was all, and FIN comes next
+		e.readable, e.ended = false, true // the read fell short of the buffer, so it was all, and FIN comes next
 	case !e.hungUp && e.tcp:
 		// epoll(7), question 9: a short read from a stream means that it is drained; what comes later is a new edge. A
-		// FIN or a reset has raised hungUp by then or will be that edge. Not so for UNIX sockets, where reads stop
-		// short at passed descriptors, too.
+		// FIN or a reset has raised hungUp by then or will be that edge. UNIX sockets differ: there reads stop short at
+		// passed descriptors as well.
 		e.readable = false
 	}
 	return n, errno
 }
 
-// cost is what a read of n bytes counts for in a turn: over TLS it may have been as much work as one of many, and more
-// where there was much between the bytes.
+// cost is what a read of n bytes counts for in a turn. Over TLS one read may have been as much work as many, and more
+// where much stood between the bytes.
 func (e *side) cost(n int) int {
 	if e.layer == nil {
 		return n
@@ -123,7 +123,7 @@ func (e *side) cost(n int) int {
 // heavy reports whether what came from e was much work the last time.
 func (e *side) heavy() bool { return e.layer != nil && e.layer.heavy }
 
-// send writes p and returns how much was taken; what was not waits for writable.
+// send writes p and returns how much was taken. The rest waits for writable.
 func (e *side) send(p []byte) (int, syscall.Errno) { return e.write(p, 0) }
 
 // sendLast writes the last bytes of a stream: closeWrite or close must follow, and FIN goes out in the same segment.
@@ -146,9 +146,9 @@ func (e *side) transmit(p []byte, flags int) (int, syscall.Errno) {
 	return n, errno
 }
 
-// breakDown records that the connection is lost. A call that finds the reset takes the error away from those after it
-// (socket(7), SO_ERROR), and reads then see a clean end: the first word counts. What the peer sent before can still be
-// read.
+// breakDown records that the connection is lost. The first call that finds a reset takes the error away from the later
+// ones (socket(7), SO_ERROR), and reads then see a clean end. So the first record stays. What the peer sent before can
+// still be read.
 func (e *side) breakDown(errno syscall.Errno) {
 	if e.fault == 0 {
 		e.fault = uint16(errno)
@@ -156,23 +156,23 @@ func (e *side) breakDown(errno syscall.Errno) {
 	e.readable, e.hungUp, e.fin, e.writable = true, true, false, false
 }
 
-// flush hands the socket what its layer holds.
+// flush hands the socket what the layer holds.
 func (e *side) flush() {
 	if e.layer != nil {
 		e.layer.flush(e)
 	}
 }
 
-// waiting reports whether its layer holds bytes for the socket.
+// waiting reports whether the layer holds bytes for the socket.
 func (e *side) waiting() bool { return e.layer != nil && len(e.layer.held) > 0 }
 
-// cut reports whether FIN ended its stream without a close_notify, and was taken for the end.
+// cut reports whether FIN ended the stream without close_notify, and was taken for the end.
 func (e *side) cut() bool { return e.layer != nil && e.layer.cut }
 
-// part says what the layer has to say before FIN, and reports whether the socket has taken it.
+// part has the layer say what it must say before FIN, and reports whether the socket has taken it.
 func (e *side) part() bool { return e.layer == nil || e.layer.part(e) }
 
-// closeWrite sends FIN, as soon as it can.
+// closeWrite sends FIN as soon as it can.
 func (e *side) closeWrite() {
 	if e.shut || e.broken() || !e.part() {
 		return
@@ -183,7 +183,7 @@ func (e *side) closeWrite() {
 	}
 }
 
-// discard throws away what the peer has sent meanwhile: if it were unread on closing, the kernel would send RST and
+// discard throws away what the peer has sent meanwhile. If it were unread on closing, the kernel would send RST and
 // drop what is queued.
 func (e *side) discard(scratch []byte) {
 	for range lastReads {
