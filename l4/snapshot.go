@@ -9,18 +9,18 @@ type Snapshot struct {
 	Empty        uint64 // sessions that ended without a byte either way
 	AcceptPauses uint64 // times accepting paused because this machine lacked something
 	Connects     uint64 // tries begun
-	Hedges       uint64 // of those, beside another
+	Hedges       uint64 // of those, second ones beside a silent first
 	Moves        uint64 // sessions handed from one loop to another
 	AcceptWaits  uint64 // times a listener's queue was left alone because of AcceptRate
 	FlowWaits    uint64 // times a session waited for bandwidth
-	Sources      int    // that are remembered because of Limits
-	Uncounted    uint64 // sessions that no limit by source was applied to, as there was no place to count them
-	Delayed      int    // clients kept waiting for their refusal now
-	Held         int64  // bytes of memory that sessions hold, beside what each costs in any case
+	Sources      int    // sources that are remembered because of Limits
+	Uncounted    uint64 // sessions to which no limit by source was applied, as there was no place to count them
+	Delayed      int    // clients that wait for their refusal now
+	Held         int64  // bytes of memory that sessions hold, beyond what each costs in any case
 	Waiting      int    // clients whose TLS handshakes wait to be begun now, as others are computed
-	GaveUp       uint64 // clients that left before theirs was begun, or whose time was over
+	GaveUp       uint64 // clients that left before their handshakes were begun, or whose time was over
 	Panics       uint64 // sessions reset because of a bug
-	Misdirected  uint64 // calls that would have met a socket or a session they were not meant for, and were not made; each is a bug
+	Misdirected  uint64 // calls that would have met the wrong socket or session, and were not made; each is a bug
 	FromClient   uint64 // bytes, of ended sessions
 	FromBackend  uint64
 	ToBackend    uint64
