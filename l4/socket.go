@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket costs a file, an inode and a place in the epoll instance, which are made for each connection to a backend
-// and thrown away with it: a tenth of the processor time of a short session. A loop that is busy keeps some of those
-// whose connections have ended, and connects them anew: connect(2) to AF_UNSPEC takes a TCP socket back to where
+// A socket costs a file, an inode and a place in the epoll instance. They are made for each connection to a backend and
+// thrown away with it: a tenth of the processor time of a short session. A loop that is busy keeps some sockets whose
+// connections have ended, and connects them anew: connect(2) to AF_UNSPEC takes a TCP socket back to the state in which
 // socket(2) left it.
 //
-// Only one over loopback is kept, whose both ends were closed cleanly and acknowledged, and which has been given
-// nothing that another session may not be meant to have.
+// A socket is kept only if it is over loopback, both ends were closed cleanly and acknowledged, and nothing was set on
+// it that the next session must not have.
 
 // sockets is a loop's stock of such sockets. They stay registered with the loop's poller, for sessions that are gone.
 type sockets struct {
@@ -41,7 +41,7 @@ func (k *sockets) borrow(family int) (fd int32, ok bool) {
 	return fd, true
 }
 
-// keep takes the socket of a connection that is over, or reports that it must be closed.
+// keep takes the socket of a connection that is over. It reports false where the caller must close it.
 func (k *sockets) keep(d released, family int) bool {
 	if len(k.idle[0])+len(k.idle[1]) >= k.most || disconnect(d.fd) != 0 {
 		return false
@@ -68,9 +68,9 @@ func disconnect(fd int32) syscall.Errno {
 	return e
 }
 
-// reusable reports whether the backend has closed its end, without which a disconnect would be a reset, and e's socket
-// has been given nothing of its own. What has grown (buffers) or was set (congestion control, timers) stays with a
-// socket.
+// reusable reports whether e's socket can be kept: the backend has closed its end, or a disconnect would be a reset,
+// and nothing was set on the socket for this session. Buffers that have grown, congestion control and timers stay with
+// a socket.
 func (s *session) reusable(e *side) bool {
 	return s.down.finished && e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
 }
