@@ -9,9 +9,9 @@ import (
 	"forebay/pool"
 )
 
-// A source is where clients come from: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has
-// at least. While sessions of it are open they point to it; after that it is remembered until its place is wanted for
-// another.
+// A source is where clients come from: an IPv4 address, or an IPv6 network of 64 bits, as one customer has at least
+// that much. While sessions of a source are open they point to it. After that it is remembered until another source
+// needs its place.
 type source struct {
 	key  uint64
 	home *sourceShard
@@ -25,9 +25,9 @@ type source struct {
 	up, down bucket // of bytes, shared by all its sessions
 }
 
-// sources is a table of bounded size. A place in it is made when it is first needed; once all are made, or one is as
-// good as forgotten, the source that has had no session for longest makes room. It is divided into shards, each with a
-// mutex that is held for a few steps when a session begins and when it ends, and at no other time.
+// sources is a table of bounded size. A place in it is made when it is first needed. Once all are made, the source that
+// has had no session for longest makes room; one about which nothing is known makes room before. The table is divided
+// into shards. A shard's mutex is held for a few steps when a session begins and when it ends, and at no other time.
 type sources struct {
 	seed   maphash.Seed
 	shards [sourceShards]sourceShard
@@ -41,7 +41,7 @@ type sourceShard struct {
 	mu     sync.Mutex
 	heads  []*source // of the chains
 	fresh  []source  // places that were made and never used
-	idle   source    // head of the list of sources without a session: newer is the one that had one the longest time ago
+	idle   source    // head of the list of sources without a session: newer points to the one without for longest
 	made   int       // places
 	most   int       // how many may be
 	passed uint64    // sessions let in uncounted, as every place was taken by a source with sessions
@@ -83,9 +83,9 @@ func sourceKey(ip netip.Addr) uint64 {
 	return binary.BigEndian.Uint64(b[:8])
 }
 
-// linkLocalKey returns the number of a source on this machine's own links: all hosts there share the network's half, so
-// each address of each link is a source. Its first byte is that of such addresses, and the rest a hash (FNV-1a of the
-// zone, then a multiplication).
+// linkLocalKey returns the number of a source on this machine's own links. All hosts there share the network's half, so
+// each address of each link is a source. The number's first byte is that of such addresses, and the rest a hash (FNV-1a
+// of the zone, then a multiplication).
 func linkLocalKey(host uint64, zone string) uint64 {
 	hash := uint64(14695981039346656037)
 	for _, c := range []byte(zone) {
@@ -95,8 +95,9 @@ func linkLocalKey(host uint64, zone string) uint64 {
 	return 0xfe<<56 | (hash^hash>>32)&(1<<56-1)
 }
 
-// enter counts a session of a client at ip that wants to begin, and returns the source it has to leave when it ends. A
-// cause refuses it, and nothing is counted. A source for which there is no place is not limited: it returns nil.
+// enter counts a session of a client at ip, and returns the source that the session has to leave when it ends. Where a
+// cause is returned, the session is refused and not counted. A source for which there is no place is not limited: enter
+// returns nil.
 func (t *sources) enter(ip netip.Addr, now int64) (*source, Cause) {
 	key := sourceKey(ip)
 	hash := t.hash(key)
@@ -137,7 +138,7 @@ func (t *sources) leave(s *source) {
 	}
 }
 
-// findLocked returns the source of that key, which it makes room for if it is new. nil: there is none.
+// findLocked returns the source of that key, and makes room for it if it is new. nil: there is no room.
 func (h *sourceShard) findLocked(key, hash uint64, now int64) *source {
 	for s := *h.chain(hash); s != nil; s = s.next {
 		if s.key == key {
@@ -148,7 +149,7 @@ func (h *sourceShard) findLocked(key, hash uint64, now int64) *source {
 	if s == nil {
 		return nil
 	}
-	head := h.chain(hash) // which making places may have moved
+	head := h.chain(hash) // making places may have moved it
 	*s = source{key: key, home: h, next: *head}
 	*head = s
 	h.linkLocked(s)
@@ -160,13 +161,13 @@ func (h *sourceShard) chain(hash uint64) **source {
 	return &h.heads[hash/sourceShards%uint64(len(h.heads))]
 }
 
-// hash is seeded, so that nobody can choose addresses that come into one chain.
+// hash is seeded, so that nobody can choose addresses that fall into one chain.
 func (t *sources) hash(key uint64) uint64 {
 	return maphash.Comparable(t.seed, key)
 }
 
-// placeLocked returns a place for another source: that of one of which nothing is known any more, a new one, or that of
-// the one which has had no session for longest.
+// placeLocked returns a place for another source: one whose source is as good as forgotten, else a new one, else that
+// of the source that has had no session for longest.
 func (h *sourceShard) placeLocked(now int64) *source {
 	oldest := h.idle.newer
 	switch {
@@ -183,7 +184,7 @@ func (h *sourceShard) placeLocked(now int64) *source {
 	return s
 }
 
-// forgets reports whether a source that has no session is as good as one never seen.
+// forgets reports whether a source that has no session is as good as a new one.
 func (t *sources) forgets(s *source, now int64) bool {
 	l := t.limits
 	return s.started.full(now, l.ClientRate) && s.up.full(now, l.ClientUpload) && s.down.full(now, l.ClientDownload)
