@@ -11,8 +11,8 @@ import (
 // processor.
 const sliceLength = 256
 
-// each calls f with the numbers from at to count, which may change meanwhile, a slice in each turn of the loop; then
-// done.
+// each calls f with the numbers from at to count, a slice of them in each turn of the loop, and then calls done. count
+// may change meanwhile.
 func (l *loop) each(at int, count func() int, f func(int), done func()) {
 	for end := at + sliceLength; at < end && at < count(); at++ {
 		f(at)
@@ -23,7 +23,7 @@ func (l *loop) each(at int, count func() int, f func(int), done func()) {
 	done()
 }
 
-// sweep shows visit the loop's sessions, which it may end. Those that come or go meanwhile may be left out.
+// sweep shows visit the loop's sessions; visit may end them. Sessions that come or go meanwhile may be left out.
 func (l *loop) sweep(visit func(*session), done func()) {
 	l.each(0, func() int { return len(l.slots) }, func(i int) {
 		if s := l.slots[i].session; s != nil {
@@ -32,8 +32,8 @@ func (l *loop) sweep(visit func(*session), done func()) {
 	}, done)
 }
 
-// sweep has each loop show its sessions to the function that visitor makes for it, and returns when all have; false
-// where the server stops. It waits for the loops, so it can't be called on one.
+// sweep has each loop show its sessions to the function that visitor makes for it, and returns when all have. It
+// returns false where the server stops. It waits for the loops, so it must not be called on one.
 func (s *Server) sweep(visitor func(*loop) func(*session)) bool {
 	return s.acrossLoops(func(l *loop, done func()) { l.sweep(visitor(l), done) })
 }
@@ -45,7 +45,7 @@ func (s *Server) Reset(b *pool.Backend, why Cause) {
 	s.reset(func(x *session) bool { return x.lease.Backend() == b }, why)
 }
 
-// reset resets those sessions that of tells, of those that there are now.
+// reset resets the sessions that there are now and that of reports true for.
 func (s *Server) reset(of func(*session) bool, why Cause) {
 	for before := s.clock(); ; {
 		settled, handed := s.adopted.Load() == s.handed.Load(), s.handed.Load()
@@ -62,7 +62,7 @@ func (s *Server) reset(of func(*session) bool, why Cause) {
 	}
 }
 
-// A mark is a session as others than its loop may know it. It may have ended since.
+// A mark is what goroutines other than its loop may know of a session, which may have ended since.
 type mark struct {
 	loop    *loop
 	session ref
@@ -71,15 +71,15 @@ type mark struct {
 	quiet   bool          // nothing seems to be under way in it
 }
 
-// A roll is what a sweep has found of some backends' sessions.
+// A roll is what a sweep has found out about some backends' sessions.
 type roll struct {
 	found   int
-	marks   []mark // of those that may be concluded
+	marks   []mark // of the sessions that may be concluded
 	leaving map[*pool.Backend]int
 	oldest  time.Duration // age of the oldest
 }
 
-// roll calls those sessions that have a backend and that of tells, on the session's loop.
+// roll looks at the sessions that have a backend and that of reports true for. of is called on the session's loop.
 func (s *Server) roll(of func(*session) bool) roll {
 	var mu sync.Mutex
 	var parts []*roll
