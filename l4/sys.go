@@ -14,8 +14,8 @@ import (
 )
 
 // The data plane's system calls. All are raw: on a non-blocking descriptor they return at once, so the scheduler need
-// not know of them, and a loop keeps its processor (syscall.RawSyscall). EINTR does not occur where none of them
-// sleeps; epollWait alone can.
+// not know of them, and a loop keeps its processor (syscall.RawSyscall). A call that does not sleep is not interrupted,
+// so EINTR comes from epollWait alone.
 
 // recv reads from a socket.
 func recv(fd int32, p []byte) (int, syscall.Errno) {
@@ -23,8 +23,8 @@ func recv(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// peek reports how a socket's stream begins without taking anything from it: how many of len(p) bytes are there, 0 for
-// its end.
+// peek reports how a socket's stream begins, and takes nothing from it: how many of len(p) bytes are there, 0 for the
+// end.
 func peek(fd int32, p []byte) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_PEEK, 0, 0)
 	return int(n), e
@@ -43,8 +43,8 @@ func send(fd int32, p []byte, flags int) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)). It never sets SPLICE_F_MORE:
-// that holds back a small last piece for 200 ms.
+// splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)). It never sets SPLICE_F_MORE,
+// which would hold back a small last piece for 200 ms.
 func splice(from, to int32, n int) (int, syscall.Errno) {
 	m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 	return int(m), e
@@ -72,7 +72,7 @@ func setInt(fd int32, level, option, value int) syscall.Errno {
 	return e
 }
 
-// refuses reports whether errno is what a filter of system calls, a security module or an old kernel answers to a call
+// refuses reports whether errno is the answer of a filter of system calls, a security module or an old kernel to a call
 // that it does not allow.
 func refuses(errno syscall.Errno) bool {
 	switch errno {
@@ -83,7 +83,7 @@ func refuses(errno syscall.Errno) bool {
 }
 
 // abortOnClose makes the next close(2) send RST and drop what is queued (socket(7), SO_LINGER with no time). Where that
-// is refused, connect(2) to AF_UNSPEC does the same: closed with FIN, a part would pass for the whole.
+// is refused, connect(2) to AF_UNSPEC does the same. With FIN, the receiver would take a part for the whole.
 func abortOnClose(fd int32) {
 	l := unix.Linger{Onoff: 1}
 	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
@@ -103,8 +103,7 @@ func socketError(fd int32) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// hungUp reports whether the peer has sent FIN or RST, and takes nothing away from those who look for it later
-// (poll(2)).
+// hungUp reports whether the peer has sent FIN or RST (poll(2)). It takes nothing away: later calls find it as well.
 func hungUp(fd int32) bool {
 	look := unix.PollFd{Fd: fd, Events: unix.POLLRDHUP}
 	var now unix.Timespec
@@ -122,7 +121,8 @@ func unacknowledged(fd int32) int {
 	return int(v)
 }
 
-// guessUnacknowledged is unacknowledged where that is refused: not exact, but above 0 as long as anything is.
+// guessUnacknowledged stands in for unacknowledged where SIOCOUTQ is refused. It is not exact, but above 0 as long as
+// anything is unacknowledged.
 func guessUnacknowledged(fd int32) int {
 	var info unix.TCPInfo
 	if !tcpInfo(fd, &info) {
@@ -132,7 +132,7 @@ func guessUnacknowledged(fd int32) int {
 }
 
 // unread returns how many bytes stand in a pipe (pipe(7), FIONREAD), or have come in order for a TCP socket (tcp(7),
-// SIOCINQ; the same number). Where urgent data is kept out of line, those behind a mark are not counted. -1: the kernel
+// SIOCINQ; the same number). Where urgent data is kept out of line, bytes behind a mark are not counted. -1: the kernel
 // does not tell.
 func unread(fd int32) int {
 	var v int32
@@ -232,7 +232,7 @@ func addrPort(raw *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// clientAddress reads the address of the peer of the socket fd, a link-local one with the interface that it came by.
+// clientAddress reads the address of the peer of the socket fd. A link-local one has the interface that it came by.
 func clientAddress(fd int32, raw *unix.RawSockaddrAny) netip.AddrPort {
 	at := addrPort(raw)
 	if ip := at.Addr(); ip.Is6() && ip.IsLinkLocalUnicast() {
@@ -268,7 +268,7 @@ func setNetworkPort(p *uint16, port uint16) {
 	b[0], b[1] = byte(port>>8), byte(port)
 }
 
-// rawAddress writes a into raw, but for the interface of a link-local address, and returns its family and size.
+// rawAddress writes a into raw, except for the interface of a link-local address, and returns its family and size.
 func rawAddress(a pool.Address, raw *unix.RawSockaddrAny) (family int, size uintptr) {
 	*raw = unix.RawSockaddrAny{}
 	if a.IsUNIX() {
@@ -287,16 +287,16 @@ func rawAddress(a pool.Address, raw *unix.RawSockaddrAny) (family int, size uint
 	return unix.AF_INET6, unix.SizeofSockaddrInet6
 }
 
-// setZone writes the interface that a link-local a names into raw, for socket fd. It is asked for each time, as an
-// interface may come later, or again with another number.
+// setZone writes the interface that a link-local a names into raw, for socket fd. It looks the interface up each time,
+// as an interface may come later, or come back with another number.
 func setZone(fd int32, a pool.Address, raw *unix.RawSockaddrAny) {
 	if zone := a.TCP().Addr().Zone(); zone != "" {
 		(*unix.RawSockaddrInet6)(unsafe.Pointer(raw)).Scope_id = zoneIndex(fd, zone)
 	}
 }
 
-// zoneIndex returns the number of the interface called zone, else the number that zone is, else 0. Any socket tells
-// (netdevice(7), SIOCGIFINDEX): package net would take one of netlink's, and a list of all interfaces.
+// zoneIndex returns the number of the interface called zone. Where there is none, zone itself may be a number; else 0.
+// Any socket can be asked (netdevice(7), SIOCGIFINDEX). Package net would use a netlink socket and list all interfaces.
 func zoneIndex(fd int32, zone string) uint32 {
 	var r struct { // struct ifreq
 		name  [unix.IFNAMSIZ]byte
