@@ -2,21 +2,22 @@ package l4
 
 import "time"
 
-// A meter is what a session needs under Limits: where it is counted and how fast it may be. The loop lends it. Its
-// session's trace stands in it, so that both are one thing to borrow.
+// A meter is what a session needs under Limits: where it is counted, and how fast it may be. The loop lends it. It
+// contains the session's trace, so that both are borrowed as one.
 type meter struct {
 	trace    trace
-	source   *source // nil: it is counted nowhere
+	source   *source // nil: the session is counted nowhere
 	up, down throttle
 	progress progress
 }
 
-// A throttle keeps one direction of a session to its bandwidth. Bytes are paid for before they are read: a session
-// takes its place in the buckets and waits until that has come, so that the sessions of a source take turns.
+// A throttle keeps one direction of a session to its bandwidth. Bytes are paid for before they are read. A session
+// pays, and waits until the time up to which the buckets were paid before has come. So the sessions of a source take
+// turns.
 type throttle struct {
 	lane   *lane   // nil: no limit
 	own    bucket  // of the session
-	shared *bucket // of its source; nil: only its own counts
+	shared *bucket // of its source; nil: only the session's own counts
 	paid   uint64  // up to which byte of the flow
 	until  int64   // when the last of them may be read
 	heard  int64   // when the flow's first byte was there and had to wait; 0: it had not
@@ -27,11 +28,11 @@ type lane struct{ session, source Rate }
 
 func (l lane) limits() bool { return l.session.limits() || l.source.limits() }
 
-// pieceTime bounds what a session waits for at once: as much as fits into it, or into one read where that is less. At a
-// low rate it is what one is woken for, at a high one there are several reads in a tick of the clock.
+// pieceTime bounds what a session waits for at once: the bytes that it is worth, or one read where that is less. At a
+// low rate a session is woken once for so many bytes; at a high one there are several reads in a tick of the clock.
 const pieceTime = int64(125 * time.Millisecond)
 
-// grant returns how many bytes behind the first read ones may be read now. 0: none until t.until.
+// grant returns how many bytes may be read now, when read bytes have been. 0: none until t.until.
 func (t *throttle) grant(read uint64, now int64) int {
 	if now < t.until {
 		return 0
@@ -45,7 +46,7 @@ func (t *throttle) grant(read uint64, now int64) int {
 	return int(t.paid - read)
 }
 
-// piece is how many bytes to pay for: what there is now, or the least that it is worth waiting for.
+// piece returns how many bytes to pay for: what may be had now, or the least that is worth waiting for.
 func (t *throttle) piece(now int64) int64 {
 	there, least := int64(turnBytes), int64(readSize)
 	if r := t.lane.session; r.limits() {
@@ -69,8 +70,8 @@ func (t *throttle) pay(upTo uint64, now int64) {
 	}
 }
 
-// settle takes back what was paid for more than was read, or pays what was read beyond it: what came with the beginning
-// of a session was.
+// settle takes back what was paid for and not read, or pays for what was read and not paid for, such as the bytes that
+// came with the beginning of a session.
 func (t *throttle) settle(read uint64, now int64) {
 	if t.lane == nil || t.paid == read {
 		return
@@ -89,7 +90,7 @@ func (t *throttle) settle(read uint64, now int64) {
 	}
 }
 
-// meter returns the session's, nil where nothing of it is limited so.
+// meter returns the session's meter, nil where it has none.
 func (s *session) meter() *meter {
 	if s.trace == nil {
 		return nil
@@ -115,8 +116,8 @@ func (s *session) measure(from *source) {
 	}
 }
 
-// throttle returns what f has to keep to, nil where that is nothing. What is left after a reset is not held up: it is
-// no more than the kernel holds, and no more can come.
+// throttle returns the throttle of f, nil where f is not limited. What is left after a reset is not held up: it is no
+// more than the kernel holds, and no more can come.
 func (s *session) throttle(f *flow) *throttle {
 	m := s.meter()
 	if m == nil || s.stage == delivering {
@@ -132,8 +133,8 @@ func (s *session) throttle(f *flow) *throttle {
 	return t
 }
 
-// moveWithin is move, within the bandwidth that f may use. It reports false where f has to wait; then a timer of the
-// session's ends that.
+// moveWithin is move, within the bandwidth that f may use. It reports false where f has to wait; the session's timer
+// then ends the wait.
 func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	t := s.throttle(f)
 	if t == nil {
@@ -149,10 +150,10 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	case t.until == before: // it waits already
 		return 0, false
 	case src.layer == nil && !src.pending():
-		most, t.until = 1, before // an end, or nothing, is what can be read, and costs no bandwidth
+		most, t.until = 1, before // an end, or nothing, is all that can be read, and costs no bandwidth
 	default:
 		s.loop.stats.flowWaits.Add(1)
-		if f.read == 0 && src.pending() { // over TLS nobody has asked yet
+		if f.read == 0 && src.pending() { // over TLS nobody has looked yet
 			t.heard = s.loop.now
 		}
 		return 0, false
@@ -162,12 +163,12 @@ func (s *session) moveWithin(f *flow, src, dst *side) (int, bool) {
 	return n, true
 }
 
-// waitedUntil is when a session that had to wait for bandwidth could go on, in the past or to come: until then it did
-// not stand still by itself.
+// waitedUntil is when the session's last wait for bandwidth ended, or will end. Until then it did not stand still of
+// its own accord.
 func (m *meter) waitedUntil() int64 { return max(m.up.until, m.down.until) }
 
-// heldBack reports whether a flow waits for bandwidth with more to be read: its source has spoken, though nothing
-// moves.
+// heldBack reports whether a flow waits for bandwidth and has more to be read. Then its source has sent something,
+// though nothing moves.
 func (s *session) heldBack() bool {
 	m, now := s.meter(), s.loop.now
 	return m != nil && (m.up.until > now && s.client.readable || m.down.until > now && s.backend.readable)
