@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A tidier returns memory once a burst of TLS handshakes is over. Each leaves some 40 KiB of garbage, and the runtime
-// lets as much pile up as is in use, keeps it for two minutes where nothing more is allocated, and gives it back to the
-// system later still: with idle sessions that nearly doubled what each of them held. While handshakes go on nothing is
-// done, as then the runtime collects often enough by itself; and an idle process has no timer.
+// A tidier returns memory to the system once a burst of TLS handshakes is over. Each handshake leaves some 40 KiB of
+// garbage. The runtime lets as much pile up as is in use, keeps it for two minutes where nothing more is allocated, and
+// returns it later still: that nearly doubled what each idle session held. While handshakes go on nothing is done, as
+// the runtime then collects often enough by itself. An idle process has no timer.
 type tidier struct {
 	ended atomic.Uint64 // handshakes
 	some  chan struct{} // holds one where a handshake has ended since run last looked
@@ -19,8 +19,8 @@ type tidier struct {
 	stays uint64 // bytes that were in no use when memory had been returned the last time
 }
 
-// lull is for how long no handshake must end before memory is returned. That takes some 5 ms of a processor for a
-// thousand idle sessions, half of it the collector's.
+// lull is for how long no handshake must end before memory is returned. Returning it takes some 5 ms of a processor for
+// a thousand idle sessions, half of it the collector's.
 const lull = 2 * time.Second
 
 func newTidier() *tidier {
@@ -50,8 +50,8 @@ func (t *tidier) run(quit <-chan struct{}) {
 	}
 }
 
-// awaitLull returns once no handshake has ended for a lull, false where quit comes first. It looks now and then, as
-// being told of each handshake would wake a goroutine for each.
+// awaitLull returns once no handshake has ended for a lull; it returns false where quit comes first. It looks now and
+// then, as being told of each handshake would wake a goroutine for each.
 func (t *tidier) awaitLull(quit <-chan struct{}) bool {
 	ticks := time.NewTicker(lull)
 	defer ticks.Stop()
@@ -62,7 +62,7 @@ func (t *tidier) awaitLull(quit <-chan struct{}) bool {
 			return false
 		}
 		select {
-		case <-t.some: // before the count is read, so that run hears of those that are not in it
+		case <-t.some: // before the count is read, so that run is told of handshakes that the count lacks
 		default:
 		}
 		now := t.ended.Load()
@@ -73,7 +73,8 @@ func (t *tidier) awaitLull(quit <-chan struct{}) bool {
 	}
 }
 
-// What must be in no use to be returned: for less it is not worth a collection, which looks at all that is in use.
+// How much memory must be in no use to be returned. For less a collection, which looks at all that is in use, is not
+// worth it.
 const (
 	leastSpare = 2 << 20
 	leastShare = 8 // one in so many of the bytes in use
@@ -90,7 +91,7 @@ func (t *tidier) tidy() {
 	t.stays = held - min(live, held)
 }
 
-// heap tells how many bytes the last collection found in use, and how many are taken now: by what has come since,
+// heap returns how many bytes the last collection found in use, and how many are taken now: by what has come since,
 // garbage included, and by what is free and was not returned.
 func heap() (live, held uint64) {
 	samples := []metrics.Sample{
