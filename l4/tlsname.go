@@ -1,8 +1,8 @@
 package l4
 
-// The names of what TLS is made of, as PROXY headers have them: those that HAProxy takes from OpenSSL, as receivers
-// compare with them, and where it has none those of the IANA registry "TLS Parameters". "" is for what has no name, and
-// is not told.
+// The names of the parts of TLS, as PROXY headers have them. They are those that HAProxy takes from OpenSSL, as
+// receivers compare with them. Where HAProxy has none they are those of the IANA registry "TLS Parameters". What has no
+// name is "", and is not told.
 
 import (
 	"crypto"
@@ -43,8 +43,8 @@ var cipherNames = sync.OnceValue(func() map[uint16]string {
 	return names
 })
 
-// opensslName turns the registry's name of a cipher suite into OpenSSL's. For those of TLS 1.3 that is the same; how
-// the others' follow is openssl-ciphers(1).
+// opensslName turns the registry's name of a cipher suite into OpenSSL's. For TLS 1.3 the two are the same. For the
+// others openssl-ciphers(1) says how one follows from the other.
 func opensslName(name string) string {
 	exchange, cipher, old := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
 	switch {
