@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback there
-// is nothing that could be congested, and the timers alone cost half of a bulk stream's processor time. So a loopback
-// socket that bulk is sent to is given Reno, which every kernel has. Sockets to other machines keep what the
-// administrator chose, and so does whatever is not bulk: there it saves nothing.
+// Where the system's congestion control is BBR, TCP paces what it sends by a timer for each socket. Over loopback
+// nothing can be congested, and the timers alone cost half of a bulk stream's processor time. So a loopback socket that
+// bulk is sent to is given Reno, which every kernel has. Sockets to other machines keep what the administrator chose.
+// So do those without bulk, for which it would save nothing.
 
 // plainControl is the congestion control that loopback sockets get.
 const plainControl = "reno"
@@ -23,14 +23,15 @@ func kernelPaces() bool {
 	return err == nil && strings.HasPrefix(string(name), "bbr")
 }
 
-// unpace takes pacing off a side that bulk is sent to, where there is any.
+// unpace takes pacing off a side that bulk is sent to, if it is paced.
 func (s *session) unpace(e *side) {
 	if s.loop.server.unpaces {
 		e.unpace()
 	}
 }
 
-// unpace gives a loopback socket the plain congestion control, once. A kernel that refuses leaves everything as it was.
+// unpace gives a loopback socket the plain congestion control, once. Where the kernel refuses, everything stays as it
+// was.
 func (e *side) unpace() {
 	if e.unpaced || !e.tcp || !e.local {
 		return
