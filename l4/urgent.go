@@ -11,21 +11,25 @@ import (
 // asks otherwise, so a receiver may get a byte too few or too many. What the kernel does with a TCP socket
 // (tcp_recvmsg_locked, tcp_read_sock and tcp_check_urg of Linux):
 //
-//   - There is one mark. The next one that comes takes its place. Kept out of line, an earlier byte is then part of the stream, or dropped where
-//     the reader stood at its mark. So it is kept in line (SO_OOBINLINE), and no byte can be lost.
-//   - recv(2) stops in front of a mark, but for one that it stands at: it reads that byte and on behind it, as if it were ordinary.
-//   - splice(2) stops in front of a mark and at one. There it finds nothing: it returns EAGAIN, or 0 where FIN stands behind, or the error of a
-//     reset, though bytes are there. So what it says of the end is not believed: the next recv(2) tells.
-//   - A mark may be announced before its byte. It never moves to a byte that has come already. So where bytes are there (SIOCINQ) and the first
-//     of them is not at a mark (SIOCATMARK, asked later), recv(2) passes none.
-//   - EPOLLPRI tells of a mark whose byte has come and was not read. An event without it tells that the first byte is ordinary.
+//   - There is one mark. The next one takes its place. Out of line, the earlier byte then becomes part of the stream
+//     or, where the reader stood at its mark, is dropped. So the byte is kept in line (SO_OOBINLINE), and none can be
+//     lost.
+//   - recv(2) stops in front of a mark. It does not stop at a mark that it stands at: it reads that byte and those
+//     behind it as ordinary ones.
+//   - splice(2) stops in front of a mark and at one. At a mark it finds nothing, though bytes are there: it returns
+//     EAGAIN, or 0 where FIN stands behind, or the error of a reset. So an end that splice(2) reports is not believed:
+//     the next recv(2) tells.
+//   - A mark may be announced before its byte. It never moves to a byte that has come already. So where bytes are there
+//     (SIOCINQ) and the first of them is not at a mark (SIOCATMARK, asked later), recv(2) passes no mark.
+//   - EPOLLPRI tells of a mark whose byte has come and was not read. An event without it tells that the first byte is
+//     ordinary.
 //
-// So a read that follows such an event needs no question, and nearly all do: the first read of a connection asks, and
-// those behind a read that filled its buffer. Once a side has announced urgent data its flow is no longer spliced, and
-// each read goes on until nothing is left.
+// So a read that follows such an event needs no question, and nearly all reads do. The first read of a connection asks,
+// and so does a read behind one that filled its buffer. Once a side has announced urgent data its flow is no longer
+// spliced, and each read goes on until nothing is left.
 //
-// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said: there
-// the kernel keeps it out of line, where nobody reads it. A UNIX socket knows it since Linux 5.15.
+// TLS knows no urgent data. A byte that somebody on the way has declared urgent is not what the peer has said: over TLS
+// the kernel keeps it out of line, where nobody reads it. UNIX sockets have urgent data since Linux 5.15.
 
 // A next is what stands first in a side's socket.
 type next uint8
@@ -36,7 +40,7 @@ const (
 	noByte                 // the socket is dry
 )
 
-// next tells what a read would begin with.
+// next returns what a read would begin with.
 func (e *side) next() next {
 	if e.told || e.layer != nil {
 		return ordinary
@@ -50,11 +54,11 @@ func (e *side) next() next {
 	}
 	n := unread(e.fd)
 	if n == 0 && e.urgent && atMark(e.fd) {
-		keepInLine(e.fd) // a connection that was made before its listening socket was ours
+		keepInLine(e.fd) // for a connection that was made before its listening socket was ours
 		n = unread(e.fd)
 	}
 	switch {
-	case n == 0 && !e.hungUp: // what comes now is a new edge; behind a FIN or a reset nothing does
+	case n == 0 && !e.hungUp: // later bytes are a new edge; behind a FIN or a reset no bytes come
 		e.readable = false
 		return noByte
 	case atMark(e.fd):
@@ -76,7 +80,7 @@ func (s *session) passUrgent(f *flow, dst *side, p []byte) {
 	}
 }
 
-// sendUrgent writes one byte of urgent data, as an ordinary one where the socket knows none.
+// sendUrgent writes one byte of urgent data, or an ordinary one where the socket has no urgent data.
 func (e *side) sendUrgent(p []byte) (int, syscall.Errno) {
 	if e.layer != nil {
 		return e.send(p)
