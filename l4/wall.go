@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A wall knows what the wall clock showed at each moment of the server's clock. That one is monotonic and stands still
-// while the machine sleeps; the wall clock may be set at any time (clock_settime(2)) and has gone on meanwhile. Whoever
-// reads a time in a log compares it with what else was logged at that moment, so a session tells its beginning as the
-// wall clock told it then.
+// A wall knows what the wall clock showed at each moment of the server's clock. The server's clock is monotonic and
+// stands still while the machine sleeps. The wall clock goes on, and may be set at any time (clock_settime(2)). Whoever
+// reads a time in a log compares it with what else was logged at that moment. So the beginning of a session is logged
+// as the wall clock showed it then.
 type wall struct {
 	steps atomic.Pointer[[]wallStep] // in their order, never changed in place, never empty
 	read  func() (now, wall int64)   // the server's clock and the wall clock, in Unix time, both in ns; nil: what the kernel says
@@ -19,13 +19,13 @@ type wall struct {
 type wallStep struct{ since, ahead int64 }
 
 const (
-	// stepLeast is from where on a difference is a step, and not the time between two readings.
+	// stepLeast is the smallest difference that counts as a step; less is the time between two readings.
 	stepLeast = int64(time.Millisecond)
-	// mostSteps is how many are remembered. Sessions from before the oldest count by that one.
+	// mostSteps is how many steps are remembered. For sessions from before, the oldest of them counts.
 	mostSteps = 32
 )
 
-// begin has the server's clock begin at epoch.
+// begin makes the server's clock begin at epoch.
 func (w *wall) begin(epoch time.Time) {
 	if w.read == nil {
 		w.read = func() (now, wall int64) {
@@ -37,8 +37,8 @@ func (w *wall) begin(epoch time.Time) {
 	w.steps.Store(&[]wallStep{{ahead: wall - now}})
 }
 
-// look returns what the server's clock shows, and sees whether the wall clock was set. It costs one reading of a clock
-// more.
+// look returns what the server's clock shows, and finds out whether the wall clock was set. It costs one more reading
+// of a clock.
 func (w *wall) look() (now int64) {
 	now, wall := w.read()
 	if off(wall-now, w.last()) {
@@ -55,8 +55,7 @@ func (w *wall) last() (ahead int64) {
 	return steps[len(steps)-1].ahead
 }
 
-// doubt notes a step, unless it was only that this thread had to wait between two readings: then the next ones are
-// right.
+// doubt notes a step, unless this thread merely had to wait between two readings: then the next ones agree.
 func (w *wall) doubt(since int64) {
 	const looks = 3
 	for range looks {
