@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// A wheel keeps a loop's timers: hashed and hierarchical (Varghese and Lauck, 1987), so that arming and cancelling cost
-// the same however many sessions there are. It is pure: times are nanoseconds on a clock of the caller's.
+// A wheel keeps a loop's timers. It is hashed and hierarchical (Varghese and Lauck, 1987), so that arming and
+// cancelling cost the same however many sessions there are. It is pure: times are nanoseconds on a clock of the
+// caller's.
 //
 // Level 0 has a slot for each of the next 64 ticks, level 1 for each of the next 64 runs of 64 ticks, and so on; a
 // timer moves down a level when its run begins. A timer fires at the first tick that is not before its time, never
@@ -38,7 +39,7 @@ type timer struct {
 
 func (t *timer) armed() bool { return t.next != nil }
 
-// arm sets t to fire at due, whatever it was set to before.
+// arm sets t to fire at due, whatever t was set to before.
 func (w *wheel) arm(t *timer, due int64) {
 	w.cancel(t)
 	t.due = due
@@ -46,7 +47,7 @@ func (w *wheel) arm(t *timer, due int64) {
 	w.count++
 }
 
-// cancel takes t out; it may not be armed.
+// cancel takes t out. t need not be armed.
 func (w *wheel) cancel(t *timer) {
 	if !t.armed() {
 		return
@@ -85,8 +86,8 @@ func ceilTick(ns int64) int64 {
 	return (ns + wheelTick - 1) / wheelTick
 }
 
-// next returns when run should be called again, or never. It may be early where a timer was cancelled or stands on a
-// higher level.
+// next returns when run should be called again, or never. The time may be too early where a timer was cancelled or
+// stands on a higher level.
 func (w *wheel) next() int64 {
 	if w.count == 0 {
 		return never
