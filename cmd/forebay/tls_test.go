@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -157,6 +159,30 @@ func TestRehearsalFindsWhatFailsEveryClient(t *testing.T) {
 	c.rehearse(&p.tls)
 	if err := c.faults.err(); err == nil || !strings.Contains(err.Error(), "--tls-cert: no client gets in with TLS 1.2: ") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRehearsalKnowsItsLimits has certificates with RSA keys that crypto/tls as a client refuses, and others take.
+func TestRehearsalKnowsItsLimits(t *testing.T) {
+	f := furnished(t)
+	long := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 8192, 1), E: 65537}
+	ca := f.authority("long")
+	above, err := x509.CreateCertificate(rand.Reader, ca.leaf, ca.leaf, long, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := f.issue(ca, &x509.Certificate{DNSNames: []string{"long.example"}})
+	f.write("chain.pem", site.certificate(), &pem.Block{Type: "CERTIFICATE", Bytes: above}, site.private(t))
+	if _, stderr, status := invoke(nil, f.args("check --tls-cert $D/chain.pem -l 127.0.0.1:0 127.0.0.1:1")...); status != exitDone {
+		t.Errorf("above: got status %d, %s", status, stderr)
+	}
+	c := read(nil, f.args("--tls-cert $D/site.pem --tls-key $D/site.key -l 127.0.0.1:0 127.0.0.1:1")...)
+	p := c.plan(t.Context(), nil)
+	p.tls.clients.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return &tls.Certificate{Certificate: [][]byte{above}, PrivateKey: site.key, Leaf: &x509.Certificate{PublicKey: long}}, nil
+	}
+	if c.rehearse(&p.tls); c.faults.err() != nil {
+		t.Errorf("its own: got %v", c.faults.err())
 	}
 }
 

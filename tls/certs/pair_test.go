@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -159,6 +160,17 @@ func TestTheKeyThatFitsIsTaken(t *testing.T) {
 	certificate, key := spec{}.encode(t)
 	_, other := spec{}.encode(t)
 	f.load(Options{}, Pair{Certificate: f.write("all.pem", other, certificate, key)})
+}
+
+// TestLongKeysAboveAreTaken has a chain with an RSA key that crypto/tls as a client refuses, and other clients take.
+func TestLongKeysAboveAreTaken(t *testing.T) {
+	f := newFolder(t)
+	certificate, key := spec{}.encode(t)
+	issuer := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-day), NotAfter: now.Add(day)}
+	long := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), longestRSA, 1), E: 65537}
+	der, err := x509.CreateCertificate(rand.Reader, issuer, issuer, long, ecdsaKey(t))
+	above := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: must(t, der, err)})
+	f.load(Options{}, Pair{Certificate: f.write("chain.pem", certificate, above), Key: f.write("key.pem", key)})
 }
 
 // TestKeysThatNobodyCanUseAreRefused has keys that crypto/tls reads, and can't shake hands with.
