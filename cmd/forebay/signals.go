@@ -22,8 +22,8 @@ func asksToStop(sig os.Signal) bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 }
 
-// settleUnlessStopped is settle. A signal to stop ends what it waits for, and is left in signals; others have nothing
-// to do yet, as whatever they would have read again is read now.
+// settleUnlessStopped is settle. A signal to stop, or the end of the terminal, ends what it waits for, and is left in
+// signals; others have nothing to do yet, as whatever they would have read again is read now.
 func settleUnlessStopped(e *env, c *commandLine, signals chan os.Signal) (p *plan, stopped bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
@@ -35,7 +35,7 @@ func settleUnlessStopped(e *env, c *commandLine, signals chan os.Signal) (p *pla
 			case <-settled:
 				return
 			case sig := <-signals:
-				if asksToStop(sig) {
+				if asksToStop(sig) || sig == syscall.SIGHUP && e.terminal.gone() {
 					heard <- sig
 					cancel()
 					return

@@ -50,6 +50,24 @@ func TestSignalsAreCaughtFirst(t *testing.T) {
 	}
 }
 
+// A terminal that goes while names are looked up ends the process, as it does later.
+func TestHangUpAtTheStart(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	names, asked := silentNames(t)
+	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "db.example:5432")
+	e.resolver = names
+	e.terminal = terminal{had: true, find: func() error { return syscall.ENXIO }}
+	signals := make(chan chan<- os.Signal, 1)
+	e.notify = func(c chan<- os.Signal, which ...os.Signal) { signals <- c }
+	status := make(chan int, 1)
+	go func() { status <- run(e) }()
+	<-asked
+	(<-signals) <- syscall.SIGHUP
+	if got := <-status; got != exitDone || !strings.Contains(stderr.String(), `"msg":"stopped before it served","signal":"hangup"`) {
+		t.Errorf("got status %d, %s", got, &stderr)
+	}
+}
+
 // What came before it served is not forgotten: a signal to stop stops it, any other has been obeyed by starting.
 func TestSignalsFromTheStartAreObeyed(t *testing.T) {
 	var stdout, stderr bytes.Buffer
