@@ -67,3 +67,21 @@ func TestDeadlyRequestIsNotTriedAgain(t *testing.T) {
 	l4test.Dial(t, s.addr).Send("ping").ExpectReset()
 	wantTries(t, s.record(t, ConnectFailed), pool.Died)
 }
+
+// A client whose backend restarts before anything was said waits for it as one does that comes meanwhile, however long
+// the process has served by then.
+func TestClientOfABackendThatRestartsWaitsForIt(t *testing.T) {
+	const wait = 2 * time.Second
+	restarts := make(chan struct{})
+	dead := l4test.Serve(t, func(p *l4test.Peer) { <-restarts; p.Reset() })
+	s := servePool(t, func(s *Server) { s.TryDuration, s.Replay = wait, 64 }, pool.Options{}, backend(t, dead.Addr()))
+	p := l4test.Dial(t, s.addr)
+	l4test.Await(t, 5*time.Second, "the session is relayed", func() bool { return s.has(relaying) })
+	l4test.Await(t, 5*time.Second, "longer has passed than a client waits", func() bool { return s.clock() > int64(wait) })
+	dead.StopListening()
+	close(restarts)
+	p.ExpectReset()
+	if r := s.record(t, ConnectFailed); r.Queue < time.Duration(firstRoundPause) {
+		t.Errorf("waited for %v, want %v or more", r.Queue, time.Duration(firstRoundPause))
+	}
+}

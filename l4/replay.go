@@ -93,7 +93,7 @@ func (s *session) replay() (stage, Cause) {
 	c.route = s.route()
 	c.request.Source = s.peer.Addr()
 	c.request.Tried = append(c.request.Tried, r.tried...)
-	c.began, c.hedged, c.last = l.now-r.spent, r.hedged, pool.Died
+	c.first, c.began, c.hedged, c.last = l.now, l.now-r.spent, r.hedged, pool.Died
 	c.sockets = s.backend.number // an event may still come for it
 	s.bury()
 	s.up.drop(&l.pipes)
