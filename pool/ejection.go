@@ -69,8 +69,11 @@ func (p *Pool) ejectLocked(b *Backend, e Evidence) {
 	p.reviewLocked(b, e)
 }
 
-// holdAgainLocked ejects b anew, whose trial failed.
+// holdAgainLocked ejects b anew, whose trial failed: for as long as before where its client may be why.
 func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
+	if o.provocable() {
+		b.holds = max(b.holds-1, 0)
+	}
 	p.holdLocked(b)
 	p.recordLocked(b, Transition{From: b.State(), To: b.State(), Until: b.heldUntilLocked(),
 		Evidence: Evidence{Witness: Traffic, Reason: fmt.Sprintf("its trial failed: %v", o)}})

@@ -288,6 +288,29 @@ func TestOldSessionsAreNoTrial(t *testing.T) {
 	})
 }
 
+// A trial whose client may be why it failed does not make holds longer: who gets each trial would keep the backend out.
+func TestTrialThatAClientFailsHoldsNoLonger(t *testing.T) {
+	l4test.Bubble(t, func(t *testing.T) {
+		p := ejecting(t, Options{}, equal(2))
+		a := backend(t, p, "a")
+		fail(a, 5, Refused)
+		for i := range 4 {
+			pass(defaultHold)
+			l := pick(t, p)
+			if l.Backend() != a {
+				t.Fatalf("trial %d: got %s, want a to be tried", i, l.Backend())
+			}
+			l.Done(TLSFailed)
+		}
+		pass(defaultHold)
+		l := pick(t, p)
+		l.Done(Refused)
+		if got := time.Until(a.History()[len(a.History())-1].Until); got != 2*defaultHold {
+			t.Errorf("after a refusal: held for %v, want %v", got, 2*defaultHold)
+		}
+	})
+}
+
 // A session of the last resort tries the backend as well as any: no other need to, and what comes of it counts.
 func TestLastResortIsATrial(t *testing.T) {
 	l4test.Bubble(t, func(t *testing.T) {
