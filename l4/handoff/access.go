@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"os/user"
 	"strconv"
 	"strings"
@@ -68,23 +67,39 @@ func (a access) String() string {
 	return b.String()
 }
 
-// apply gives the file at path what a says. It is called before anybody can connect, so that nobody does who may not.
+// apply gives the socket's file at path what a says. It is called before anybody can connect, so that nobody does who
+// may not. It follows no link: whoever may write to the directory could have put one there meanwhile. The mode comes
+// first, as a new owner may replace the file.
 func (a access) apply(path string) error {
 	uid, gid, err := a.ids()
+	if err != nil || a == (access{}) {
+		return err
+	}
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
+	var found unix.Stat_t
+	switch err := unix.Fstat(fd, &found); {
+	case err != nil:
+		return err
+	case found.Mode&unix.S_IFMT != unix.S_IFSOCK:
+		return errNotSocket
+	}
+	if a.mode != "" {
+		mode, _ := strconv.ParseUint(a.mode, 8, 32)
+		if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(mode)); err != nil { // fchmod(2) takes no O_PATH
+			return fmt.Errorf("give the socket's file mode %s: %w", a.mode, err)
+		}
+	}
 	if uid >= 0 || gid >= 0 {
-		if err := unix.Lchown(path, uid, gid); err != nil {
+		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
 			return fmt.Errorf("give the socket's file to %s: %w: only root may give it away, and others to a group that they are in",
 				cmp.Or(strings.Trim(a.String(), ","), "nobody"), err)
 		}
 	}
-	if a.mode == "" {
-		return nil
-	}
-	mode, _ := strconv.ParseUint(a.mode, 8, 32)
-	return os.Chmod(path, os.FileMode(mode))
+	return nil
 }
 
 // ids returns the numbers of owner and group, -1 for what is not said.

@@ -1,8 +1,10 @@
 package handoff
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +81,21 @@ func TestSocketsAreForWhomTheySay(t *testing.T) {
 				t.Errorf("%s: got %v of %d:%d, called %s; want %+v", options, info.Mode(), raw.Uid, raw.Gid, l.Name, want)
 			}
 			l.File.Close()
+		}
+	}
+}
+
+// A link that somebody has put in the place of the socket leads nowhere.
+func TestNoLinkIsFollowed(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "s")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, file} {
+		err := access{mode: "0666", group: strconv.Itoa(os.Getgid())}.apply(path)
+		if info, _ := os.Stat(file); err == nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got %v, and mode %v", path, err, info.Mode())
 		}
 	}
 }
