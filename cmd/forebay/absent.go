@@ -17,7 +17,7 @@ func absentFlag(name string) string {
 	return map[string]string{
 		"t": test, "test": test, "dry-run": test, "validate": test, "configtest": test,
 		"c": file, "f": file, "conf": file, "config": file, "config-file": file, "configuration": file, "file": file,
-		"s": signals, "signal": signals, "reload": signals, "stop": signals, "quit": signals,
+		"s": signals, "signal": signals, "reload": signals, "stop": signals, "quit": signals, "reopen": signals,
 		"metrics": metrics, "prometheus": metrics, "stats": metrics, "status": metrics, "admin": metrics, "statsd": metrics,
 		"p": pid, "pid": pid, "pidfile": pid, "pid-file": pid,
 		"d": foreground, "D": foreground, "daemon": foreground, "daemonize": foreground, "background": foreground, "detach": foreground,
@@ -26,7 +26,8 @@ func absentFlag(name string) string {
 	}[name]
 }
 
-const signals = "signals do that: kill -HUP PID reads its files again and opens the log anew, kill -TERM PID drains and ends it"
+const signals = "signals do that: kill -HUP PID reads its files again and opens the log anew, kill -USR1 PID does the latter alone, " +
+	"kill -TERM PID drains and ends it"
 
 // absentCommand returns what to do instead of the command name; "" where there is nothing to say.
 func absentCommand(name string) string {
@@ -36,6 +37,7 @@ func absentCommand(name string) string {
 		stop   = "kill -TERM PID drains a running one and ends it; systemctl stop forebay does so to the service"
 		again  = "systemctl restart forebay restarts the service; else stop it with kill -TERM PID, and start it anew"
 		reload = "kill -HUP PID, or systemctl reload forebay, reads its files again and opens the log anew; new flags need a restart"
+		reopen = "kill -USR1 PID opens the log anew; kill -HUP PID, or systemctl reload forebay, reads its files again, too"
 		test   = "forebay check tests a command line"
 	)
 	return map[string]string{
@@ -43,7 +45,7 @@ func absentCommand(name string) string {
 		"start": start, "run": start, "up": start, "proxy": start, "balance": start, "server": start, "daemon": start,
 		"stop": stop, "quit": stop, "kill": stop, "shutdown": stop, "down": stop, "drain": stop,
 		"restart": again, "upgrade": again,
-		"reload": reload, "reopen": reload,
+		"reload": reload, "reopen": reopen, "rotate": reopen,
 		"test": test, "configtest": test, "validate": test, "config": test, "verify": test,
 	}[name]
 }
