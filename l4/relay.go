@@ -182,6 +182,9 @@ func (s *session) pumpWithin(budget int, f *flow, src, dst *side) (left int, mor
 // move takes what one read gives, most bytes of it, and passes it on.
 func (s *session) move(f *flow, src, dst *side, most int) int {
 	size := readSize
+	if src.urgent {
+		s.unsplice(f) // others can use it
+	}
 	switch {
 	case f.full < bulkReads || src.urgent || most < bulkSize:
 	case src.layer != nil || dst.layer != nil || f == &s.up && s.rehearses():

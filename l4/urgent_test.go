@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"forebay/l4/l4test"
 )
 
@@ -204,4 +206,22 @@ func TestUrgentBytesWhereNoneAreKnown(t *testing.T) {
 		l4test.Dial(t, serve(t, nil, b.Addr()).addr).SendMarked(m).CloseWrite().ExpectEOF()
 		b.AwaitDone(1)
 	})
+}
+
+// TestUrgentFlowHoldsNoPipe has urgent data be announced to a flow that has a pipe, as its turn was over before its
+// bytes were: it is not spliced any more.
+func TestUrgentFlowHoldsNoPipe(t *testing.T) {
+	b := l4test.ServeReading(t, l4test.InLine, l4test.EchoScript)
+	s := serve(t, nil, b.Addr())
+	p := l4test.Dial(t, s.addr).Send("a").Expect("a")
+	s.onOne(func(l *loop, one *session) {
+		one.up.pipe, one.up.full = l.borrowPipe(), bulkReads
+		p.SendUrgent(0x80).AwaitAcked()
+		one.client.note(unix.EPOLLIN | unix.EPOLLPRI)
+		l.step(one)
+		if one.up.pipe != nil || len(l.pipes.idle) != 1 || !one.movable() {
+			t.Errorf("the flow keeps %+v, %d pipes can be borrowed, may move: %v", one.up.pipe, len(l.pipes.idle), one.movable())
+		}
+	})
+	p.Expect("\x80").CloseWrite().ExpectEOF()
 }
