@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -131,4 +132,45 @@ func TestWhoIsShedFirst(t *testing.T) {
 	if reset := l.shed(1<<20, (*session).unfinished); reset != 4 || l.held != 0 || string(order) != "\x02\x01\x00\x03" {
 		t.Errorf("%d were reset, in the order %v, and %d bytes are still held; want 4, [2 1 0 3] and 0", reset, order, l.held)
 	}
+}
+
+// What a session holds is counted where it is. A loop that gives its last one away sleeps from then on, and has told
+// so before.
+func TestMemoryOfMovedSessionsIsCountedOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	server := serve(t, func(s *Server) { s.Loops = 0 }, l4test.Echo(t).Addr())
+	second, err := server.startLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := server.loops[0]
+	p := l4test.Dial(t, server.addr).Send("x").Expect("x")
+	for _, l := range []*loop{first, second} { // whichever has it
+		l.post(func() {
+			for _, at := range l.slots {
+				if at.session == nil {
+					continue
+				}
+				at.session.traced()
+				if l.weigh(at.session); l == first {
+					l.hand(at.session, second)
+				}
+			}
+		})
+	}
+	l4test.Await(t, patience, "the second loop has the session", func() bool {
+		return second.stats.sessions.Load() == 1 && server.Snapshot().Held == traceBytes
+	})
+	l4test.Await(t, patience, "the second loop rests", func() bool {
+		if second.load.rests.Load() {
+			return true
+		}
+		second.post(func() { second.load.began, second.load.under = second.load.began-loadWindow, restWindows-1 })
+		return false
+	})
+	l4test.Await(t, 2*time.Second, "the session is counted once, before an old timer wakes the second loop", func() bool {
+		return server.Snapshot().Held == traceBytes
+	})
+	p.Send("y").Expect("y").CloseWrite().ExpectEOF()
+	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
 }

@@ -113,8 +113,8 @@ func (l *loop) run() error {
 		l.runPosted()
 		l.runBulk()
 		l.wheel.run(l.now, l.fire)
-		l.economize()
 		l.balance()
+		l.economize() // behind all that gives up what sessions hold: the loop may sleep for long now
 	}
 	return nil
 }
