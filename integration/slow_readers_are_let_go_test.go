@@ -10,17 +10,7 @@ import (
 // A client that sips at an answer is let go, and with it its backend; one that has little to read, and takes it, stays.
 func TestSlowReadersAreLetGo(t *testing.T) {
 	t.Parallel()
-	b := l4test.Serve(t, func(p *l4test.Peer) {
-		if p.Receive(1)[0] == 'e' {
-			l4test.EchoScript(p)
-			return
-		}
-		for buf := make([]byte, 64<<10); ; {
-			if _, err := p.Conn().Write(buf); err != nil {
-				return
-			}
-		}
-	})
+	b := l4test.Serve(t, pourOrEcho)
 	f := start(t, "--min-progress", "64KiB/s", "--min-progress-over", "1s", b.Addr())
 	modest := l4test.Dial(t, f.Addr()).Send("e")
 	slow := l4test.Dial(t, f.Addr()).SetReceiveBuffer(4096).Send("!")
