@@ -20,7 +20,7 @@ func (p *process) announce(e *env) {
 		"policy", p.Policy.String(),
 		"max_conns", p.sessions,
 		"max_conns_from", p.reason(),
-		"memory", memory(p.memory.Bytes).String(),
+		"memory", limitText(p.memory),
 		"memory_from", p.memory.From}, p.tlsFacts()...)...)
 }
 

@@ -73,7 +73,7 @@ func (p *plan) reason() string {
 		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit, l4.MaxConnsFor(p.limit, l4.LoopsFor(int(p.Loops))))
 	}
 	if p.scarce {
-		return fmt.Sprintf("from a memory of %s (%s)", memory(p.memory.Bytes), p.memory.From)
+		return fmt.Sprintf("from a memory of %s (%s)", limitText(p.memory), p.memory.From)
 	}
 	return fmt.Sprintf("from the limit of %d file descriptors", p.limit)
 }

@@ -52,7 +52,7 @@ func (p *plan) settled(e *env, name string) string {
 	case name == "max-conns":
 		return fmt.Sprint(p.sessions)
 	case name == "memory" && p.Memory == 0 && p.memory.Bytes > 0:
-		return fmt.Sprintf("auto: %s, %s", memory(p.memory.Bytes), p.memory.From)
+		return fmt.Sprintf("auto: %s, %s", limitText(p.memory), p.memory.From)
 	case name == "backlog" && p.Backlog == 0 && p.somaxconn > 0:
 		return fmt.Sprintf("auto: %d", p.somaxconn)
 	case name == "loops" && p.Loops == 0:

@@ -77,6 +77,16 @@ func (m memory) String() string {
 	return strconv.FormatInt(int64(m/memory(mebibyte)), 10) + "MiB"
 }
 
+// limitText writes a limit in whole MiB: what a machine has is 24105MiB, and not 24683620KiB. Where there is none, it is
+// off.
+func limitText(m l4.MemoryLimit) string {
+	n := memory(m.Bytes)
+	if n == 0 {
+		return noMemory.String()
+	}
+	return (n - n%memory(mebibyte)).String()
+}
+
 // memoryLimit is what there is to go by.
 func (c *config) memoryLimit() l4.MemoryLimit {
 	switch c.Memory {

@@ -4,6 +4,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"forebay/l4"
 )
 
 func TestMemoryValues(t *testing.T) {
@@ -75,5 +77,13 @@ func TestReasonTellsOfMemory(t *testing.T) {
 	p := planned(t, "-l", "127.0.0.1:0", "--memory", "64MiB", "192.0.2.1:1")
 	if got := p.reason(); got != "from a memory of 64MiB (--memory)" {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestMemoryIsToldInMiBAndOffWhereThereIsNoLimit(t *testing.T) {
+	for bytes, want := range map[int64]string{24683620 << 10: "24105MiB", 64 << 20: "64MiB", 0: "off"} {
+		if got := limitText(l4.MemoryLimit{Bytes: bytes}); got != want {
+			t.Errorf("%d bytes: got %s, want %s", bytes, got, want)
+		}
 	}
 }
