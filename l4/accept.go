@@ -178,12 +178,20 @@ func (l *loop) mayAccept(q *acceptQueue) bool {
 	if !r.limits() || q.last || q.rate.left(l.now, r) > 0 {
 		return true
 	}
-	a := &l.accept
-	if due := q.rate.next(l.now, r); !a.timer.armed() || due < a.timer.due {
+	if l.acceptAgain(q.rate.next(l.now, r)) {
 		l.stats.acceptWaits.Add(1)
-		l.wheel.arm(&a.timer, due)
 	}
 	return false
+}
+
+// acceptAgain has all queues looked at again at due. It reports false where that is to be done before.
+func (l *loop) acceptAgain(due int64) bool {
+	a := &l.accept
+	if a.timer.armed() && a.timer.due <= due {
+		return false
+	}
+	l.wheel.arm(&a.timer, due)
+	return true
 }
 
 // pauseAccepting stops accepting for a while. By then this machine may have again what it lacked, or allow what it

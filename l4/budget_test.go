@@ -1,6 +1,7 @@
 package l4
 
 import (
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
@@ -173,4 +174,39 @@ func TestMemoryOfMovedSessionsIsCountedOnce(t *testing.T) {
 	})
 	p.Send("y").Expect("y").CloseWrite().ExpectEOF()
 	server.awaitHeld(t, "nothing is held", func(held int64) bool { return held == 0 })
+}
+
+// While sessions with a backend hold more than the budget, and not so much that they are reset, the loop looks rarely
+// for others to reset. Each message would pay for a look at all sessions. The loop does not sleep through the next look.
+func TestLooksForWhatToShedAreRare(t *testing.T) {
+	p, err := pool.New(pool.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := DefaultServer(p)
+	server.Logger, server.Buffers = slog.New(slog.DiscardHandler), 10<<20
+	server.prepare()
+	l := &loop{server: server, now: server.clock()}
+	add := func(at stage, size int) *session {
+		s := &session{client: noSide(), backend: noSide(), listener: &listener{}, stage: at}
+		s.up.held = make([]byte, size)
+		l.add(s)
+		l.weigh(s)
+		return s
+	}
+	for range 10_000 {
+		add(relaying, 1100)
+	}
+	began := server.clock()
+	l.economize()
+	took := server.clock() - began
+	stalled := add(hearing, 64<<10)
+	if l.economize(); stalled.age < 0 || !l.accept.timer.armed() || l.accept.timer.due > server.clock()+lookShare*took {
+		t.Fatalf("a look at 10,000 sessions that took %v was repeated at once: %v; the next is to come: %v",
+			time.Duration(took), stalled.age < 0, l.accept.timer.armed())
+	}
+	l.now = l.accept.timer.due
+	if l.economize(); stalled.age >= 0 {
+		t.Error("the session that stalls was not reset at the next look")
+	}
 }

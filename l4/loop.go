@@ -50,6 +50,7 @@ type loop struct {
 	info     unix.TCPInfo
 	stats    loopStats
 	toldHeld int64 // of held, that the server's budget knows of
+	nextShed int64 // when to look again for sessions to reset because of it
 	load     load
 	outbox   outbox
 
