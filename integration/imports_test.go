@@ -186,7 +186,8 @@ func TestSocketsAreReleased(t *testing.T) {
 		"epollRemove":  {"l4/sys.go", "l4/release.go", "l4/accept.go"},
 		"putClose":     {"l4/outbox.go", "l4/release.go"},
 	}
-	mayClear := []string{"l4/release.go", "l4/dial.go", "l4/ring.go"} // dial.go where there was no socket to be had; ring.go in its own entries
+	// connect.go clears one where there was no socket to be had, ring.go writes those of its own entries.
+	mayClear := []string{"l4/release.go", "l4/connect.go", "l4/ring.go"}
 	eachFile(t, func(name string, file *ast.File) {
 		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "l4/") || strings.Count(name, "/") > 1 {
 			return
