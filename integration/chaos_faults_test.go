@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // faults returns what of a session should not have been. Each begins with its kind and a colon.
@@ -131,6 +132,8 @@ func (c *chaosCase) checkCause(say func(string, ...any)) {
 		reason = byBackend
 	case "backend-truncated", "backend-tls-fault":
 		reason = byBackend && p.tlsOut
+	case "own-fault":
+		reason = c.heard() == 0 && slices.ContainsFunc(c.line.Tries, c.unplaced)
 	case "connect-failed":
 		reason = c.heard() == 0 && c.allTriesMayFail()
 	case "no-backend", "queue-full", "queue-timeout":
@@ -155,16 +158,22 @@ func (c *chaosCase) checkCause(say func(string, ...any)) {
 	}
 	for _, t := range c.line.Tries {
 		late := t.Result == "timeout" && p.hole // its connect timeout is short, for a machine that is busy
-		if t.Result != "connected" && t.Result != "abandoned" && !late && !c.during(t.Backend, bad) {
+		if t.Result != "connected" && t.Result != "abandoned" && !late && !c.unplaced(t) && !c.during(t.Backend, bad) {
 			say("no reason: a try at %s ended by %s", t.Backend, t.Result)
 		}
 	}
 }
 
+// unplaced reports whether t found no place for its handshake within its connect timeout, where that is short: others
+// were computed all the time.
+func (c *chaosCase) unplaced(t try) bool {
+	return c.round.hole && c.round.tlsOut && t.Result == "own-fault" && strings.Contains(t.Fault, "it was not begun")
+}
+
 // allTriesMayFail reports whether each backend that was tried did something to be blamed for.
 func (c *chaosCase) allTriesMayFail() bool {
 	for _, t := range c.line.Tries {
-		if t.Result != "abandoned" && !(t.Result == "timeout" && c.round.hole) && !c.during(t.Backend, bad) {
+		if t.Result != "abandoned" && !(t.Result == "timeout" && c.round.hole) && !c.unplaced(t) && !c.during(t.Backend, bad) {
 			return false
 		}
 	}

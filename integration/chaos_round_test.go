@@ -124,6 +124,12 @@ func (r *chaosRound) arrange() {
 	}
 	r.forebay = start(r.t, append([]string{"--log-empty", "-l", "0.0.0.0:0"}, args...)...)
 	r.forebay.Allow("a backend is (down|ejected)|cut at the deadline|every backend|stopped before every session")
+	if r.tlsIn || r.tlsOut { // a busy machine
+		r.forebay.Allow("clients wait for their TLS handshakes")
+	}
+	if r.hole && r.tlsOut { // see unplaced
+		r.forebay.Allow("a backend can't be reached, which is no fault of its own")
+	}
 	r.forebay.Allow("is not that of the certificate") // one file has been renewed, and the other one not yet
 }
 
