@@ -6,7 +6,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Backend accepts connections and plays a script on each. It ends, with all its connections, when the test does. Its
@@ -110,12 +113,21 @@ func (b *Backend) AwaitDone(n int) {
 	})
 }
 
-// StopListening closes the listening socket and leaves the connections: what comes now is refused.
-func (b *Backend) StopListening() { b.listener.Close() }
+// StopListening closes the listening socket and leaves the connections: what comes now is refused. Closing alone would
+// not do: a command that the test starts at this moment has a copy of the socket until execve(2), and what is connected
+// to that copy is reset a moment later. shutdown(2) ends the listening itself.
+func (b *Backend) StopListening() {
+	if l, ok := b.listener.(syscall.Conn); ok {
+		if raw, err := l.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+		}
+	}
+	b.listener.Close()
+}
 
 // Close ends the Backend and all its connections, and returns when its scripts have. It may be called again.
 func (b *Backend) Close() {
-	b.listener.Close()
+	b.StopListening()
 	b.mu.Lock()
 	if !b.closed {
 		b.closed = true
