@@ -65,8 +65,9 @@ func (p *Pool) mayEjectLocked(b *Backend) bool {
 }
 
 func (p *Pool) ejectLocked(b *Backend, e Evidence) {
-	p.holdLocked(b)
-	p.reviewLocked(b, e)
+	now := time.Now()
+	p.holdLocked(b, now)
+	p.reviewLocked(b, now, e)
 }
 
 // holdAgainLocked ejects b anew, whose trial failed: for as long as before where its client may be why.
@@ -74,21 +75,22 @@ func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
 	if o.provocable() {
 		b.holds = max(b.holds-1, 0)
 	}
-	p.holdLocked(b)
-	p.recordLocked(b, Transition{From: b.State(), To: b.State(), Until: b.heldUntilLocked(),
+	now := time.Now()
+	p.holdLocked(b, now)
+	p.recordLocked(b, Transition{At: now, From: b.State(), To: b.State(), Until: b.heldUntilLocked(),
 		Evidence: Evidence{Witness: Traffic, Reason: fmt.Sprintf("its trial failed: %v", o)}})
 }
 
-// holdLocked starts b's next hold.
-func (p *Pool) holdLocked(b *Backend) {
+// holdLocked starts b's next hold, now.
+func (p *Pool) holdLocked(b *Backend, now time.Time) {
 	b.withdrawTrialLocked()
-	if b.hold == nil && time.Since(b.readmitted) >= maxHold {
+	if b.hold == nil && now.Sub(b.readmitted) >= maxHold {
 		b.holds = 0
 	}
 	length := p.options.Ejection.hold(b.holds, p.jitter())
 	b.holds++
 	b.seen = true
-	h := &hold{until: time.Now().Add(length)}
+	h := &hold{until: now.Add(length)}
 	h.place.of = b
 	h.timer = time.AfterFunc(length, func() { p.holdOver(b, h) })
 	b.hold = h
@@ -134,7 +136,7 @@ func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	warning := b.row.warning(p.options.Ejection.After, p.past.all)
 	b.acquitLocked()
 	b.row = warning
-	p.reviewLocked(b, e)
+	p.reviewLocked(b, time.Now(), e)
 }
 
 // lastResortLocked picks an ejected backend for r, which has tried all others: to be doubted is better than to be known

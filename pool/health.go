@@ -48,7 +48,7 @@ func (b *Backend) Judge(s State, e Evidence) {
 	if before == Down && b.judged() != Down {
 		b.acquitLocked()
 	}
-	p.reviewLocked(b, e)
+	p.reviewLocked(b, time.Now(), e)
 	b.seen = true
 }
 
@@ -65,12 +65,12 @@ func (b *Backend) Readmit(e Evidence) bool {
 	return true
 }
 
-// reviewLocked brings b's state and standing in line with its health, records and announces the change if there is one,
-// and lets those who wait have what room there is now.
-func (p *Pool) reviewLocked(b *Backend, e Evidence) {
+// reviewLocked brings b's state and standing in line with its health, records and announces the change, of now, if there
+// is one, and lets those who wait have what room there is.
+func (p *Pool) reviewLocked(b *Backend, now time.Time, e Evidence) {
 	if from, to := b.State(), b.judged(); from != to {
 		b.state.Store(uint32(to))
-		p.recordLocked(b, Transition{From: from, To: to, Until: b.heldUntilLocked(), Evidence: e})
+		p.recordLocked(b, Transition{At: now, From: from, To: to, Until: b.heldUntilLocked(), Evidence: e})
 		b.endRampLocked()
 		b.withdrawTrialLocked()
 	} else if b.standing == b.standingNow() {
@@ -79,7 +79,7 @@ func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 	served, dark := b.serving, p.census[standingUp] == 0
 	p.takeCensusLocked(b)
 	if dark && p.census[standingUp] > 0 {
-		p.lit = time.Now()
+		p.lit = now
 	}
 	if b.standing == standingUp && !served && b.seen && !p.coldLocked() {
 		b.beginRampLocked()
@@ -91,9 +91,8 @@ func (p *Pool) reviewLocked(b *Backend, e Evidence) {
 	p.serveLocked()
 }
 
-// recordLocked enters t, which happens now, into b's history and tells it to those who watch.
+// recordLocked enters t into b's history and tells it to those who watch.
 func (p *Pool) recordLocked(b *Backend, t Transition) {
-	t.At = time.Now()
 	b.recordLocked(t)
 	if len(p.watchers) > 0 {
 		p.news = append(p.news, news{b, t})
