@@ -373,7 +373,7 @@ func (s *session) pour(f *flow, dst *side) {
 		}
 		if refuses(errno) {
 			s.loop.retirePipes(errno)
-			if errno = s.unpipe(f); errno == 0 {
+			if errno = s.unpipe(f, dst); errno == 0 {
 				return
 			}
 		}
@@ -387,13 +387,15 @@ func (s *session) pour(f *flow, dst *side) {
 	}
 }
 
-// unpipe has the bytes in the flow's pipe copied from there, and gives the pipe back.
-func (s *session) unpipe(f *flow) syscall.Errno {
+// unpipe has the bytes in the flow's pipe copied to dst, and gives the pipe back. What dst takes must be sent now: it is
+// writable already, so that no event would ask for it.
+func (s *session) unpipe(f *flow, dst *side) syscall.Errno {
 	p, errno := f.pipe.empty()
 	if errno == 0 {
 		f.keep(p)
 		f.full = 0
 		s.unsplice(f)
+		s.flush(f, dst)
 	}
 	return errno
 }
