@@ -195,7 +195,10 @@ func (s *session) move(f *flow, src, dst *side, most int) int {
 			return n
 		}
 	}
-	next := src.next()
+	next := ordinary
+	if dst.layer == nil || src.urgent { // TLS knows no marks, so it does not matter where in the bytes one stands
+		next = src.next()
+	}
 	switch next {
 	case noByte:
 		f.full = 0
