@@ -90,8 +90,11 @@ func (b *outbox) room() []byte {
 }
 
 // put puts p down for a side of s, unless there is no room. A p that stands in room already stays there; any other is
-// copied.
+// copied. A side has one message at most: what came of it is noted by socket, so a second one would be lost.
 func (b *outbox) put(s *session, to *side, p []byte) bool {
+	if to.posted {
+		panic("l4: a second message was put down for a socket")
+	}
 	if !b.open || len(b.list) == outboxMost || outboxSize-b.used < len(p) {
 		return false
 	}

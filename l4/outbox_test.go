@@ -338,6 +338,27 @@ func TestWhatIsPutDownForNobody(t *testing.T) {
 	})
 }
 
+// A socket has one message in the outbox. A second one would be lost where the first is not taken whole, so it ends its
+// session instead.
+func TestSecondMessageIsNotPutDown(t *testing.T) {
+	s := serve(t, nil, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("a").Expect("a")
+	s.onOne(func(l *loop, one *session) {
+		l.outbox.open = true
+		defer l.sendOut()
+		if !l.outbox.put(one, &one.client, []byte("b")) {
+			t.Error("the first message finds no room")
+		}
+		defer func() {
+			if recover() == nil {
+				t.Error("a second message was put down")
+			}
+		}()
+		l.outbox.put(one, &one.client, []byte("c"))
+	})
+	p.Expect("b").CloseWrite().ExpectEOF()
+}
+
 // breakRing makes every later call of r fail.
 func breakRing(tb testing.TB, r *ring) {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
