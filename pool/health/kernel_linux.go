@@ -26,6 +26,7 @@ const (
 	diagAddressAt    = 8  // 16 bytes, of which IPv4 takes the first 4
 	diagSocketAt     = 8  // struct inet_diag_sockid in a request: source port, destination port, source
 	diagSourceAt     = diagSocketAt + 4
+	diagArrivesAt    = diagSocketAt + 36 // the interface that a connection would arrive at
 	diagCookieAt     = diagSocketAt + 40 // all ones: any
 	diagDeviceAt     = 40                // in an answer: the interface that the socket is bound to, 0 for none
 	diagWaitingAt    = 56                // idiag_rqueue: of a listening socket, how many wait
@@ -150,7 +151,8 @@ func read(answer []byte, asked uint32, take func(message []byte)) (done bool, er
 // dumpRequest asks for all listening TCP sockets of a family.
 func dumpRequest(family byte) []byte { return diagRequest(family, syscall.NLM_F_DUMP) }
 
-// placeRequest asks for the socket that takes connections to a place.
+// placeRequest asks for the socket that takes connections to a place on loopback: one that is bound to that interface is
+// among those that may.
 func placeRequest(place netip.AddrPort) []byte {
 	family := byte(syscall.AF_INET)
 	if !place.Addr().Is4() {
@@ -160,6 +162,7 @@ func placeRequest(place netip.AddrPort) []byte {
 	r := b[syscall.NLMSG_HDRLEN:]
 	binary.BigEndian.PutUint16(r[diagSocketAt:], place.Port())
 	copy(r[diagSourceAt:], place.Addr().AsSlice())
+	binary.NativeEndian.PutUint32(r[diagArrivesAt:], loopbackDevice)
 	binary.NativeEndian.PutUint64(r[diagCookieAt:], ^uint64(0))
 	return b
 }

@@ -151,6 +151,33 @@ func TestKernelsLateAnswers(t *testing.T) {
 	}
 }
 
+// A socket that is bound to loopback's interface takes connections there, and the kernel tells of it whether it is asked
+// for one place or for all.
+func TestKernelTellsOfSocketsBoundToLoopback(t *testing.T) {
+	k, err := openKernel()
+	if err != nil {
+		t.Skipf("this system does not tell: %v", err)
+	}
+	defer k.close()
+	bind := func(_, _ string, c syscall.RawConn) (err error) {
+		c.Control(func(fd uintptr) { err = syscall.BindToDevice(int(fd), "lo") })
+		return err
+	}
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := (&net.ListenConfig{Control: bind}).Listen(t.Context(), "tcp", at)
+		if err != nil {
+			t.Skipf("listen at %s on the interface lo: %v", at, err)
+		}
+		defer l.Close()
+		place := netip.MustParseAddrPort(l.Addr().String())
+		for name, places := range map[string][]netip.AddrPort{"one place": {place}, "all": nil} {
+			if found, err := k.look(places); err != nil || found[place].most == 0 {
+				t.Errorf("asked for %s: got %v, %v, want %v among it", name, found, err, place)
+			}
+		}
+	}
+}
+
 // An answer that the kernel breaks off is no proof that what it leaves out is gone.
 func TestKernelsAnswerThatIsNone(t *testing.T) {
 	for answer, want := range map[string]string{
