@@ -180,16 +180,18 @@ func TestServerThatStartsIsSeenSoon(t *testing.T) {
 		d.close(d.a)
 		d.pool.Backend("a").Judge(pool.Down, pool.Evidence{Witness: pool.Check, Reason: "refused"})
 		d.watch(t)
+		d.after(20 * time.Second)
+		d.set(d.a, queue{0, 5})
+		d.after(250 * time.Millisecond)
+		if got := d.listeners.Listening(d.pool.Backend("a")); got != Open {
+			t.Errorf("a, at which nothing had listened yet: got %d, want %d, that it is open", got, Open)
+		}
 		d.close(d.b)
 		d.after(20 * time.Second)
 		d.want(t, "b", pool.Down, "nothing listens")
-		d.set(d.a, queue{0, 5})
 		d.set(d.b, queue{0, 5})
 		d.after(250 * time.Millisecond)
 		d.want(t, "b", pool.Up, "something listens")
-		if got := d.listeners.Listening(d.pool.Backend("a")); got != Open {
-			t.Errorf("a: got %d, want that it is open", got)
-		}
 		d.stop()
 		synctest.Wait()
 	})
