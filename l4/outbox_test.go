@@ -93,6 +93,20 @@ func TestRingSendsAsSendDoes(t *testing.T) {
 	}
 }
 
+// The number of a call begins at 0 again after the last one; a busy loop comes to that within days.
+func TestRingGoesOnAfterTheLastCallNumber(t *testing.T) {
+	r := needRing(t)
+	from, to := socketPair(t)
+	r.call = 1<<32 - 2
+	for round := range 4 {
+		out := []outgoing{{fd: int32(from), act: sends, bytes: []byte("one")}, {fd: int32(from), act: sends, bytes: []byte("two")}}
+		if n, whole := r.carryOut(out); n != 2 || !whole || out[0].result != 3 || out[1].result != 3 {
+			t.Errorf("round %d: it took %d of 2, all answered: %v; they sent %d and %d bytes, want 3 each", round, n, whole, out[0].result, out[1].result)
+		}
+		unix.Read(to, make([]byte, 8)) // so that there is room
+	}
+}
+
 // withAndWithoutRing runs f with both ways to send what was put down.
 func withAndWithoutRing(t *testing.T, f func(t *testing.T, configure func(*Server))) {
 	t.Run("ring", func(t *testing.T) {

@@ -18,7 +18,7 @@ type ring struct {
 	tail     *uint32      // of the submission queue; we move it
 	head     *uint32      // of the completion queue; we move it
 	finished *uint32      // the completion queue's tail; the kernel moves it
-	call     uint64       // how often carryOut was called: a result says of which call it is
+	call     uint32       // how often carryOut was called, modulo 2³²: a result says of which call it is
 	memory   [2][]byte
 }
 
@@ -145,7 +145,7 @@ func (r *ring) carryOut(out []outgoing) (submitted int, whole bool) {
 	r.call++
 	for i := range out {
 		out[i].result = unknown
-		r.put(r.call<<32|uint64(i), &out[i])
+		r.put(uint64(r.call)<<32|uint64(i), &out[i])
 	}
 	submitted = r.submit(len(out))
 	answered := 0
@@ -196,7 +196,7 @@ func (r *ring) reap(out []outgoing) (n int, ours bool) {
 	for at := head; at != tail; at++ {
 		result := &r.results[at&uint32(len(r.results)-1)]
 		i := uint32(result.data)
-		if result.data>>32 != r.call || int(i) >= len(out) {
+		if uint32(result.data>>32) != r.call || int(i) >= len(out) {
 			ours = false
 			continue
 		}
