@@ -5,20 +5,20 @@ import (
 	"runtime/debug"
 )
 
-// A Corruption is what a call panics with that was stopped by a bug while it changed what all sessions share: the state
-// is half changed and its mutex may be locked for ever. Whoever recovers from panics, to go on without the session that
-// brought one about, must not go on after this one.
+// A Corruption is the value of a panic that came while a call changed what all sessions share. That state is half
+// changed, and its mutex may be locked for ever. Who recovers from panics, to go on without the session that caused
+// one, must not go on after a Corruption.
 type Corruption struct {
-	Bug   any    // what the call had panicked with
-	Stack []byte // where
+	Bug   any    // the value of the first panic
+	Stack []byte // where it came
 }
 
-// Error tells of the bug and of where it was.
+// Error names the bug and its stack.
 func (c Corruption) Error() string {
 	return fmt.Sprintf("what all sessions share is half changed: %v\n\n%s", c.Bug, c.Stack)
 }
 
-// Corrupting is deferred by what changes state that all sessions share, and makes a Corruption of a panic there.
+// Corrupting makes a panic a Corruption. Every function that changes state that all sessions share defers it.
 func Corrupting() {
 	if bug := recover(); bug != nil {
 		panic(corruption(bug))

@@ -2,9 +2,10 @@ package pool
 
 import "time"
 
-// Crowd enters that the kernel of b's machine, which is this one, finds clients that b does not accept, or takes that
-// back. A crowded backend is ejected: it gets sessions only where no other is up. Crowd reports whether that is so now;
-// it is not where the pool could not spare the backend, for which the rules of an Ejection hold.
+// Crowd enters that clients wait in the kernel's queue of b and b does not accept them, or, with crowded false, that
+// none do any more. b listens on this machine. A crowded backend is ejected: it gets sessions only where no other is
+// up. Crowd reports whether b is crowded now. It returns false where the pool can't spare b, by the rules of an
+// Ejection.
 func (b *Backend) Crowd(crowded bool, e Evidence) bool {
 	p := b.pool
 	p.mu.Lock()

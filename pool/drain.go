@@ -1,14 +1,14 @@
 package pool
 
-// Drain has b get no more sessions, whatever its state, until Resume; those that it has go on. It is the operator's
-// word, so nothing else takes it back: not a check, not an Update. A backend that drains does not count among those
+// Drain lets b get no more sessions until Resume, whatever its state is. The sessions that it has go on. Only the
+// operator drains and resumes: no check and no Update takes it back. A backend that drains does not count among those
 // that are up.
 func (b *Backend) Drain() { b.setDraining(true) }
 
-// Resume ends what Drain began. It takes the backend back gently, as one that recovered.
+// Resume ends what Drain began. The backend starts slowly, as one that recovered does.
 func (b *Backend) Resume() { b.setDraining(false) }
 
-// Draining reports whether the operator has b drain.
+// Draining reports whether b drains.
 func (b *Backend) Draining() bool { return b.draining.Load() }
 
 func (b *Backend) setDraining(draining bool) {

@@ -6,45 +6,46 @@ import (
 	"time"
 )
 
-// An Ejection says when sessions that fail take their backend out of use. The zero Ejection never does.
+// An Ejection says when failing sessions take their backend out of use. The zero Ejection never ejects.
 //
-// At most half of the pool's backends are ejected at a time, and never the last that is up: where most fail, the fault
-// is likely to be this machine's, and a doubtful backend is better than none. For the same reason a session that has
-// tried all others is sent to those ejected.
+// At most half of the pool's backends are ejected at a time, and never the last one that is up. Where most fail, the
+// fault is likely to be this machine's, and a doubtful backend is better than none. For the same reason a session that
+// has tried all others is sent to an ejected one.
 type Ejection struct {
-	// After is how many connections in a row must fail, or how many sessions in a row must end between the connection
-	// and the backend's first byte. The latter may be a client's doing, so it counts only with other evidence: see row.
-	// 0: any number may.
+	// After is how many connections in a row must fail, or how many sessions in a row must end after the connection and
+	// before the backend's first byte. A client may cause the latter, so it counts only with other evidence: see row.
+	// 0: never eject for failures in a row.
 	After int
 
-	// Share is the share of sessions, among at least 20 begun within 10 s, that must fail, in a row or not, with the
-	// same restriction. It is above 0 and up to 1; 0: any share may.
+	// Share is the share of sessions that must fail, of at least 20 that began within 10 s. They need not be in a row.
+	// The same restriction as for After holds. It is above 0 and up to 1; 0: never eject for a share.
 	Share float64
 
-	// Slow is how many times the pool's median a backend's connect time or its time to the first byte must be, for
-	// three windows of CompareTimes. It is above 1; 0: it may take any time.
+	// Slow is how many times the pool's median a backend's connect time or time to the first byte must be, in three
+	// windows of CompareTimes in a row. It is above 1; 0: never eject for slowness.
 	Slow float64
 
 	// Hold is how long the first ejection lasts; 0 means 5 s. Each that follows lasts twice as long as the one before,
-	// up to 5 min, and up to a quarter more by chance. A backend that has then been up for 5 min begins anew.
+	// up to 5 min. A random part of up to a quarter is added to each. After 5 min without an ejection a backend begins
+	// with Hold again.
 	Hold time.Duration
 }
 
 const (
 	defaultHold = 5 * time.Second
 	maxHold     = 5 * time.Minute
-	holdJitter  = 0.25 // so that many balancers do not come back to a backend together
+	holdJitter  = 0.25 // so that many balancers do not return to a backend at the same moment
 )
 
-// A hold is the time of one ejection, and what follows until it is decided.
+// A hold is the time of one ejection, and the trial that follows it.
 type hold struct {
 	timer *time.Timer
 	until time.Time
 	over  bool           // a session or a check may readmit the backend
-	place node[*Backend] // among its tier's trials, while it waits for a session that tries it
+	place node[*Backend] // in its tier's trials, while it waits for a session that tries it
 }
 
-// failedLocked takes in that the session of l failed, and ejects its backend if that is enough.
+// failedLocked counts that the session of l failed, and ejects its backend if that is enough.
 func (p *Pool) failedLocked(l *Lease, o Outcome) {
 	b := l.backend
 	b.suspicion.count(l, o, p.past.all)
@@ -70,7 +71,8 @@ func (p *Pool) ejectLocked(b *Backend, e Evidence) {
 	p.reviewLocked(b, now, e)
 }
 
-// holdAgainLocked ejects b anew, whose trial failed: for as long as before where its client may be why.
+// holdAgainLocked ejects b again, because its trial failed. The hold gets no longer where the client may have caused
+// the failure.
 func (p *Pool) holdAgainLocked(b *Backend, o Outcome) {
 	if o.provocable() {
 		b.holds = max(b.holds-1, 0)
@@ -108,10 +110,10 @@ func (e Ejection) hold(others int, chance float64) time.Duration {
 	return time.Duration(float64(min(length, maxHold)) * (1 + holdJitter*chance))
 }
 
-// onTrial reports whether b's hold is over, so that a session or a check decides.
+// onTrial reports whether b's hold is over and nothing is decided yet: a session or a check will decide.
 func (b *Backend) onTrial() bool { return b.hold != nil && b.hold.over }
 
-// holdOver lets b, after h, be tried: by a check where there are checks, else by a session.
+// holdOver lets b be tried when h has ended: by a check where there are checks, else by a session.
 func (p *Pool) holdOver(b *Backend, h *hold) {
 	p.mu.Lock()
 	if b.hold == h {
@@ -123,15 +125,15 @@ func (p *Pool) holdOver(b *Backend, h *hold) {
 	b.doubt()
 }
 
-// offerTrialLocked puts b among those that the next session tries, unless a check does.
+// offerTrialLocked puts b into the list of backends that the next sessions try, unless checks try it.
 func (p *Pool) offerTrialLocked(b *Backend) {
 	if h := b.hold; h != nil && !p.options.Checks && b.standing == standingEjected && h.over && !h.place.linked {
 		b.tier.trials.push(&h.place)
 	}
 }
 
-// readmitLocked ends b's ejection. The row of sessions without an answer stays, but for the last, as a warning until
-// the backend has sent a byte: being connected to proves little then.
+// readmitLocked ends b's ejection. The row of sessions without an answer stays, without its last, until the backend has
+// sent a byte: that a backend can be connected to proves little.
 func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	warning := b.row.warning(p.options.Ejection.After, p.past.all)
 	b.acquitLocked()
@@ -139,8 +141,8 @@ func (p *Pool) readmitLocked(b *Backend, e Evidence) {
 	p.reviewLocked(b, time.Now(), e)
 }
 
-// lastResortLocked picks an ejected backend for r, which has tried all others: to be doubted is better than to be known
-// to fail.
+// lastResortLocked picks an ejected backend for r, which has tried all others. A doubtful backend is better than one
+// that has just failed.
 func (p *Pool) lastResortLocked(r *Request) (Lease, error) {
 	for n := p.held.head; n != nil; n = n.next {
 		if b := n.of; !r.tried(b) && b.room() {
@@ -152,14 +154,14 @@ func (p *Pool) lastResortLocked(r *Request) (Lease, error) {
 	return Lease{}, ErrNone
 }
 
-// triedLocked takes in that a session that tried b was connected.
+// triedLocked readmits b, if it is on trial, after the session that tried it was connected.
 func (p *Pool) triedLocked(b *Backend, took time.Duration) {
 	if b.onTrial() {
 		p.readmitLocked(b, Evidence{Witness: Traffic, Reason: "the session that tried it was connected", Took: took})
 	}
 }
 
-// acquitLocked drops what traffic has against b, but for the number of its ejections.
+// acquitLocked forgets what traffic has against b. Only the number of its ejections stays.
 func (b *Backend) acquitLocked() {
 	if h := b.hold; h != nil {
 		h.timer.Stop()
@@ -189,12 +191,12 @@ func (b *Backend) heldUntilLocked() time.Time {
 func (b *Backend) doubt() {
 	select {
 	case b.doubted <- struct{}{}:
-	default: // one is asked for already
+	default: // a check is asked for already
 	}
 }
 
-// Doubted tells that traffic has found fault with b, was let in by a b that is down, or would have an ejected b tried:
-// check it now. One value stands for any number of faults.
+// Doubted delivers a value when b should be checked at once: a session failed, a session was connected though b is
+// down, or b's hold is over. One value stands for any number of reasons.
 func (b *Backend) Doubted() <-chan struct{} { return b.doubted }
 
 func (e Ejection) validate() error {

@@ -1,6 +1,6 @@
 package pool
 
-// inOrder picks the first backend of the configuration that has room, so that the others stay free, to be switched off
+// inOrder picks the first backend of the configuration that has room. The others stay free, and may be switched off,
 // for example. Give the backends a MaxConns.
 type inOrder struct{ heap }
 
@@ -11,7 +11,7 @@ func newInOrder() *inOrder {
 func (p *inOrder) add(b *Backend)   { p.push(b) }
 func (p *inOrder) changed(*Backend) {}
 
-// next passes over a backend that starts slowly as often as its share is short, if there is another.
+// next picks a backend that starts slowly only as often as its share allows, if there is another.
 func (p *inOrder) next(r *Request) *Backend {
 	b := p.heap.first(r)
 	if b == nil || !b.passes() {

@@ -2,12 +2,12 @@ package pool
 
 import "fmt"
 
-// WhenAllDown says what becomes of sessions while no backend is up.
+// WhenAllDown says what happens to sessions while no backend is up.
 type WhenAllDown uint8
 
-// The choices. A check can be wrong, and a backend that is not there refuses by itself, so trying is the default.
+// The choices. TryDown is the default: a check can be wrong, and a backend that is gone refuses by itself.
 const (
-	TryDown    WhenAllDown = iota // they go to those that were found down, as if they were up
+	TryDown    WhenAllDown = iota // they go to the backends that were found down, as if these were up
 	RefuseDown                    // Pick fails with ErrNone. Backends that are merely ejected are tried all the same
 )
 
@@ -35,21 +35,21 @@ func (w *WhenAllDown) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is neither try nor refuse", text)
 }
 
-// A standing is what a backend's three kinds of state come to for picking: its State while it is configured and not
-// draining. They are in the order in which they are turned to.
+// A standing is what picking needs to know of a backend's three kinds of state: its State while it is configured and
+// does not drain, else why it gets no sessions. A lower one is used before a higher one.
 type standing uint8
 
 const (
 	standingUp standing = iota
 	standingEjected
 	standingDown
-	standingUnproven // down at first, and no witness has spoken yet: not tried, whatever the others are
+	standingUnproven // down from the start, and no witness has spoken yet: not even tried where all others are down
 	standingDraining
 	standingRemoved
 	standingCount
 )
 
-// standingNow is b's standing by what is known now.
+// standingNow returns b's standing, as b's fields say it now. b.standing may be older.
 func (b *Backend) standingNow() standing {
 	switch {
 	case b.tier == nil:
@@ -70,7 +70,7 @@ func (c *census) configured() int {
 	return c[standingUp] + c[standingEjected] + c[standingDown] + c[standingUnproven]
 }
 
-// takeCensusLocked brings the count, and the list of those ejected, in line with b.
+// takeCensusLocked updates b's standing, the census and the list of ejected backends.
 func (p *Pool) takeCensusLocked(b *Backend) {
 	p.census[b.standing]--
 	b.standing = b.standingNow()
@@ -83,7 +83,8 @@ func (p *Pool) takeCensusLocked(b *Backend) {
 	}
 }
 
-// gateNow is the worst standing that serves now: up, as a rule; worse while none is up, or too few are (Options.Panic).
+// gateNow returns the worst standing that may serve now. It is up as a rule, and worse while none or too few are up
+// (Options.Panic).
 func (p *Pool) gateNow() standing {
 	up, all := p.census[standingUp], p.census.configured()
 	switch {
@@ -97,7 +98,8 @@ func (p *Pool) gateNow() standing {
 	return standingDown
 }
 
-// admitLocked lets b serve or not, after its standing changed, and if that opened or closed the gate, all others.
+// admitLocked lets b serve or not, after its standing has changed. If the gate changes by that, it does the same for
+// all other backends.
 func (p *Pool) admitLocked(b *Backend) {
 	if gate := p.gateNow(); gate != p.gate {
 		p.gate = gate
@@ -108,7 +110,7 @@ func (p *Pool) admitLocked(b *Backend) {
 	p.passLocked(b)
 }
 
-// passLocked lets b serve if its standing passes the gate, and not else.
+// passLocked lets b serve if its standing passes the gate, and stops it from serving if not.
 func (p *Pool) passLocked(b *Backend) {
 	if b.tier == nil {
 		return

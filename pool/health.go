@@ -2,14 +2,14 @@ package pool
 
 import "time"
 
-// health is what is known for and against a backend. The pool's mutex guards it.
+// health is what is known about how well a backend works. The pool's mutex guards it.
 type health struct {
 	accusers witnesses // who call it down
 	crowded  bool      // clients wait in the kernel's queue, and it does not accept them
-	seen     bool      // a witness has spoken about it, so that it is new no more
+	seen     bool      // a witness has spoken about it: it is not new
 	suspicion
-	hold *hold // while traffic's word keeps it out; nil else
-	part part  // of the pool's experience
+	hold *hold // while traffic has it ejected; else nil
+	part part  // its part of the pool's experience
 
 	picksSeen, answeredSeen uint64 // at the last comparison of times
 }
@@ -20,7 +20,7 @@ type witnesses uint8
 func (w *witnesses) add(one Witness)    { *w |= 1 << one }
 func (w *witnesses) remove(one Witness) { *w &^= 1 << one }
 
-// judged is the state that follows from h.
+// judged returns the state that follows from h.
 func (h *health) judged() State {
 	switch {
 	case h.accusers != 0:
@@ -31,9 +31,9 @@ func (h *health) judged() State {
 	return Up
 }
 
-// Judge enters that e.Witness finds b to be s, Up or Down. It is Down while any witness says so, and when the last one
-// takes that back it is Up, whatever traffic said before. Saying the same again changes nothing, nor does it speak for
-// an ejected backend: see Readmit.
+// Judge enters that e.Witness finds b to be s, which is Up or Down. b is Down while any witness says so. When the last
+// one takes that back, b is Up, whatever traffic said before. To say the same again changes nothing, and does not end
+// an ejection: see Readmit.
 func (b *Backend) Judge(s State, e Evidence) {
 	p := b.pool
 	p.mu.Lock()
@@ -52,8 +52,8 @@ func (b *Backend) Judge(s State, e Evidence) {
 	b.seen = true
 }
 
-// Readmit ends an ejection by a check's good word, and reports whether it did: it does nothing while the hold lasts, to
-// a backend that is down, and to one that is not ejected.
+// Readmit ends b's ejection after a check has passed, and reports whether it did. It does nothing while the hold lasts,
+// while b is down, and where b is not ejected.
 func (b *Backend) Readmit(e Evidence) bool {
 	p := b.pool
 	p.mu.Lock()
@@ -65,8 +65,8 @@ func (b *Backend) Readmit(e Evidence) bool {
 	return true
 }
 
-// reviewLocked brings b's state and standing in line with its health, records and announces the change, of now, if there
-// is one, and lets those who wait have what room there is.
+// reviewLocked sets b's state and standing by its health. If the state changes, it records and announces that, with the
+// time now. Clients that wait then get what room there is.
 func (p *Pool) reviewLocked(b *Backend, now time.Time, e Evidence) {
 	if from, to := b.State(), b.judged(); from != to {
 		b.state.Store(uint32(to))
@@ -86,12 +86,12 @@ func (p *Pool) reviewLocked(b *Backend, now time.Time, e Evidence) {
 	}
 	p.admitLocked(b)
 	if b.serving {
-		b.tier.settle(b) // by what it is known for now
+		b.tier.settle(b) // what it is ranked by may have changed
 	}
 	p.serveLocked()
 }
 
-// recordLocked enters t into b's history and tells it to those who watch.
+// recordLocked enters t into b's history, and queues it for the watchers.
 func (p *Pool) recordLocked(b *Backend, t Transition) {
 	b.recordLocked(t)
 	if len(p.watchers) > 0 {
@@ -99,22 +99,22 @@ func (p *Pool) recordLocked(b *Backend, t Transition) {
 	}
 }
 
-// Watch has f called with every transition of any backend's state from now on: one at a time, in the order in which
-// they happen, without any lock held, on a goroutine that brought one of them about. That may be the loop of a session:
-// f must not wait for anything.
+// Watch has f called with every transition of any backend's state from now on, one at a time and in order. No lock is
+// held. f runs on a goroutine that caused one of the transitions. That may be the loop of a session: f must not wait
+// for anything.
 func (p *Pool) Watch(f func(*Backend, Transition)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchers = append(p.watchers, f)
 }
 
-// news is a transition that has yet to be told.
+// news is a transition that the watchers do not know yet.
 type news struct {
 	backend    *Backend
 	transition Transition
 }
 
-// release gives the mutex back, then tells waiters of their leases and watchers of transitions.
+// release unlocks the mutex, then gives waiters their leases and tells watchers of transitions.
 func (p *Pool) release() {
 	if p.granted.first == nil && len(p.news) == 0 { // nearly always
 		p.mu.Unlock()
@@ -133,7 +133,8 @@ func (p *Pool) releaseAndTell() {
 	}
 }
 
-// publish tells all news. Where another goroutine is at it, or a watcher down this stack, that one goes on with them.
+// publish tells all news. Where another goroutine does that already, or a watcher further up this stack has called,
+// those news are left to the publish that runs.
 func (p *Pool) publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

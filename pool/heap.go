@@ -1,6 +1,6 @@
 package pool
 
-// A heap is a binary heap of backends, the first by before on top. Each backend knows its place, so that any may be
+// A heap is a binary heap of backends; the first by before is on top. Each backend knows its place, so that any can be
 // moved or removed in O(log n). A backend is in one heap at most.
 type heap struct {
 	items  []*Backend
@@ -29,13 +29,13 @@ func (h *heap) remove(b *Backend) {
 	}
 }
 
-// fix moves b to where it belongs now.
+// fix moves b to where it belongs after its order has changed.
 func (h *heap) fix(b *Backend) {
 	h.up(b.at)
 	h.down(b.at)
 }
 
-// first returns the first backend that r has not tried, nil if there is none. It looks only at those tried and the ones
+// first returns the first backend that r has not tried, nil if there is none. It looks only at the tried ones and those
 // right below them.
 func (h *heap) first(r *Request) *Backend { return h.firstBelow(0, r) }
 

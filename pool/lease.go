@@ -7,7 +7,7 @@ import "time"
 type Lease struct {
 	backend *Backend
 	done    bool
-	trial   bool // it began when the backend's hold was over, and is not connected yet: what comes of it decides
+	trial   bool // it began when the backend's hold was over, and is not connected yet: its outcome decides
 	origin  origin
 }
 
@@ -52,15 +52,15 @@ func (l *Lease) FirstByte(took time.Duration) {
 	b.pool.release()
 }
 
-// learntLocked lets the ranking know that something was learnt about b.
+// learntLocked tells the ranking that b's measured times have changed.
 func (b *Backend) learntLocked() {
 	if b.ranked {
 		b.tier.changed(b)
 	}
 }
 
-// Done ends the lease and says what came of it. It is the only thing that lowers the backend's active sessions. A
-// second call does nothing. If a client waits that the backend may serve now, Done calls its granted function before it
+// Done ends the lease with an outcome. Nothing else lowers the count of the backend's active sessions. A second call
+// does nothing. If the backend may now serve a client that waits, Done calls that client's granted function before it
 // returns.
 func (l *Lease) Done(o Outcome) {
 	if l.backend == nil || l.done {
@@ -73,7 +73,7 @@ func (l *Lease) Done(o Outcome) {
 	}
 }
 
-// end takes l's session off its backend and gives the room to the first that waits for it.
+// end takes l's session off its backend, and gives the room to the first client that waits for it.
 func (p *Pool) end(l *Lease, o Outcome) {
 	defer Corrupting()
 	p.mu.Lock()
@@ -97,12 +97,12 @@ func (p *Pool) endLocked(l *Lease, o Outcome) {
 	switch {
 	case o.Failed():
 		p.failedLocked(l, o)
-	case l.trial: // undecided: the next session is to try it
+	case l.trial: // the trial is undecided: the next session tries the backend
 		p.offerTrialLocked(b)
 	}
-	// The failure comes first: who waits is not to have the room on a backend that is ejected for it. With room before,
-	// there was no waiter that b could have served; on one that is ejected, there may be room now for its trial or for
-	// a last resort.
+	// The failure was handled first: a client that waits must not get a backend that is ejected for this very failure.
+	// If b had room before, no client waited that b could have served. On an ejected backend there may be room now, for
+	// its trial or as a last resort.
 	if wasFull && b.ranked || b.held.linked {
 		p.serveLocked()
 	}

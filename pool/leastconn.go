@@ -1,7 +1,7 @@
 package pool
 
-// leastConn picks the backend with the fewest active sessions for its weight. Among those that are even, an idle pool
-// for one, it goes round by weight, as round-robin would.
+// leastConn picks the backend with the fewest active sessions for its weight. Backends that are even, as in an idle
+// pool, take turns by weight, as with round-robin.
 type leastConn struct {
 	heap
 	now turn // the turn of the last pick
@@ -23,7 +23,8 @@ func (p *leastConn) add(b *Backend) {
 
 func (p *leastConn) changed(b *Backend) { p.fix(b) }
 
-// next moves the turn of the backend that it returns; changed or remove, which follow a pick, put the heap right.
+// next moves the turn of the backend that it returns. Each pick is followed by changed or remove, which restore the
+// order of the heap.
 func (p *leastConn) next(r *Request) *Backend {
 	b := p.first(r)
 	if b == nil {

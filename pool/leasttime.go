@@ -2,23 +2,22 @@ package pool
 
 import "time"
 
-// refreshEvery is how often least-time goes to the backend that was picked longest ago instead of the best: one pick in
-// 32 is little to pay for never believing an old measurement for ever.
+// refreshEvery is how often least-time picks the backend that was picked longest ago instead of the best one: one pick
+// in 32. So no old measurement is believed for ever.
 const refreshEvery = 32
 
-// doubtfulTime is what a backend counts as, if it was not slower, whose last session failed, or whose first is still
-// connecting.
+// doubtfulTime is the least connect time that is assumed of a backend whose last session failed, and the one assumed
+// where the first session is still connecting.
 const doubtfulTime = time.Second
 
-// leastTime picks the backend with the smallest product of smoothed connect time and sessions, the new one included,
-// for its weight. A backend that was never measured comes first, but with one session at a time until it is, so that no
-// herd runs into the unknown. One whose last session failed stands back until a refresh finds it well. Among equals it
-// goes round by weight.
+// leastTime picks the backend with the smallest product of smoothed connect time and sessions for its weight, the new
+// session included. A backend that was never measured comes first, but gets one session at a time until it is. One
+// whose last session failed counts as slow until a refresh finds it well. Equal ones take turns by weight.
 type leastTime struct {
 	heap
 	now    turn           // the turn of the last pick
-	picks  uint64         // those made
-	recent list[*Backend] // those in the heap, the one picked longest ago first
+	picks  uint64         // how many were made
+	recent list[*Backend] // the backends of the heap, the one picked longest ago first
 }
 
 func newLeastTime() *leastTime {
@@ -55,7 +54,8 @@ func (p *leastTime) changed(b *Backend) {
 	p.fix(b)
 }
 
-// next changes the turn of the backend that it returns; changed or remove, which follow a pick, put the heap right.
+// next moves the turn of the backend that it returns. Each pick is followed by changed or remove, which restore the
+// order of the heap.
 func (p *leastTime) next(r *Request) *Backend {
 	b := p.choose(r)
 	if b == nil {
@@ -73,7 +73,7 @@ func (p *leastTime) choose(r *Request) *Backend {
 	if (p.picks+1)%refreshEvery != 0 {
 		return p.first(r)
 	}
-	for n := p.recent.head; n != nil; n = n.next { // passes over no more than r has tried
+	for n := p.recent.head; n != nil; n = n.next { // passes over as many as r has tried at most
 		if !r.tried(n.of) {
 			return n.of
 		}
@@ -81,7 +81,7 @@ func (p *leastTime) choose(r *Request) *Backend {
 	return nil
 }
 
-// connectCost is what leastTime compares. A float64 is exact enough: costs are measurements.
+// connectCost returns what leastTime compares. A float64 is exact enough for measurements.
 func (b *Backend) connectCost() float64 {
 	took := b.connect.duration()
 	switch {

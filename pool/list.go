@@ -1,13 +1,12 @@
 package pool
 
-// A list is doubly linked through nodes that its elements hold, so that adding and removing allocate nothing and cost
-// O(1).
+// A list is doubly linked. Its elements contain the nodes, so that adding and removing cost O(1) and allocate nothing.
 type list[T any] struct {
 	head, tail *node[T]
 	length     int
 }
 
-// A node is an element's place in a list. An element is in one list per node at most.
+// A node is an element's place in a list. A node is in one list at most.
 type node[T any] struct {
 	of         T // the element
 	prev, next *node[T]

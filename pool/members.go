@@ -1,6 +1,6 @@
 package pool
 
-// Backends returns the backends that are configured, in their order, then those that were removed and still have
+// Backends returns the configured backends in the order of the configuration, then the removed ones that still have
 // sessions.
 func (p *Pool) Backends() []*Backend {
 	members := *p.members.Load()
@@ -11,7 +11,7 @@ func (p *Pool) Backends() []*Backend {
 	return all
 }
 
-// Changed returns a channel that is closed as soon as Backends returns others than now, or one of them drains no more.
+// Changed returns a channel. It is closed as soon as Backends returns others than now, or a backend stops draining.
 func (p *Pool) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

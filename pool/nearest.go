@@ -1,7 +1,7 @@
 package pool
 
-// Nearest returns the one of known that word was most likely meant to be, or "" if none is near. It is how the parsers
-// here suggest the right word, and how those of the command line do.
+// Nearest returns the element of known that is spelled most like word, or "" if none is near. The parsers of this
+// package and of the command line suggest it for a wrong word.
 func Nearest(word string, known []string) string {
 	found, best := "", (len(word)+2)/3+1
 	for _, k := range known {
@@ -12,12 +12,12 @@ func Nearest(word string, known []string) string {
 	return found
 }
 
-// distance is how many bytes must be inserted, removed or replaced to make b of a (Levenshtein, 1965).
+// distance returns how many bytes must be inserted, removed or replaced to turn a into b (Levenshtein, 1965).
 func distance(a, b string) int {
 	if len(a) > 64 {
 		return len(a) // nothing that long is near anything known
 	}
-	row := make([]int, len(b)+1) // of the table of distances, for the part of a that has been read
+	row := make([]int, len(b)+1) // one row of the table of distances: for the part of a that was read so far
 	for j := range row {
 		row[j] = j
 	}

@@ -1,16 +1,16 @@
 package pool
 
-// An Outcome is what came of a lease: traffic's opinion of the backend, given once, to Lease.Done.
+// An Outcome is how a lease ended. Lease.Done takes it, once.
 type Outcome uint8
 
 // The outcomes. Only Refused, TimedOut, TLSFailed, Unreachable and Died speak against the backend.
 const (
-	Served      Outcome = iota // connected, and the session ran its course
+	Served      Outcome = iota // connected, and the session was served
 	Refused                    // the backend's machine refused the connection
 	TimedOut                   // no answer within the connect timeout
 	TLSFailed                  // connected, and the TLS handshake failed
 	Unreachable                // no route, or a network error on the way
-	Died                       // connected, then ended without a first byte where the client had sent some
+	Died                       // connected, then ended without a first byte though the client had sent some
 	OwnFault                   // this machine lacked a descriptor, a port or memory: says nothing about the backend
 	Abandoned                  // the client left, or another try won: says nothing about the backend
 	outcomeCount
@@ -35,8 +35,8 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// provocable reports whether a client may have brought o about: by a request on which servers close, or by what it had
-// TLS agree on, which the backend is offered as well.
+// provocable reports whether a client may have caused o: by a request on which servers close, or by what it negotiated
+// in TLS, which is offered to the backend as well.
 func (o Outcome) provocable() bool { return o == Died || o == TLSFailed }
 
 // Failed reports whether o speaks against the backend.

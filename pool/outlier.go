@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// How backends that are slow beside the others are told. A window is long enough for a slow answer to come; in three of
-// them in a row a pause of one server is over, and a slow server still is.
+// The limits by which a backend is slow beside the others. A window is long enough for a slow answer to arrive. A pause
+// of one server is over before three windows have passed; a slow server is still slow then.
 const (
 	slowWindow   = 10 * time.Second
 	slowInARow   = 3
-	slowSessions = 5                     // in a window; fewer say little
-	slowPool     = 3                     // backends that must have a time, for a median to mean something
-	slowFloor    = 10 * time.Millisecond // over the median: what is less slow disturbs nobody
+	slowSessions = 5                     // in a window: fewer say little
+	slowPool     = 3                     // backends whose time must be known before a median means something
+	slowFloor    = 10 * time.Millisecond // over the median: a smaller difference disturbs nobody
 )
 
-// CompareTimes compares the backends' times every 10 s until ctx is done, and ejects one whose connect time or time to
-// the first byte was Ejection.Slow times the median in three windows in a row. Without Ejection.Slow it returns at
-// once.
+// CompareTimes compares the backends' times every 10 s until ctx is done. It ejects a backend whose connect time or
+// time to the first byte was more than Ejection.Slow times the median in three windows in a row. Without Ejection.Slow
+// it returns at once.
 func (p *Pool) CompareTimes(ctx context.Context) {
 	if p.options.Ejection.Slow == 0 {
 		return
@@ -36,7 +36,7 @@ func (p *Pool) CompareTimes(ctx context.Context) {
 	}
 }
 
-// A timing is what a backend was measured at in one window; 0: not often enough to tell.
+// A timing holds a backend's times in one window. 0: too few sessions to tell.
 type timing struct {
 	backend            *Backend
 	connect, firstByte time.Duration
@@ -65,7 +65,7 @@ func (p *Pool) compareTimes() {
 	}
 }
 
-// timingLocked returns b's times, as far as there were sessions enough since the last call.
+// timingLocked returns b's times. One is 0 where there were too few sessions for it since the last call.
 func (b *Backend) timingLocked() timing {
 	t := timing{backend: b}
 	picks, answered := b.picks.Load(), b.answered.Load()
@@ -79,10 +79,10 @@ func (b *Backend) timingLocked() timing {
 	return t
 }
 
-// A limit is what no backend should take longer than.
+// A limit is how long a backend may take, and the median that it follows from.
 type limit struct{ median, bound time.Duration }
 
-// limit returns that of one of the times of timings. Where too few are known it bounds nothing.
+// limit returns the limit for the time that of selects. Where too few are known there is no bound.
 func (e Ejection) limit(timings []timing, of func(timing) time.Duration) limit {
 	var known []time.Duration
 	for _, t := range timings {
@@ -98,7 +98,7 @@ func (e Ejection) limit(timings []timing, of func(timing) time.Duration) limit {
 	return limit{median, max(time.Duration(e.Slow*float64(median)), median+slowFloor)}
 }
 
-// slowLocked takes in that b was slow in one more window.
+// slowLocked counts one more window in which b was slow, and ejects it after slowInARow.
 func (p *Pool) slowLocked(b *Backend, act string, took time.Duration, l limit) {
 	if b.slowWindows++; b.slowWindows < slowInARow || !p.mayEjectLocked(b) {
 		return
@@ -108,7 +108,7 @@ func (p *Pool) slowLocked(b *Backend, act string, took time.Duration, l limit) {
 		Reason: fmt.Sprintf("took %v to %s, the median of the pool is %v", took.Round(10*time.Microsecond), act, l.median.Round(10*time.Microsecond))})
 }
 
-// forgetTimes lets b be measured anew, so that what made it slow once does not count when it comes back.
+// forgetTimes drops b's measured times, so that the old ones do not count when it comes back.
 func (b *Backend) forgetTimes() {
 	b.connect.mean.Store(0)
 	b.firstByte.mean.Store(0)

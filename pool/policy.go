@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// A Policy says which of the backends that have room a session goes to. The zero Policy is RoundRobin.
+// A Policy says to which of the backends that have room a session goes. The zero Policy is RoundRobin.
 type Policy uint8
 
 // The policies.
 const (
-	RoundRobin Policy = iota // one after the other, smoothly by weight, and exactly
+	RoundRobin Policy = iota // one after the other, exactly by weight, evenly spread
 	LeastConn                // the fewest active sessions for its weight; those that are even take turns
 	Random                   // of two drawn by weight, the one with fewer active sessions for its weight
 	Source                   // the same client to the same backend, by weighted rendezvous hashing of its address
@@ -42,7 +42,7 @@ func (p Policy) String() string {
 // MarshalText returns the name.
 func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText reads a name. The error names the policies there are, and the one that was meant if it is near.
+// UnmarshalText reads a name. The error lists the policies, and suggests the one that was probably meant.
 func (p *Policy) UnmarshalText(text []byte) error {
 	for _, known := range Policies() {
 		if string(text) == known.String() {
@@ -56,8 +56,8 @@ func (p *Policy) UnmarshalText(text []byte) error {
 	return fmt.Errorf("no policy is named %q: there are %s", text, strings.Join(policyNames[:], ", "))
 }
 
-// meantPolicy returns the name of the policy that does what other programs have this word for (nginx, HAProxy, Envoy,
-// IPVS, Traefik), or else of the one that is spelled most like it; "": none.
+// meantPolicy returns the name of the policy that other programs (nginx, HAProxy, Envoy, IPVS, Traefik) call word, or
+// else the one that is spelled most like it; "" where none is.
 func meantPolicy(word string) string {
 	word = strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	known, found := map[string]Policy{

@@ -10,17 +10,17 @@ type Waiter struct {
 	request Request
 	granted func(Lease)
 	lease   Lease         // once it is granted
-	place   node[*Waiter] // in the queue, then among those to be told
+	place   node[*Waiter] // in the queue, then in the grants
 }
 
-// Wait puts r into the queue. As soon as a backend has room for it, after those who came before, granted is called with
-// the lease: once, without any lock held, on the goroutine that made the room. That may be the caller's own, within
-// Wait, if room came since its Pick: granted should do no more than hand the lease on. A client that no longer wants a
+// Wait puts r into the queue. When a backend has room for r, and those before r have been served, Wait has granted
+// called with the lease: once, without any lock held, on the goroutine that made the room. That may be within Wait
+// itself, if room came since the caller's Pick. granted should only pass the lease on. A client that no longer wants a
 // backend must Leave.
 //
-// The error is ErrQueueFull where as many wait as Options.Queue allows, and ErrNone where no backend is left for r;
-// granted will not be called then. If an Update takes away the last backend that r could have waited for, r waits on:
-// another may bring one.
+// The error is ErrQueueFull where as many wait as Options.Queue allows, and ErrNone where no backend is left for r.
+// Then granted is never called. If an Update removes the last backend that r could wait for, r goes on waiting: another
+// Update may bring one.
 func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
 	w := &Waiter{granted: granted, request: Request{Source: r.Source, Tried: slices.Clone(r.Tried)}}
 	w.place.of = w
@@ -34,7 +34,7 @@ func (p *Pool) Wait(r *Request, granted func(Lease)) (*Waiter, error) {
 	return w, nil
 }
 
-// enqueue serves w at once if it can, and else puts it last in the queue.
+// enqueue serves w at once if it can; else it puts w at the end of the queue.
 func (p *Pool) enqueue(w *Waiter) (served bool, err error) {
 	defer Corrupting()
 	p.mu.Lock()
@@ -70,8 +70,8 @@ func (p *Pool) unqueueLocked(w *Waiter) {
 	p.counts.waiting.Store(int64(p.queue.length))
 }
 
-// Leave takes w out of the queue. If it returns true, granted has not been called and never will be; if false, it was
-// or is being called, or w had left before.
+// Leave takes w out of the queue. If it returns true, granted was not called and never will be. If false, granted was
+// called or is being called, or w had left before.
 func (p *Pool) Leave(w *Waiter) bool {
 	defer Corrupting()
 	p.mu.Lock()
@@ -84,9 +84,9 @@ func (p *Pool) Leave(w *Waiter) bool {
 	return true
 }
 
-// serveLocked gives leases to the waiters that can have one, first come first served, until no room is left. It is
-// called whenever room has come, so that between two critical sections no waiter could be served: that is why a Pick
-// overtakes nobody.
+// serveLocked gives leases to the waiters, in the order in which they came, until no room is left. It is called
+// whenever room has come. So at the end of each critical section no waiter could be served, and a Pick overtakes
+// nobody.
 func (p *Pool) serveLocked() {
 	for n := p.queue.head; n != nil && p.roomLocked(); {
 		w := n.of
@@ -99,9 +99,9 @@ func (p *Pool) serveLocked() {
 	}
 }
 
-// roomLocked reports whether any backend may have room for one who waits. Backups, and those of the last resort, have
-// none for those who may wait for a primary: only for who has tried what serves there. Without that distinction each
-// session that ends would look at the whole queue where backups stand by.
+// roomLocked reports whether any backend may have room for a waiter. Backups and ejected backends have room only for a
+// waiter that has tried a backend already, as long as a primary serves; the others wait for a primary. Without that
+// distinction each session that ends would search the whole queue wherever there are backups.
 func (p *Pool) roomLocked() bool {
 	switch {
 	case p.primary.mayServe(), p.primary.serving == 0 && p.backup.mayServe():
@@ -112,8 +112,8 @@ func (p *Pool) roomLocked() bool {
 	return false
 }
 
-// grants are waiters that have their lease and must yet be told so, once the mutex is free. They are linked by the node
-// that the queue needs no more.
+// grants are waiters that have a lease and are told so when the mutex is free. They are linked by the node that the
+// queue no longer needs.
 type grants struct{ first, last *node[*Waiter] }
 
 func (g *grants) push(w *Waiter) {
@@ -125,7 +125,7 @@ func (g *grants) push(w *Waiter) {
 	g.last = &w.place
 }
 
-// tell calls granted for each, first come first.
+// tell calls granted for each, in the order in which they came.
 func (g grants) tell() {
 	for n := g.first; n != nil; {
 		w := n.of

@@ -4,11 +4,11 @@ import "math/rand/v2"
 
 // random draws two different backends, by their shares, and picks the one that carries less for its share. Two are
 // enough to keep the fullest near the mean (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
-// 2001), and unlike least-conn it sends no herd to a backend that has just come back. If both carry the same, the first
-// drawn has it, so that an idle pool is shared as it should be.
+// 2001). Unlike least-conn, it does not send all new sessions to a backend that has just come back. If both carry the
+// same, the first drawn is picked, so that the sessions of an idle pool are spread by weight.
 type random struct {
-	backends []*Backend      // by their index; nil where one may take no session
-	weights  weightTree      // of those that may be drawn
+	backends []*Backend      // by index; nil for one that may take no session
+	weights  weightTree      // by index; 0 for a backend that may not be drawn
 	draw     func(n int) int // a random number from 0 to n-1
 }
 
@@ -52,7 +52,7 @@ func (p *random) lighterOfTwo() *Backend {
 	return b
 }
 
-// drawn returns a backend by share, nil if none may be drawn.
+// drawn returns a random backend, each with the probability of its share; nil if none may be drawn.
 func (p *random) drawn() *Backend {
 	if p.weights.total == 0 {
 		return nil
@@ -80,11 +80,11 @@ func (p *random) holds(b *Backend) bool {
 	return b.index < len(p.backends) && p.backends[b.index] == b
 }
 
-// A weightTree holds weights by index and finds the one that a point on their sum falls into, in O(log n) (Fenwick, "A
-// New Data Structure for Cumulative Frequency Tables", 1994).
+// A weightTree holds weights by index. It finds the index that a point on the sum of all weights belongs to, in O(log
+// n) (Fenwick, "A New Data Structure for Cumulative Frequency Tables", 1994).
 type weightTree struct {
 	weights []int
-	sums    []int // sums[i] is over the lowbit(i) weights that end before index i; sums[0] is not used
+	sums    []int // sums[i] is of the lowbit(i) weights that end before index i; sums[0] is not used
 	top     int   // the largest power of two in len(weights)
 	total   int
 }

@@ -1,11 +1,12 @@
 package pool
 
-// roundRobin gives the backends their turns in the order they are due: with weights 3 and 1 that is a a b a, smooth and
-// exact however many goroutines pick. Those due at the same moment go in the order of the configuration.
+// roundRobin picks the backends in the order in which their turns are due. With weights 3 and 1 that is a a b a: evenly
+// spread, and exact however many goroutines pick. Turns that are due at the same moment follow the order of the
+// configuration.
 type roundRobin struct {
 	heap
 	now   turn // the earliest turn that was due at the last pick
-	index int  // of the backend that was due; those before it had theirs, if they were due then
+	index int  // of the backend that was due; those before it that were due at the same moment have had their turn
 }
 
 func newRoundRobin() *roundRobin {
@@ -27,7 +28,7 @@ func (p *roundRobin) next(r *Request) *Backend {
 	if b == nil {
 		return nil
 	}
-	due := p.items[0] // b itself, unless r has tried that one, whose turn then comes next
+	due := p.items[0] // b itself, or one that r has tried: that one's turn comes next
 	p.now, p.index = due.turn, due.index
 	b.turn = b.nextAfter(b.turn)
 	p.fix(b)

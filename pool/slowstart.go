@@ -2,18 +2,18 @@ package pool
 
 import "time"
 
-// rampSteps is in how many equal steps a backend's share grows to the whole while it starts slowly: fine enough that no
-// step is a flood, and a power of two, so that shares of weights are exact.
+// rampSteps is the number of equal steps in which a backend's share grows while it starts slowly. There are so many
+// that no step brings a flood of sessions. It is a power of two, so that shares of weights are exact.
 const rampSteps = 32
 
 // A ramp is a slow start under way. At step n of rampSteps the backend counts with n/rampSteps of its weight.
 type ramp struct {
 	step  int
-	carry int // what is left of the division in nextAfter
+	carry int // the remainder of the division in nextAfter
 	timer *time.Timer
 }
 
-// beginRampLocked makes b's share small. It is not in a ranking now.
+// beginRampLocked begins b's slow start with the smallest share. b must not be in a ranking.
 func (b *Backend) beginRampLocked() {
 	p := b.pool
 	if p.options.SlowStart == 0 {
@@ -21,16 +21,17 @@ func (b *Backend) beginRampLocked() {
 	}
 	r := &ramp{step: 1}
 	b.ramp = r
-	b.turn = turn{} // which turn it had is forgotten
+	b.turn = turn{} // its old turn does not count
 	b.setShareLocked()
 	r.timer = time.AfterFunc(p.options.SlowStart/rampSteps, func() { p.climb(b, r) })
 }
 
-// coldLocked reports whether all backends were down a short time ago. Those that are up have not been for longer than a
-// slow start takes, so who follows them needs none: else the first would carry nearly all.
+// coldLocked reports whether no backend was up a short time ago. Those that are up now have not been up for longer than
+// a slow start takes, so one that follows them needs no slow start: with one, the first backend would get nearly all
+// sessions.
 func (p *Pool) coldLocked() bool { return !p.lit.IsZero() && time.Since(p.lit) < p.options.SlowStart }
 
-// endRampLocked gives b its whole share.
+// endRampLocked ends b's slow start: it has its whole share again.
 func (b *Backend) endRampLocked() {
 	if b.ramp == nil {
 		return
@@ -55,7 +56,7 @@ func (p *Pool) climb(b *Backend, r *ramp) {
 	b.reshareLocked()
 }
 
-// reshareLocked takes b's share anew and has it ranked by that.
+// reshareLocked computes b's share again, and ranks b by it.
 func (b *Backend) reshareLocked() {
 	if b.ranked {
 		b.tier.remove(b)
@@ -66,7 +67,8 @@ func (b *Backend) reshareLocked() {
 	b.setShareLocked()
 }
 
-// setShareLocked works out what b counts for. It must not be ranked meanwhile: the order of a ranking hangs on it.
+// setShareLocked computes b's share. b must not be in a ranking meanwhile, since the order of a ranking depends on
+// shares.
 func (b *Backend) setShareLocked() {
 	step := rampSteps
 	if b.ramp != nil {
@@ -76,8 +78,8 @@ func (b *Backend) setShareLocked() {
 	b.step.Store(int32(step))
 }
 
-// nextAfter returns b's turn after t, at which it was picked: the following, or while it starts slowly the one that is
-// so many turns later that it gets its share.
+// nextAfter returns b's next turn after t, the turn at which it was picked. That is the following turn, or during a
+// slow start a later one, so that b gets no more than its share.
 func (b *Backend) nextAfter(t turn) turn {
 	if b.ramp == nil {
 		return t.following()
@@ -85,26 +87,27 @@ func (b *Backend) nextAfter(t turn) turn {
 	return b.ramp.nextAfter(t)
 }
 
-// nextAfter makes one turn of as many as the share is short.
+// nextAfter returns the turn rampSteps/r.step turns after t. The remainder of that division is carried to the next
+// call.
 func (r *ramp) nextAfter(t turn) turn {
 	owed := rampSteps + r.carry
 	r.carry = owed % r.step
 	return t.after(owed / r.step)
 }
 
-// rejoin returns b's turn in a ranking whose last turn was now.
+// rejoin returns b's turn when it is added to a ranking whose last turn was now.
 func (b *Backend) rejoin(now turn) turn {
 	if b.ramp == nil {
 		return b.turn.since(now, b.weight)
 	}
 	next := turn{}.since(now, b.weight).after(rampSteps / b.ramp.step)
 	if b.turn.of == b.weight && !b.turn.before(now) && b.turn.before(next) {
-		return b.turn // as the step before had it
+		return b.turn // the turn that the step before gave it
 	}
 	return next
 }
 
-// passes reports whether b, of the policy first, lets a session go by while it starts slowly.
+// passes reports whether the policy first passes over b this time, because b starts slowly.
 func (b *Backend) passes() bool {
 	if b.ramp == nil {
 		return false
@@ -117,8 +120,8 @@ func (b *Backend) passes() bool {
 	return false
 }
 
-// attracts reports whether b, of the source policy, takes the client of key while it starts slowly. A client that it
-// took once it takes at each later step.
+// attracts reports whether the source policy gives b the client with key, also while b starts slowly. A client that b
+// has at one step it has at each later one.
 func (b *Backend) attracts(key uint64) bool {
 	return b.ramp == nil || int(mix(key^0x510e527fade682d1)%rampSteps) < b.ramp.step
 }

@@ -2,30 +2,30 @@ package pool
 
 import "time"
 
-// A Snapshot is what a Pool knew about itself at one moment, as plain values: they are the reader's to keep. The counts
-// are those the policy itself uses, each exact, but not all read at the very same instant.
+// A Snapshot is the state of a Pool at one moment. The caller may keep it. Each count is exact, and the one that the
+// policy uses, but not all are read at the very same instant.
 type Snapshot struct {
 	Policy   Policy
 	Waiting  int               // clients in the queue now
-	Waited   uint64            // that have ever been put there
-	Left     uint64            // of these, that gave up
+	Waited   uint64            // clients that were ever put there
+	Left     uint64            // of these, those that gave up
 	Shed     uint64            // clients that found the queue full
-	Backends []BackendSnapshot // in the order of the configuration, then those removed that have sessions left
+	Backends []BackendSnapshot // in the order of the configuration, then the removed ones that still have sessions
 }
 
 // A BackendSnapshot is one backend in a Snapshot.
 type BackendSnapshot struct {
 	Name          string
-	Addrs         []Address // not to be changed
+	Addrs         []Address // must not be changed
 	Weight        Weight
 	MaxConns      int // 0: no limit
 	Backup        bool
-	Removed       bool // from the configuration: it is forgotten when the sessions it has have ended
-	Draining      bool // by the operator's word: it gets no more sessions
+	Removed       bool // from the configuration: it is forgotten when its last session has ended
+	Draining      bool // the operator has it drain: it gets no more sessions
 	State         State
-	Share         float64      // of its weight that counts: 1, or less while it starts slowly
-	History       []Transition // of its state, the oldest first; not to be changed
-	Active        int          // sessions now, those that are connecting included
+	Share         float64      // the part of its weight that counts: 1, or less while it starts slowly
+	History       []Transition // of its state, the oldest first; must not be changed
+	Active        int          // sessions now, with those that are connecting
 	Picks         uint64
 	Outcomes      Outcomes
 	ConnectTime   time.Duration // smoothed; 0: not measured yet
@@ -35,7 +35,7 @@ type BackendSnapshot struct {
 // Outcomes counts ended leases by their Outcome, which is the index.
 type Outcomes [outcomeCount]uint64
 
-// Snapshot reads p without stopping it.
+// Snapshot reads p without taking its mutex.
 func (p *Pool) Snapshot() Snapshot {
 	members := *p.members.Load()
 	s := Snapshot{

@@ -5,24 +5,24 @@ import (
 	"net/netip"
 )
 
-// boundFloor is the number of sessions that a backend may have whatever its fair share is.
+// boundFloor is the number of sessions that a backend may have even where its fair share is less.
 const boundFloor = 64
 
-// sourceAttempts is how many slots are looked at before the least loaded backend is taken. Only where most backends are
-// full or tried does it come to that.
+// sourceAttempts is how many slots are tried before the least loaded backend is taken. That happens only where most
+// backends are full or tried.
 const sourceAttempts = 16
 
-// source sends a client to the backend that its address belongs to, by weighted rendezvous hashing: each backend has a
-// time for each slot of a table, the earliest has the slot, and a client's address chooses a slot. Rendezvous was
-// preferred to Maglev's table because removing a backend moves exactly its own clients and bringing it back restores
-// them, where Maglev moves some others as well. The times come from the backends' names alone, so that every machine,
-// and the same one after a restart, agrees. Tabulated, a pick is O(1).
+// source sends a client to the backend that its address belongs to, by weighted rendezvous hashing. Each backend has a
+// time for each slot of a table. The backend with the earliest time owns the slot, and a client's address chooses a
+// slot. With rendezvous hashing the removal of a backend moves its own clients only, and they come back with it;
+// Maglev's table moves some others as well. The times depend on the backends' names and weights alone, so that every
+// machine computes the same table, after a restart too. With the table a pick is O(1).
 //
-// A client whose backend cannot serve it, being full, tried or over the load bound, goes on to another slot, always the
-// same for that client. A client without an address (of a UNIX socket) goes to the least loaded backend.
+// Where a client's backend is full, tried or over the load bound, the client goes on to another slot, which is always
+// the same for that client. A client without an address (of a UNIX socket) goes to the least loaded backend.
 //
-// An IPv6 client is known by its whole address. By its /64 it would keep its backend when it takes a new temporary
-// address (RFC 8981), once a day, but a whole rack or office would hang on one backend.
+// An IPv6 client is known by its whole address. By its /64 a client would keep its backend when it takes a new
+// temporary address (RFC 8981), once a day. But then all clients of a rack or an office would share one backend.
 type source struct {
 	heap           // those that have room, the least loaded first
 	tier   *tier   // for its totals
@@ -76,8 +76,8 @@ func (p *source) overBound(b *Backend) bool {
 	return float64(b.sessions()) >= p.factor*share
 }
 
-// addrKey hashes an address, the same on every machine. An IPv4 address that is mapped into IPv6 counts as plain IPv4;
-// a zone counts not.
+// addrKey hashes an address, to the same value on every machine. An IPv4 address that is mapped into IPv6 counts as
+// plain IPv4. A zone does not count.
 func addrKey(a netip.Addr) uint64 {
 	b := a.As16()
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// maxPorts is how many backends one Spec may stand for: more is a slip of the finger.
+// maxPorts is how many backends one Spec may stand for. More is most likely a typing error.
 const maxPorts = 4096
 
-// maxPath is the longest path of a UNIX socket: sun_path has 108 bytes, one for the final NUL (unix(7)).
+// maxPath is the longest path of a UNIX socket: sun_path has 108 bytes, and the last is a NUL (unix(7)).
 const maxPath = 107
 
 // A Spec is a backend, or a row of them on successive ports, as an operator writes it:
@@ -20,17 +20,17 @@ const maxPath = 107
 //	HOST:PORT  HOST:FIRST-LAST  unix:PATH
 //
 // HOST is a name, an IPv4 address, or an IPv6 address in brackets. Options follow, after commas: weight=N, max-conns=N,
-// backup. A path can therefore hold no comma.
+// backup. So a path can't contain a comma.
 type Spec struct {
 	Host        string // a name or an address, without brackets; "" for a UNIX socket
-	First, Last uint16 // the ports; the same where there is one
+	First, Last uint16 // the ports; equal where there is one
 	Path        string // of a UNIX socket; "@..." is in the abstract name space
 	Weight      Weight // 1 where none is written
 	MaxConns    int    // 0: no limit
 	Backup      bool
 }
 
-// String returns s as an operator would write it, without options that have their default. UnmarshalText reads it back.
+// String returns s as an operator would write it. Options with their default are left out. UnmarshalText reads it back.
 func (s Spec) String() string {
 	var b strings.Builder
 	b.WriteString(s.place())
@@ -56,7 +56,7 @@ func (s Spec) place() string {
 	return s.HostPort(s.First) + "-" + strconv.Itoa(int(s.Last))
 }
 
-// HostPort returns one place of the row: "HOST:PORT", with brackets around an IPv6 address.
+// HostPort returns "HOST:PORT" for one port of the row, with brackets around an IPv6 address.
 func (s Spec) HostPort(port uint16) string {
 	host := s.Host
 	if strings.Contains(host, ":") {
@@ -155,7 +155,7 @@ func hasScheme(scheme, rest string) error {
 	return fmt.Errorf("a backend has no scheme %s://: write %s", scheme, place)
 }
 
-// hasSpace says what to write for a place with a space behind it, and then after.
+// hasSpace says what to write for a place that is followed by a space and the words of after.
 func hasSpace(place string, after []string) error {
 	if len(after) > 0 && isOption(after[0]) {
 		return fmt.Errorf("there is a space in it: an option follows a comma, as in %s,%s", place, after[0])
@@ -163,13 +163,13 @@ func hasSpace(place string, after []string) error {
 	return fmt.Errorf("there is a space in it: write %s, and what follows as a BACKEND of its own", place)
 }
 
-// isOption reports whether text is one of the options of a backend, and right.
+// isOption reports whether text is a valid option of a backend.
 func isOption(text string) bool {
 	key, _, _ := strings.Cut(text, "=")
 	return slices.Contains(specOptions, key) && new(Spec).readOption(text, map[string]bool{}) == nil
 }
 
-// splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports, given what is behind the first bracket.
+// splitBrackets separates the address in "[ADDRESS]:PORTS" from its ports. inside is the text after the first bracket.
 func splitBrackets(inside string) (host, ports string, err error) {
 	host, after, ok := strings.Cut(inside, "]")
 	if !ok {
@@ -235,7 +235,7 @@ func checkHost(host, ports string) error {
 	return checkUnicast(ip)
 }
 
-// checkUnicast refuses an address of many machines at once, to which there are no connections (RFC 9293, 3.9.2.3).
+// checkUnicast refuses the address of many machines at once: TCP can't connect to one (RFC 9293, 3.9.2.3).
 func checkUnicast(ip netip.Addr) error {
 	if ip = ip.Unmap(); ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return fmt.Errorf("%s is for many machines at once, and takes no connection: write the address of one", ip)
@@ -279,12 +279,12 @@ func readPort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// maxMaxConns is far over what a machine has ports for, and keeps products of counts and weights small.
+// maxMaxConns is far more sessions than a machine can have. It keeps the products of counts and weights small.
 const maxMaxConns = 100_000_000
 
 var specOptions = []string{"weight", "max-conns", "backup"}
 
-// readOption reads one option. seen holds the keys that were there before.
+// readOption reads one option. seen holds the keys of the options before it.
 func (s *Spec) readOption(option string, seen map[string]bool) error {
 	key, value, hasValue := strings.Cut(option, "=")
 	if seen[key] {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A State is a backend's operational state: what checks and traffic have found. It is apart from what is configured (a
-// backend that was removed) and from what the operator wants (one that drains).
+// A State is a backend's operational state: what checks and traffic have found. It does not say whether the backend is
+// configured, nor whether the operator has it drain.
 type State uint8
 
 // The states, the better before the worse.
 const (
 	Up      State = iota // it serves
-	Ejected              // traffic or the kernel's queue spoke against it; it is held back, unless no other is up
+	Ejected              // traffic or the kernel's queue spoke against it; it gets no sessions unless no other is up
 	Down                 // a witness other than traffic says that it does not serve
 	stateCount
 )
@@ -31,10 +31,10 @@ func (s State) String() string {
 // MarshalText returns the name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// A Witness is who speaks about a backend's state.
+// A Witness is a source of what is known about a backend's state.
 type Witness uint8
 
-// The witnesses. All but Traffic and Latency may call a backend down, each for itself: it is up when none does.
+// The witnesses. Each but Traffic and Latency may call a backend down. The backend is up when none does.
 const (
 	Start    Witness = iota // the configuration, of a backend that nobody has seen yet
 	Check                   // active checks
@@ -65,19 +65,20 @@ type Evidence struct {
 	Transcript string        // what the last check sent and received; "" where there is none
 }
 
-// A Transition is one change of a backend's state. One from Ejected to Ejected tells that its trial failed.
+// A Transition is one change of a backend's state. One from Ejected to Ejected means that its trial failed.
 type Transition struct {
 	At       time.Time
 	From, To State
-	Until    time.Time // when it is tried again, of one that was ejected; else zero
+	Until    time.Time // when an ejected backend is tried again; else zero
 	Evidence
 }
 
-// historyLength is how many transitions of a backend are kept. At some 200 bytes each, and few that ever change, it
-// costs nothing that counts; a backend that flaps every few seconds still shows the last minutes.
+// historyLength is how many transitions of a backend are kept. They cost little: some 200 bytes each, and few backends
+// ever change. A backend that flaps every few seconds still shows the last minutes.
 const historyLength = 50
 
-// recordLocked adds t to b's history. Its callers hold the pool's mutex; readers have the slice that was there.
+// recordLocked adds t to b's history. Its callers hold the pool's mutex. Readers keep the old slice, which is not
+// changed.
 func (b *Backend) recordLocked(t Transition) {
 	var past []Transition
 	if h := b.history.Load(); h != nil {

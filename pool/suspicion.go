@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// Evidence against a backend must not be something that a client can make. That nobody could connect is the backend's
-// doing, or the network's. But where a session ends after that without a byte of the backend's, its client may be why:
-// a server closes, or resets, on a request that is none, and one that only takes in, as syslog does, never says a byte.
-// So such ends count only
+// A client must not be able to make evidence against a backend. A failed connection is the fault of the backend or the
+// network. But where a session was connected and ended without a byte from the backend, the client may have caused it:
+// a server closes or resets on a malformed request, and one that only receives, as syslog does, never sends a byte. So
+// such ends count only
 //
 //   - if a check finds the backend failing at the same time (Convict), which is asked for when there are many of them;
 //   - or if they are those of many clients, and are far more than the pool's sessions in general have.
 //
-// Neither is for one client to bring about: it is one source, however often it comes, and weighs no more than all
-// others together. A crowd of sources brings them to every backend, and so they are what is usual.
+// One client can bring about neither: it is one source, however often it comes, and weighs no more than all others
+// together. Many such clients reach every backend, and then such ends are usual in the whole pool.
 
-// manySources is how many clients must have had no answer.
+// manySources is how many different clients must have had no answer.
 const manySources = 5
 
-// improbable is how unlikely it must be that they had none by chance.
+// improbable is how small the probability must be that they had none by chance.
 const improbable = 1e-6
 
-// The window in which a share of failures is looked at. It is opened by a failure, so that sessions that succeed cost
-// nothing.
+// The window over which the share of failures is taken. A failure opens it, so that sessions that succeed cost nothing.
 const (
 	windowLength  = 10 * time.Second
-	windowMinimum = 20 // sessions; of fewer, a share says little
-	windowExcess  = 4  // how many times as many sessions as usual must be without an answer
+	windowMinimum = 20 // sessions: a share of fewer says little
+	windowExcess  = 4  // sessions without an answer must be so many times what is usual
 )
 
 // suspicion is what traffic has against a backend.
@@ -43,12 +42,12 @@ type suspicion struct {
 	readmitted  time.Time // when the last of them ended
 }
 
-// A row is sessions, one after the other, that were connected and ended by the backend's doing without a byte of its.
+// A row is a series of sessions that were connected, and that the backend ended without having sent a byte.
 type row struct {
 	length    int
 	since     fates // of the pool, when it began
 	sources   sources
-	acquitted int // how many there were when a check found the backend well
+	acquitted int // its length when a check last found the backend well
 }
 
 // A window counts what fails from the moment of its first failure.
@@ -61,15 +60,15 @@ type window struct {
 	sources    sources // of those unanswered
 }
 
-// An origin is a client's address, hashed: of IPv6 a network of 64 bits, since whoever has one such address has all of
+// An origin is a client's address, hashed. Of IPv6 it is the /64 network: who has one address of it can use all of
 // them.
 type origin uint32
 
-// sources are different clients, as many as are needed to be many.
+// sources holds up to manySources different clients.
 type sources struct {
 	count  int
 	all    [manySources]origin
-	shares [16]uint32 // how often any came, those apart whose origins differ in the last bits
+	shares [16]uint32 // how often clients came, by the last bits of their origins
 }
 
 func (s *sources) add(one origin) {
@@ -87,7 +86,7 @@ func (s *sources) add(one origin) {
 
 func (s *sources) many() bool { return s.count == manySources }
 
-// excess is how much oftener one client came than all others together.
+// excess returns how many more sessions came from the most frequent client than from all others together.
 func (s *sources) excess() int {
 	most, all := 0, 0
 	for _, share := range s.shares {
@@ -96,7 +95,7 @@ func (s *sources) excess() int {
 	return max(2*most-all, 0)
 }
 
-// originOf returns the origin of a client. Those without an address have the same.
+// originOf returns the origin of a client. All clients without an address have the same one.
 func originOf(a netip.Addr) origin {
 	if !a.IsValid() {
 		return 0
@@ -109,8 +108,8 @@ func originOf(a netip.Addr) origin {
 	return origin(mix(mix(high) ^ low))
 }
 
-// count takes in a failure. Failures to connect end with a connection; those after it only with a byte of the
-// backend's, for a backend whose kernel accepts for a dead process is connected to each time.
+// count counts a failure. A connection ends a row of failures to connect. Only a byte from the backend ends a row of
+// the others: the kernel of a backend with a dead process may still accept each connection.
 func (s *suspicion) count(l *Lease, o Outcome, before fates) {
 	if now := time.Now(); now.Sub(s.window.began) > windowLength {
 		s.window = window{began: now, picks: l.backend.picks.Load() - 1, since: before}
@@ -149,7 +148,8 @@ func (r *row) speaks(x *experience, late fates) bool {
 	return r.sources.many() && math.Pow(x.chance(r.since, r.length, late), float64(r.length-r.sources.excess())) <= improbable
 }
 
-// counted returns how many of the sessions begun in the window failed, as far as it was not clients' doing.
+// counted returns how many of the sessions that began in the window failed. Those that clients may have caused are left
+// out.
 func (w *window) counted(begun uint64, x *experience, late fates) uint64 {
 	unanswered := w.unanswered - uint64(w.sources.excess())
 	if w.sources.many() && float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered), late)*float64(begun) {
@@ -158,13 +158,13 @@ func (w *window) counted(begun uint64, x *experience, late fates) uint64 {
 	return w.failed
 }
 
-// asks reports whether r is so long that a check should find out what it means, where e ejects after so many. When one
-// has passed, the next is asked for when the row is twice as long: a server that never answers is not to be asked for
-// ever.
+// asks reports whether r is so long that a check should find out why, where e ejects after rows. After a check has
+// passed, the next one is asked for when the row is twice as long, so that a server that never answers is not checked
+// for ever.
 func (r *row) asks(e Ejection) bool { return e.After > 0 && r.length >= max(e.After, 2*r.acquitted) }
 
-// warning returns what is left of r when its backend is readmitted: another client without an answer makes it whole
-// again.
+// warning returns the row that a readmitted backend begins with: one session of another client without an answer
+// completes it.
 func (r *row) warning(after int, now fates) row {
 	w := row{length: min(r.length, max(after-1, 0)), since: now}
 	w.since.unanswered -= w.length
@@ -174,10 +174,10 @@ func (r *row) warning(after int, now fates) row {
 	return w
 }
 
-// fates counts what became of sessions that reached a backend.
+// fates counts sessions that reached a backend, by whether they had an answer.
 type fates struct{ answered, unanswered int }
 
-// count takes in that a session ended with o, or if that is Served, had an answer.
+// count counts a session. Served means that it had an answer; else it ended with o.
 func (f *fates) count(o Outcome) {
 	switch {
 	case o == Served:
@@ -191,20 +191,19 @@ func (f *fates) sum() int { return f.answered + f.unanswered }
 
 func (f *fates) halve() { f.answered, f.unanswered = f.answered/2, f.unanswered/2 }
 
-// experience is what became of a pool's sessions: all of them, and the last few hundred, those before them less and
-// less.
+// experience counts how the sessions of a pool ended: in all, and late, where older sessions weigh less and less.
 type experience struct {
 	all, late fates
-	halved    int // how often late was
+	halved    int // how often late was halved
 }
 
-// A part is what became of those sessions among the late ones of an experience that were one backend's.
+// A part is one backend's share of an experience's late sessions.
 type part struct {
 	fates
 	halved int
 }
 
-// among returns what p is of x by now.
+// among halves p as often as x.late was halved since, and returns it.
 func (p *part) among(x *experience) fates {
 	for ; p.halved < x.halved && p.fates != (fates{}); p.halved++ {
 		p.halve()
@@ -213,10 +212,10 @@ func (p *part) among(x *experience) fates {
 	return p.fates
 }
 
-// lateSessions is how many are counted before all that was counted weighs half.
+// lateSessions is how many sessions are counted in late before its counts are halved.
 const lateSessions = 256
 
-// count takes in a session of the backend that own is the part of.
+// count counts a session of the backend that own belongs to.
 func (x *experience) count(own *part, o Outcome) {
 	own.among(x)
 	own.count(o)
@@ -228,11 +227,11 @@ func (x *experience) count(own *part, o Outcome) {
 	}
 }
 
-// chance is how likely a session is to have no answer where its backend is well, rather too high than too low: by what
-// became of the pool's other sessions since a moment, and of those of late. own are those of one backend since then,
-// none of which had any, and late its part of the latter: it says what is usual only where other backends have had too
-// few sessions for that, or one that fails for long would be what is usual. Where no session has ever had an answer it
-// is 1.
+// chance returns the probability that a session has no answer though its backend is well. It is rather too high than
+// too low. It is the higher of two estimates: from the pool's sessions since a moment, and from the late ones. own is
+// the number of sessions that one backend had since then, none of them with an answer, and late is that backend's part
+// of the late sessions. The backend's own part counts only where the others have had too few sessions; else a backend
+// that fails for long would define what is usual. Where no session has ever had an answer, the result is 1.
 func (x *experience) chance(since fates, own int, late fates) float64 {
 	others := fates{x.late.answered - late.answered, x.late.unanswered - late.unanswered}
 	if others.sum() < windowMinimum {
@@ -244,13 +243,13 @@ func (x *experience) chance(since fates, own int, late fates) float64 {
 	if answered+unanswered == 0 {
 		return usual
 	}
-	const deviations = 2 // of a count, that it may be short by
+	const deviations = 2 // standard deviations by which a count may be too low
 	now := (unanswered + deviations*math.Sqrt(unanswered) + 1) / (answered + unanswered + 2)
 	return min(max(usual, now), 1)
 }
 
-// Suspected reports whether so many of b's sessions in a row ended without an answer that a check should tell why: see
-// Convict and Acquit. A check that is to tell asks for more than that b's kernel takes connections.
+// Suspected reports whether so many of b's sessions in a row ended without an answer that a check should find out why:
+// see Convict and Acquit. That check must ask for more than a connection, which b's kernel may accept alone.
 func (b *Backend) Suspected() bool {
 	b.pool.mu.Lock()
 	defer b.pool.mu.Unlock()

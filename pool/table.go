@@ -2,36 +2,36 @@ package pool
 
 import "math"
 
-// slots is the number of slots in a table: with a thousand backends each has some 65, and shares differ by an eighth of
-// the mean; with a dozen, by less than 2 %.
+// slots is the number of slots in a table. With a thousand backends each has some 65, and shares differ by an eighth of
+// the mean. With a dozen backends they differ by less than 2 %.
 const (
 	slotBits = 16
 	slots    = 1 << slotBits
 )
 
-// A table says which backend each slot belongs to. It is never changed once made. The zero table is that of no
-// backends.
+// A table says which backend each slot belongs to. It is never changed. The zero table is for no backends.
 type table struct {
 	backends []*Backend
 	owners   []uint16 // index into backends, by slot
 }
 
-// An entrant is a backend in the race for the slots. It comes to each slot once, in an order and at times that depend
-// on its name and weight alone. Who comes to a slot first has it. So one that goes away leaves behind its own slots and
-// no others, and has them again when it is back.
+// An entrant is a backend that competes for the slots. It comes to each slot once, in an order and at times that depend
+// on its name and weight alone. The first that comes to a slot owns it. So when a backend goes away only its own slots
+// change, and it has the same ones when it is back.
 type entrant struct {
 	weight int
 	order  order
 	steps  int // how many slots it has come to
 }
 
-// owner returns the backend for a key, at its first attempt or a later one. There must be one backend at least.
+// owner returns the backend for a key. attempt counts from 0; each may give another backend. There must be one backend
+// at least.
 func (t *table) owner(key, attempt uint64) *Backend {
 	return t.backends[t.owners[mix(key+attempt)>>(64-slotBits)]]
 }
 
-// newTable returns the table for members. What it costs hardly depends on their number: some twelve visits for each
-// slot, about 10 ms.
+// newTable returns the table for members. The cost hardly depends on their number: some twelve visits for each slot,
+// about 10 ms.
 func newTable(members []member) *table {
 	if len(members) == 0 {
 		return new(table)
@@ -47,17 +47,17 @@ func newTable(members []member) *table {
 	return t
 }
 
-// A race is a table that is being made. The times at which an entrant comes to the slots are those of an exponential
-// distribution, with a rate of its weight, for each slot: then its share of the slots is that of its weight (weighted
-// rendezvous hashing; Schindelhauer and Schomaker, 2005). They are made in their order, so that all that comes after
-// the last slot was taken need not be known.
+// A race makes a table. The times at which an entrant comes to the slots are those of an exponential distribution whose
+// rate is the entrant's weight. So its share of the slots is its share of the weight (weighted rendezvous hashing;
+// Schindelhauer and Schomaker, 2005). The times are computed in ascending order: those after the last slot was taken
+// are never needed.
 type race struct {
 	entrants []entrant
 	weight   int       // of all entrants
 	owners   []uint16  // by slot
-	taken    []float64 // when each was; never where nobody has come yet
-	moments  []float64 // when an entrant of weight 1 comes to its first slot, its second, and so on, as far as they were needed
-	time     float64   // all that happens before has happened
+	taken    []float64 // when each was taken; +Inf where nobody has come yet
+	moments  []float64 // when an entrant of weight 1 comes to its first slot, its second, and so on, as far as needed
+	time     float64   // all visits before it are done
 	free     int       // slots that nobody has come to
 }
 
@@ -73,10 +73,10 @@ func newRace(members []member) *race {
 	return r
 }
 
-// over reports whether every slot is taken. Whoever comes later comes too late.
+// over reports whether every slot is taken. A later visit changes nothing.
 func (r *race) over() bool { return r.free == 0 }
 
-// goOn lets the entrants come to a slot more for each slot that there is, by all of them together and on average.
+// goOn advances the time so far that each slot gets one more visit on average, by all entrants together.
 func (r *race) goOn() {
 	r.time += 1 / float64(r.weight)
 	for i := range r.entrants {
@@ -91,9 +91,9 @@ func (r *race) goOn() {
 	}
 }
 
-// moment returns when an entrant of weight 1 comes to slot number step of its order: the middle of the step's share of
-// the distribution. Machines differ in the last bit of a logarithm at most, and on that hangs a slot only where two
-// weights come to it within that bit.
+// moment returns when an entrant of weight 1 comes to slot number step of its order: the middle of the step's part of
+// the distribution. Machines may differ in the last bit of a logarithm. That changes the owner of a slot only where two
+// entrants come to it within that bit.
 func (r *race) moment(step int) float64 {
 	for n := len(r.moments); n <= step; n++ {
 		r.moments = append(r.moments, -math.Log1p(-(float64(n)+0.5)/slots))
@@ -101,7 +101,8 @@ func (r *race) moment(step int) float64 {
 	return r.moments[step]
 }
 
-// visit has an entrant come to a slot. Of two that come at the same moment chance decides, another one for each slot.
+// visit lets an entrant come to a slot. Of two that come at the same moment, luck decides, which differs from slot to
+// slot.
 func (r *race) visit(index uint16, slot int, at float64) {
 	switch taken := r.taken[slot]; {
 	case at > taken:
@@ -114,10 +115,10 @@ func (r *race) visit(index uint16, slot int, at float64) {
 	r.owners[slot], r.taken[slot] = index, at
 }
 
-// An order is one in which all slots come once each, by chance.
+// An order is a pseudo-random order of all slots.
 type order struct{ first, second uint64 }
 
-// newOrder returns that of a backend's name.
+// newOrder returns the order for a backend's name.
 func newOrder(name string) order {
 	h := uint64(14695981039346656037) // FNV-1a
 	for i := range len(name) {
@@ -126,8 +127,8 @@ func newOrder(name string) order {
 	return order{mix(h), mix(mix(h))}
 }
 
-// slot returns the slot that comes after so many others. Each line maps the slots onto themselves: multiplying by an
-// odd number, adding, and folding the upper bits onto the lower ones all can be undone.
+// slot returns slot number step of the order. Each line maps the slots one to one: to multiply by an odd number, to
+// add, and to xor the upper bits into the lower ones can each be undone.
 func (o order) slot(step int) int {
 	x := uint16(step)*uint16(o.first|1) + uint16(o.first>>16)
 	x ^= x >> 7
@@ -138,10 +139,10 @@ func (o order) slot(step int) int {
 	return int(x)
 }
 
-// luck is what o has at a slot.
+// luck returns a pseudo-random number for o at a slot.
 func (o order) luck(slot int) uint64 { return mix(o.second ^ uint64(slot)) }
 
-// mix spreads every bit of x over all of the result (the finalizer of SplitMix64, Steele, Lea and Flood, 2014).
+// mix lets every bit of x change all bits of the result (the finalizer of SplitMix64, Steele, Lea and Flood, 2014).
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

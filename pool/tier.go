@@ -5,13 +5,13 @@ import "slices"
 // A ranking orders the backends of one tier that may take a session now. The Pool's mutex guards it.
 type ranking interface {
 	add(b *Backend)           // b may take sessions from now on
-	remove(b *Backend)        // b may not: it is full, down, draining or removed
+	remove(b *Backend)        // b may not any more: it is full, down, ejected, draining or removed
 	changed(b *Backend)       // b's active sessions or its measured times have changed
-	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. Its turn is then over
+	next(r *Request) *Backend // the one whose turn it is, not among r.Tried; nil if there is none. That ends its turn
 
-	// prepare makes ready, without the mutex, for the members that the tier will have. Update calls install with the
-	// mutex held: it empties the ranking and puts what was made ready in place, so that add, remove, changed and next
-	// allocate nothing.
+	// prepare allocates, without the mutex, what the ranking needs for the members that the tier will have. Update
+	// calls install with the mutex held: it empties the ranking and puts that in place. So add, remove, changed and
+	// next allocate nothing.
 	prepare(members []member) (install func())
 }
 
@@ -35,16 +35,16 @@ func newRanking(o Options, t *tier) ranking {
 // A tier is the primary backends or the backups.
 type tier struct {
 	ranking
-	backends int            // that are configured
-	serving  int            // of these, that may take sessions, full ones included
+	backends int            // configured ones
+	serving  int            // of these, those that may take sessions; full ones count
 	weight   int            // of those that serve
 	active   int            // sessions on those that serve
 	open     int            // how many the ranking holds
-	trials   list[*Backend] // those ejected whose time it is for a session to try them
+	trials   list[*Backend] // ejected backends that a session may try now
 }
 
-// lease counts one more session on b. It leaves the ranking if that filled it. Whoever comes to one whose hold is over
-// tries it, and no other need to.
+// lease counts one more session on b. b leaves the ranking if it is full then. If b's hold is over, this session is its
+// trial, and no other is needed.
 func (t *tier) lease(b *Backend) Lease {
 	trial := b.onTrial()
 	if trial {
@@ -59,7 +59,7 @@ func (t *tier) lease(b *Backend) Lease {
 	return Lease{backend: b, trial: trial}
 }
 
-// leave takes in that one session on b has ended.
+// leave counts one session less on b: the caller has lowered its count.
 func (t *tier) leave(b *Backend) {
 	if b.serving {
 		t.active--
@@ -67,8 +67,8 @@ func (t *tier) leave(b *Backend) {
 	}
 }
 
-// pick chooses a backend for r, nil if there is none: one that is to be tried goes first, where r has another try if it
-// fails.
+// pick chooses a backend for r, nil if there is none. A backend that waits for its trial comes first, where r has tried
+// none yet.
 func (t *tier) pick(r *Request) *Backend {
 	if t.trials.head != nil && len(r.Tried) == 0 {
 		if b := t.trial(); b != nil {
@@ -78,8 +78,8 @@ func (t *tier) pick(r *Request) *Backend {
 	return t.next(r)
 }
 
-// trial takes the first that is to be tried and has room. Those before it, full of sessions from before they were
-// ejected, wait behind the others; they are few, if any.
+// trial returns the first backend that waits for its trial and has room. Those before it are full of sessions from
+// before their ejection, and go to the end of the list; they are few, if any.
 func (t *tier) trial() *Backend {
 	for range t.trials.length {
 		n := t.trials.head
@@ -92,7 +92,7 @@ func (t *tier) trial() *Backend {
 	return nil
 }
 
-// mayServe reports whether there is a backend that could take a session.
+// mayServe reports whether any backend could take a session.
 func (t *tier) mayServe() bool {
 	if t.open > 0 {
 		return true
@@ -105,7 +105,7 @@ func (t *tier) mayServe() bool {
 	return false
 }
 
-// settle puts b into the ranking, takes it out, or moves it within, after its sessions or its limit have changed.
+// settle puts b into the ranking, takes it out or moves it, after its sessions or its limit have changed.
 func (t *tier) settle(b *Backend) {
 	may := b.serving && b.room()
 	switch {
@@ -122,13 +122,13 @@ func (t *tier) settle(b *Backend) {
 	}
 }
 
-// join makes b one of the tier's, which does not serve yet.
+// join makes b a member of the tier. It does not serve yet.
 func (t *tier) join(b *Backend) {
 	b.tier, b.index = t, t.backends
 	t.backends++
 }
 
-// enlist lets b serve.
+// enlist lets b serve from now on.
 func (t *tier) enlist(b *Backend) {
 	b.serving = true
 	t.serving++
@@ -137,7 +137,7 @@ func (t *tier) enlist(b *Backend) {
 	t.settle(b)
 }
 
-// dismiss lets b serve no more.
+// dismiss stops b from serving.
 func (t *tier) dismiss(b *Backend) {
 	b.serving = false
 	t.serving--
@@ -146,7 +146,7 @@ func (t *tier) dismiss(b *Backend) {
 	t.settle(b)
 }
 
-// empty makes t that of no backends, for install to be called.
+// empty sets t's counts to those of no backends, before install is called.
 func (t *tier) empty() { t.backends, t.serving, t.weight, t.active, t.open = 0, 0, 0, 0, 0 }
 
 // untried counts the backends of t that serve, full ones included, and that r has not tried.

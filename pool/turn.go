@@ -1,10 +1,10 @@
 package pool
 
-// A turn is when a backend is due next, in virtual time. One round of that time holds as many turns as the weights of
-// all backends together; a backend of weight w is due at (2k+1)/2w of each round, for k from 0 to w-1, which spreads
-// its turns evenly. These moments never change, so whoever serves turns in order gives every backend exactly its weight
-// in any run of as many picks as the weights add up to. Fractions are compared by multiplying across: exact, and never
-// too large.
+// A turn is when a backend is due next, in virtual time. One round of that time has as many turns as the sum of all
+// weights. A backend of weight w is due at (2k+1)/2w of each round, for k from 0 to w-1, which spreads its turns
+// evenly. These moments never change. So with the turns served in order, every backend gets exactly its weight in any
+// run of as many picks as the sum of the weights. Fractions are compared by multiplying across, which is exact and
+// never overflows.
 type turn struct {
 	round uint64
 	step  int // k
@@ -35,8 +35,8 @@ func (t turn) after(n int) turn {
 	return t
 }
 
-// since returns t, or if that is past, the first turn at now or later of a backend of the given weight. A backend that
-// has been away comes back without credit for what it missed.
+// since returns t if it is not before now, else the first turn at now or later of a backend of that weight. A backend
+// that was away gets no extra turns for those it missed.
 func (t turn) since(now turn, weight int) turn {
 	if t.of == weight && !t.before(now) {
 		return t

@@ -10,18 +10,18 @@ import (
 // maxBackends is how many backends a pool can have.
 const maxBackends = 1<<16 - 1
 
-// A member is a backend and how it is configured.
+// A member is a backend with its configuration.
 type member struct {
 	*Backend
 	config  Config
 	removed bool // from the configuration; it has sessions left
 }
 
-// Update makes backends the configuration. One that has the name and addresses of a backend that is there is that
-// backend: it keeps its sessions, counters and state, and takes the new weight and limits. The others that are there
-// are removed: they get no more sessions, and are forgotten when their last one ends; if they are configured again
-// before that, they go on. Clients that wait have what room there is now before Update returns. One that changes
-// nothing disturbs nothing. The error names every fault; nothing has changed then.
+// Update makes backends the configuration. A Config with the name and addresses of a present backend is that backend:
+// it keeps its sessions, counters and state, and takes the new weight and limits. The other present backends are
+// removed: they get no more sessions, and are forgotten when their last one ends. If they are configured again before
+// that, they go on. Clients that wait get what room there is before Update returns. An Update without a change does
+// nothing. The error names every fault; then nothing has changed.
 func (p *Pool) Update(backends []Config) error {
 	if err := validateConfigs(backends); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (p *Pool) Update(backends []Config) error {
 	return nil
 }
 
-// configured returns those of members that are configured: they come first.
+// configured returns the members that are configured: they come first.
 func configured(members []member) []member {
 	n := slices.IndexFunc(members, func(m member) bool { return m.removed })
 	if n < 0 {
@@ -55,7 +55,7 @@ func (m member) same(n member) bool {
 
 // reconcile finds or makes the backend of each Config.
 func (p *Pool) reconcile(backends []Config) []member {
-	present := make(map[string][]*Backend) // by name: while one drains, another may have its name at other addresses
+	present := make(map[string][]*Backend) // by name: while a removed one has sessions, another may have its name at other addresses
 	for _, m := range *p.members.Load() {
 		present[m.name] = append(present[m.name], m.Backend)
 	}
@@ -68,7 +68,7 @@ func (p *Pool) reconcile(backends []Config) []member {
 	return members
 }
 
-// find returns the one of present that is c, or a new backend.
+// find returns the backend of present that has c's addresses, or a new one.
 func (p *Pool) find(present []*Backend, c Config) *Backend {
 	for _, b := range present {
 		if slices.Equal(b.addrs, c.Addrs) {
@@ -89,7 +89,7 @@ func (p *Pool) newBackend(c Config) *Backend {
 	return b
 }
 
-// split parts members by tier.
+// split divides members by tier.
 func split(members []member) (primaries, backups []member) {
 	for _, m := range members {
 		if m.config.Backup {
@@ -101,7 +101,8 @@ func split(members []member) (primaries, backups []member) {
 	return primaries, backups
 }
 
-// replace puts members in the place of those there are, and calls install between.
+// replace makes members the pool's. It calls install when the old ones have left the tiers and the new ones have not
+// joined.
 func (p *Pool) replace(members []member, install func()) {
 	p.mu.Lock()
 	defer p.release()
@@ -124,7 +125,8 @@ func (p *Pool) replace(members []member, install func()) {
 	p.openLocked(old)
 }
 
-// joined returns those of members that are about to serve and did not before: none when the pool is made.
+// joined returns the members that begin to serve now and were not configured before. When the pool is made there are
+// none.
 func (p *Pool) joined(members []member) []*Backend {
 	var joined []*Backend
 	for _, m := range members {
@@ -135,7 +137,7 @@ func (p *Pool) joined(members []member) []*Backend {
 	return joined
 }
 
-// openLocked lets those serve that may, after the members have changed, which were old before.
+// openLocked lets the members serve that may, after the members have changed. old are those before the change.
 func (p *Pool) openLocked(old []member) {
 	members := *p.members.Load()
 	for _, m := range slices.Concat(old, members) {
@@ -157,7 +159,7 @@ func (p *Pool) tierOf(m member) *tier {
 	return &p.primary
 }
 
-// removed returns those of old that are in no tier any more and have sessions left.
+// removed returns the members of old that are in no tier any more and still have sessions.
 func removed(old []member) []member {
 	var left []member
 	for _, m := range old {
@@ -169,7 +171,7 @@ func removed(old []member) []member {
 	return left
 }
 
-// forgetLocked drops b, which was removed, if its last session has ended.
+// forgetLocked drops the removed backend b if its last session has ended.
 func (p *Pool) forgetLocked(b *Backend) {
 	if b.sessions() > 0 {
 		return
@@ -178,7 +180,7 @@ func (p *Pool) forgetLocked(b *Backend) {
 	p.setMembersLocked(members)
 }
 
-// setMembersLocked replaces the members and tells those who wait for that.
+// setMembersLocked replaces the members, and tells those who wait on Changed.
 func (p *Pool) setMembersLocked(members []member) {
 	p.members.Store(&members)
 	p.tellChangeLocked()

@@ -8,8 +8,8 @@ import (
 // MaxWeight is the largest Weight.
 const MaxWeight Weight = 1000
 
-// A Weight is a backend's share of the sessions next to the others': one of weight 3 gets three times what one of
-// weight 1 gets. It is 1 to MaxWeight.
+// A Weight is a backend's share of the sessions compared with the others: one of weight 3 gets three times as many as
+// one of weight 1. It is from 1 to MaxWeight.
 type Weight uint16
 
 // String returns the number.
@@ -31,7 +31,7 @@ func (w *Weight) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// wholeNumber reads decimal digits, and nothing else, that make at most limit.
+// wholeNumber reads a number of decimal digits alone, of at most limit.
 func wholeNumber(s string, limit int) (int, error) {
 	for _, c := range []byte(s) {
 		if c < '0' || c > '9' {
