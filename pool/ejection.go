@@ -62,7 +62,8 @@ func (p *Pool) failedLocked(l *Lease, o Outcome) {
 
 // mayEjectLocked reports whether b's ejection would leave another backend up and half of the pool in use.
 func (p *Pool) mayEjectLocked(b *Backend) bool {
-	return b.standing == standingUp && p.census[standingUp] > 1 && 2*(p.census[standingEjected]+1) <= p.census.configured()
+	return b.standing == standingUp && p.census[standingUp] > 1 &&
+		2*(p.census[standingEjected]+1) <= p.census.configured()
 }
 
 func (p *Pool) ejectLocked(b *Backend, e Evidence) {
@@ -202,10 +203,12 @@ func (b *Backend) Doubted() <-chan struct{} { return b.doubted }
 func (e Ejection) validate() error {
 	var faults []error
 	if e.After < 0 {
-		faults = append(faults, fmt.Errorf("an ejection after %d failures: 1 or more is right, or 0 for never", e.After))
+		faults = append(faults,
+			fmt.Errorf("an ejection after %d failures: 1 or more is right, or 0 for never", e.After))
 	}
 	if !(e.Share >= 0 && e.Share <= 1) {
-		faults = append(faults, fmt.Errorf("an ejection at a share of %v: above 0 and up to 1 is right, or 0 for never", e.Share))
+		faults = append(faults,
+			fmt.Errorf("an ejection at a share of %v: above 0 and up to 1 is right, or 0 for never", e.Share))
 	}
 	if e.Slow != 0 && !(e.Slow > 1) {
 		faults = append(faults, fmt.Errorf("an ejection at %v times the median would take half of the pool: more than 1 is right, or 0 for never", e.Slow))

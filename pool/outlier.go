@@ -105,7 +105,8 @@ func (p *Pool) slowLocked(b *Backend, act string, took time.Duration, l limit) {
 	}
 	b.forgetTimes()
 	p.ejectLocked(b, Evidence{Witness: Latency, Took: took,
-		Reason: fmt.Sprintf("took %v to %s, the median of the pool is %v", took.Round(10*time.Microsecond), act, l.median.Round(10*time.Microsecond))})
+		Reason: fmt.Sprintf("took %v to %s, the median of the pool is %v", took.Round(10*time.Microsecond), act,
+			l.median.Round(10*time.Microsecond))})
 }
 
 // forgetTimes drops b's measured times, so that the old ones do not count when it comes back.

@@ -51,7 +51,8 @@ func (p *Policy) UnmarshalText(text []byte) error {
 		}
 	}
 	if near := meantPolicy(string(text)); near != "" {
-		return fmt.Errorf("no policy is named %q: did you mean %s? There are %s", text, near, strings.Join(policyNames[:], ", "))
+		return fmt.Errorf("no policy is named %q: did you mean %s? There are %s", text, near,
+			strings.Join(policyNames[:], ", "))
 	}
 	return fmt.Errorf("no policy is named %q: there are %s", text, strings.Join(policyNames[:], ", "))
 }
@@ -61,13 +62,17 @@ func (p *Policy) UnmarshalText(text []byte) error {
 func meantPolicy(word string) string {
 	word = strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	known, found := map[string]Policy{
-		"rr": RoundRobin, "wrr": RoundRobin, "static-rr": RoundRobin, "weighted": RoundRobin, "weighted-round-robin": RoundRobin,
-		"lc": LeastConn, "wlc": LeastConn, "least-connections": LeastConn, "least-request": LeastConn, "fewest": LeastConn,
+		"rr": RoundRobin, "wrr": RoundRobin, "static-rr": RoundRobin,
+		"weighted": RoundRobin, "weighted-round-robin": RoundRobin,
+		"lc": LeastConn, "wlc": LeastConn, "least-connections": LeastConn,
+		"least-request": LeastConn, "fewest": LeastConn,
 		"two-choices": Random, "p2c": Random, "power-of-two": Random, "power-of-two-choices": Random,
-		"ip-hash": Source, "iphash": Source, "hash": Source, "source-hash": Source, "source-ip": Source, "sh": Source, "sticky": Source,
-		"ring-hash": Source, "consistent": Source, "consistent-hash": Source, "maglev": Source, "affinity": Source, "persistent": Source,
+		"ip-hash": Source, "iphash": Source, "hash": Source, "source-hash": Source, "source-ip": Source,
+		"sh": Source, "sticky": Source, "ring-hash": Source, "consistent": Source, "consistent-hash": Source,
+		"maglev": Source, "affinity": Source, "persistent": Source,
 		"failover": First, "priority": First, "active-passive": First, "active-backup": First, "ordered": First,
-		"latency": LeastTime, "least-latency": LeastTime, "response-time": LeastTime, "ewma": LeastTime, "peak-ewma": LeastTime, "fastest": LeastTime,
+		"latency": LeastTime, "least-latency": LeastTime, "response-time": LeastTime,
+		"ewma": LeastTime, "peak-ewma": LeastTime, "fastest": LeastTime,
 	}[word]
 	if found {
 		return known.String()

@@ -58,7 +58,7 @@ type Options struct {
 	LoadFactor float64
 
 	Ejection    Ejection      // when failing sessions take their backend out of use
-	Checks      bool          // whether checks tell when an ejected backend is well (Backend.Readmit); else a session tries it
+	Checks      bool          // whether checks end ejections (Backend.Readmit); else a session tries an ejected backend
 	WhenAllDown WhenAllDown   // what happens to sessions while no backend is up
 	Panic       float64       // below this share of backends that are up, all serve as if they were up; 0: never
 	SlowStart   time.Duration // how long a backend that recovers or joins takes to come to its full share; 0: none
@@ -69,7 +69,7 @@ type Options struct {
 // it at once.
 type Pool struct {
 	options Options
-	members atomic.Pointer[[]member] // those configured, in order, then those removed that have sessions; replaced, never edited
+	members atomic.Pointer[[]member] // the configured in order, then the removed with sessions; replaced, never edited
 	counts  queueCounts
 
 	booted   bool       // guarded by updating: New is done, so that a backend that comes now joins others that serve

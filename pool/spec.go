@@ -150,7 +150,9 @@ func hasScheme(scheme, rest string) error {
 		place += ":" + port
 	}
 	if scheme == "https" {
-		return fmt.Errorf("a backend has no scheme https://: write %s, and --backend-tls where clients speak no TLS themselves", place)
+		return fmt.Errorf(
+			"a backend has no scheme https://: write %s, and --backend-tls where clients speak no TLS themselves",
+			place)
 	}
 	return fmt.Errorf("a backend has no scheme %s://: write %s", scheme, place)
 }
@@ -260,7 +262,8 @@ func readPorts(ports string) (first, last uint16, err error) {
 	case last < first:
 		return 0, 0, fmt.Errorf("the range %s runs backward: write %d-%d", ports, last, first)
 	case int(last)-int(first)+1 > maxPorts:
-		return 0, 0, fmt.Errorf("the range %s has %d ports; one range has at most %d", ports, int(last)-int(first)+1, maxPorts)
+		return 0, 0, fmt.Errorf("the range %s has %d ports; one range has at most %d", ports, int(last)-int(first)+1,
+			maxPorts)
 	}
 	return first, last, nil
 }
@@ -312,7 +315,8 @@ func (s *Spec) readOption(option string, seen map[string]bool) error {
 func (s *Spec) readMaxConns(value string) error {
 	n, err := wholeNumber(value, maxMaxConns)
 	if err != nil || n == 0 {
-		return fmt.Errorf("%q is no max-conns: a whole number from 1 to %d is right, or leave it out for no limit", value, maxMaxConns)
+		return fmt.Errorf("%q is no max-conns: a whole number from 1 to %d is right, or leave it out for no limit",
+			value, maxMaxConns)
 	}
 	s.MaxConns = n
 	return nil

@@ -44,7 +44,8 @@ const (
 	witnessCount
 )
 
-var witnessNames = [witnessCount]string{Start: "start", Check: "check", Listener: "listener", Traffic: "traffic", Latency: "latency"}
+var witnessNames = [witnessCount]string{Start: "start", Check: "check", Listener: "listener", Traffic: "traffic",
+	Latency: "latency"}
 
 // String returns the name that logs use.
 func (w Witness) String() string {

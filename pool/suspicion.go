@@ -145,14 +145,16 @@ func (b *Backend) againstLocked(e Ejection, last Outcome) string {
 
 // speaks reports whether r speaks against its backend, and not against clients.
 func (r *row) speaks(x *experience, late fates) bool {
-	return r.sources.many() && math.Pow(x.chance(r.since, r.length, late), float64(r.length-r.sources.excess())) <= improbable
+	return r.sources.many() &&
+		math.Pow(x.chance(r.since, r.length, late), float64(r.length-r.sources.excess())) <= improbable
 }
 
 // counted returns how many of the sessions that began in the window failed. Those that clients may have caused are left
 // out.
 func (w *window) counted(begun uint64, x *experience, late fates) uint64 {
 	unanswered := w.unanswered - uint64(w.sources.excess())
-	if w.sources.many() && float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered), late)*float64(begun) {
+	if w.sources.many() &&
+		float64(unanswered) >= windowExcess*x.chance(w.since, int(w.unanswered), late)*float64(begun) {
 		return w.failed + unanswered
 	}
 	return w.failed

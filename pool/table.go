@@ -62,7 +62,8 @@ type race struct {
 }
 
 func newRace(members []member) *race {
-	r := &race{entrants: make([]entrant, len(members)), owners: make([]uint16, slots), taken: make([]float64, slots), free: slots}
+	r := &race{entrants: make([]entrant, len(members)), owners: make([]uint16, slots), taken: make([]float64, slots),
+		free: slots}
 	for i, m := range members {
 		r.entrants[i] = entrant{weight: int(m.config.Weight), order: newOrder(m.name)}
 		r.weight += r.entrants[i].weight

@@ -55,7 +55,7 @@ func (m member) same(n member) bool {
 
 // reconcile finds or makes the backend of each Config.
 func (p *Pool) reconcile(backends []Config) []member {
-	present := make(map[string][]*Backend) // by name: while a removed one has sessions, another may have its name at other addresses
+	present := make(map[string][]*Backend) // by name; a removed one with sessions may share its name with another
 	for _, m := range *p.members.Load() {
 		present[m.name] = append(present[m.name], m.Backend)
 	}
@@ -201,7 +201,8 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("a queue of %d: 0 (none) or more is right", o.Queue))
 	}
 	if o.LoadFactor != 0 && !(o.LoadFactor >= 1) {
-		faults = append(faults, fmt.Errorf("a load factor of %v leaves sessions without a place: 1 or more is right, or 0 for no bound", o.LoadFactor))
+		faults = append(faults, fmt.Errorf(
+			"a load factor of %v leaves sessions without a place: 1 or more is right, or 0 for no bound", o.LoadFactor))
 	}
 	if o.WhenAllDown > RefuseDown {
 		faults = append(faults, fmt.Errorf("%v is no answer to all backends being down", o.WhenAllDown))

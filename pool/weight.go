@@ -25,7 +25,8 @@ func (w *Weight) UnmarshalText(text []byte) error {
 	case err != nil:
 		return fmt.Errorf("%q is no weight: a whole number from 1 to %d is right", text, MaxWeight)
 	case n == 0:
-		return fmt.Errorf("weight 0 would give the backend no session: 1 to %d is right, or leave the backend out", MaxWeight)
+		return fmt.Errorf("weight 0 would give the backend no session: 1 to %d is right, or leave the backend out",
+			MaxWeight)
 	}
 	*w = Weight(n)
 	return nil

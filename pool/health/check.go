@@ -29,8 +29,8 @@ import (
 //	method=METHOD   for HTTP: GET where it is left out
 //	user=NAME       for postgres and mysql, see there
 //	database=NAME   for postgres
-//	proxy=VERSION   v1, v2 or off: the PROXY header LOCAL before anything else; where it is left out, as the traffic's if the check goes
-//	                where the traffic goes, and off elsewhere
+//	proxy=VERSION   v1, v2 or off: the PROXY header LOCAL before anything else; where it is left out, as the traffic's
+//	                if the check goes where the traffic goes, and off elsewhere
 //
 // BYTES may have \r \n \t \0 \\ \, and \xHH. In a REGEX, a path or a name a comma is written \, too. A COMMAND is
 // everything to the end.

@@ -18,7 +18,9 @@ type Initial uint8
 const (
 	InitialCheck Initial = iota // up, and the first check decides
 	InitialUp                   // up, and Fall checks must fail as at any other time
-	InitialDown                 // down, and Rise checks must pass; until Fall have failed, it is not tried even if all others are down
+	// InitialDown is down, and Rise checks must pass. Until Fall have failed, no session tries the backend, even if all
+	// others are down.
+	InitialDown
 )
 
 var initialNames = []string{InitialCheck: "check", InitialUp: "up", InitialDown: "down"}
@@ -54,9 +56,10 @@ func (i *Initial) UnmarshalText(text []byte) error {
 // single check decides whether the backend is ejected for that (Backend.Suspected). One that is down is checked after
 // Interval, twice and then four times that.
 type Checker struct {
-	Pool     *pool.Pool
-	Probe    Probe
-	Doubting Probe         // in place of it while the pool suspects the backend for sessions without an answer; nil: Probe
+	Pool  *pool.Pool
+	Probe Probe
+	// Doubting takes the place of Probe while the pool suspects the backend because sessions had no answer. nil: Probe.
+	Doubting Probe
 	Interval time.Duration // from the beginning of one check to that of the next, up to a tenth more or less by chance
 	Timeout  time.Duration // of one check
 	Rise     int           // checks that must pass in a row for a backend to be up again; 1 or more
@@ -96,7 +99,8 @@ func (c *Checker) Validate() error {
 		faults = append(faults, fmt.Errorf("down after %d checks: 1 or more is right", c.Fall))
 	}
 	if c.Enough < 0 {
-		faults = append(faults, fmt.Errorf("%d sessions in place of a check: 1 or more is right, or 0 for none", c.Enough))
+		faults = append(faults,
+			fmt.Errorf("%d sessions in place of a check: 1 or more is right, or 0 for none", c.Enough))
 	}
 	return errors.Join(faults...)
 }

@@ -27,7 +27,8 @@ func endedChild() int {
 		pidAt = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	)
 	var info [128 / 8]uint64
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_WAITID, allChildren, 0, uintptr(unsafe.Pointer(&info)), exited|leave|syscall.WNOHANG, 0, 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_WAITID, allChildren, 0, uintptr(unsafe.Pointer(&info)),
+		exited|leave|syscall.WNOHANG, 0, 0)
 	if errno != 0 {
 		return 0
 	}

@@ -43,7 +43,8 @@ func (p Command) Probe(ctx context.Context, t Target) Result {
 	err := p.Children.run(cmd)
 	took := time.Since(start)
 	if cmd.Process != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // a group's number is not given to another process while anybody is left in it
+		// a group's number is not given to another process while anybody is left in it
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return Result{Err: outcome(ctx, err, &said), Took: took, Transcript: said.transcript()}
 }
@@ -55,7 +56,8 @@ func environment(t Target) []string {
 		host, port, _ = net.SplitHostPort(t.Address)
 	}
 	return []string{
-		"FOREBAY_CHECK_ADDRESS=" + t.Address, "FOREBAY_CHECK_HOST=" + host, "FOREBAY_CHECK_PORT=" + port, "FOREBAY_CHECK_NAME=" + t.Name,
+		"FOREBAY_CHECK_ADDRESS=" + t.Address, "FOREBAY_CHECK_HOST=" + host, "FOREBAY_CHECK_PORT=" + port,
+		"FOREBAY_CHECK_NAME=" + t.Name,
 	}
 }
 

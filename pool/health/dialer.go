@@ -70,7 +70,8 @@ func (d Dialer) talk(ctx context.Context, t Target, secure *tls.Config, ask func
 	start := time.Now()
 	raw, err := d.dial(ctx, t)
 	if err != nil {
-		return Result{Err: fmt.Errorf("connect to %s: %w", t.Address, plain(ctx, shorter(err))), Took: time.Since(start)}
+		return Result{Err: fmt.Errorf("connect to %s: %w", t.Address, plain(ctx, shorter(err))),
+			Took: time.Since(start)}
 	}
 	c := &talk{ctx: ctx, raw: raw, conn: raw}
 	defer c.raw.Close()
@@ -98,7 +99,8 @@ func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
 	}
 	system := net.Dialer{KeepAlive: -1, Control: d.Sources.control} // a probe ends long before a keep-alive
 	conn, err := system.DialContext(ctx, t.Network, t.Address)
-	for t.Network == "unix" && errors.Is(err, syscall.EAGAIN) { // unix(7): the queue is full; over TCP the kernel would wait
+	// unix(7): the queue is full; over TCP the kernel would wait
+	for t.Network == "unix" && errors.Is(err, syscall.EAGAIN) {
 		select {
 		case <-ctx.Done():
 			return nil, err

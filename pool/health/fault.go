@@ -39,7 +39,8 @@ func isLookup(err error) bool {
 // ownFaults are what socket(2), connect(2) and fork(2) say when this machine has run out of something. EAGAIN is not
 // among them: of connect(2) to a UNIX socket it says that the server's queue is full (unix(7)).
 var ownFaults = []error{
-	context.Canceled, errNoProcess, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
+	context.Canceled, errNoProcess, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	syscall.EADDRNOTAVAIL,
 }
 
 // plain says in an operator's words what an error of the network means. ctx tells why a deadline passed.

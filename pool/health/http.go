@@ -58,7 +58,8 @@ func (p HTTP) ask(c *talk, t Target) error {
 // request returns the request's bytes. Path and names hold no space or control character: who reads them from an
 // operator sees to it.
 func (p HTTP) request(t Target) string {
-	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: forebay-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+	return fmt.Sprintf(
+		"%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: forebay-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
 		p.method(), orRoot(p.Path), p.host(t))
 }
 

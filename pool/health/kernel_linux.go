@@ -31,7 +31,7 @@ const (
 	diagDeviceAt     = 40                // in an answer: the interface that the socket is bound to, 0 for none
 	diagWaitingAt    = 56                // idiag_rqueue: of a listening socket, how many wait
 	diagMostAt       = 60                // idiag_wqueue: and how many may
-	diagIPv6Only     = 11                // INET_DIAG_SKV6ONLY, an attribute of one byte, which every listening IPv6 socket has
+	diagIPv6Only     = 11                // INET_DIAG_SKV6ONLY, one byte; every listening IPv6 socket has it
 	loopbackDevice   = 1                 // LOOPBACK_IFINDEX, in every network namespace
 )
 

@@ -19,8 +19,10 @@ import (
 // nobody through for Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at
 // fault.
 type Listeners struct {
-	Pool     *pool.Pool
-	Interval time.Duration // from one look to the next while sessions begin, somebody waits, or a server is down; NewListeners: 250 ms
+	Pool *pool.Pool
+	// Interval is the time between looks while sessions begin, a client waits or a server is down. NewListeners sets
+	// 250 ms.
+	Interval time.Duration
 	Rest     time.Duration // and while nothing happens, so that an idle process sleeps; NewListeners: 2 s
 	Patience time.Duration // NewListeners: 3 s
 
@@ -299,7 +301,7 @@ func (l *Listeners) acquitAll(known map[*pool.Backend]*listener) {
 type listener struct {
 	backend *pool.Backend
 	queue
-	seen    bool      // something has listened there. Else it may be a rule of the firewall that takes connections elsewhere
+	seen    bool      // something has listened there; else a rule of the firewall may send connections elsewhere
 	there   bool      // something does now
 	gone    bool      // the pool knows that it is gone
 	crowded bool      // the pool knows that it is crowded
@@ -354,8 +356,9 @@ func (k *listener) tell(l *Listeners, idle *pool.Backend, now time.Time) {
 	}
 	switch stuck := k.stuck(l, now); {
 	case stuck && !k.crowded && idle != nil && idle != k.backend:
-		k.crowded = k.backend.Crowd(true, k.evidence("%d clients wait, of %d that may, and none was accepted for %v, while %v keeps up",
-			k.waiting, k.most, now.Sub(k.since).Round(time.Millisecond), idle))
+		k.crowded = k.backend.Crowd(true,
+			k.evidence("%d clients wait, of %d that may, and none was accepted for %v, while %v keeps up",
+				k.waiting, k.most, now.Sub(k.since).Round(time.Millisecond), idle))
 	case !stuck && k.crowded:
 		k.crowded = k.backend.Crowd(false, k.evidence("it accepts clients again"))
 	}

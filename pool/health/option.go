@@ -52,7 +52,9 @@ func (c *Check) unknownOption(item, key string) error {
 	case near != "":
 		return fmt.Errorf("unknown option %q: did you mean %s?", item, near)
 	case c.kind == script:
-		return fmt.Errorf(`%q is neither a step (send:, expect:, match:) nor an option (%s); a comma within a step is written \,`, item, strings.Join(known, ", "))
+		return fmt.Errorf(
+			`%q is neither a step (send:, expect:, match:) nor an option (%s); a comma within a step is written \,`,
+			item, strings.Join(known, ", "))
 	}
 	return fmt.Errorf("a check by %s has no option %q: there are %s", c.kind, item, strings.Join(known, ", "))
 }

@@ -90,7 +90,8 @@ func (c *Check) readKind(word, at string) error {
 		c.kind = k
 		return nil
 	case onHTTP, onHTTPS:
-		return fmt.Errorf("a check by HTTP is a URL: write %s:///PATH for the backend's own port, or %s://:%s/PATH", word, word, orPort(at))
+		return fmt.Errorf("a check by HTTP is a URL: write %s:///PATH for the backend's own port, or %s://:%s/PATH",
+			word, word, orPort(at))
 	case command:
 		return errors.New("no command: write exec:COMMAND, as for a shell")
 	}
@@ -105,14 +106,17 @@ func orPort(at string) string {
 }
 
 func kindWords() []string {
-	return []string{"off", "tcp", "tls", "http://", "https://", "send:", "expect:", "match:", "redis", "postgres", "mysql", "smtp", "exec:"}
+	return []string{"off", "tcp", "tls", "http://", "https://", "send:", "expect:", "match:", "redis", "postgres",
+		"mysql", "smtp", "exec:"}
 }
 
 // otherWords is what other programs call the kinds.
 func otherWords() map[string]string {
 	return map[string]string{
-		"none": "off", "no": "off", "false": "off", "on": "tcp", "yes": "tcp", "true": "tcp", "connect": "tcp", "ping": "tcp", "ssl": "tls",
-		"pgsql": "postgres", "pg": "postgres", "postgresql": "postgres", "mariadb": "mysql", "valkey": "redis", "smtps": "smtp,tls",
+		"none": "off", "no": "off", "false": "off", "on": "tcp", "yes": "tcp", "true": "tcp", "connect": "tcp",
+		"ping": "tcp", "ssl": "tls",
+		"pgsql": "postgres", "pg": "postgres", "postgresql": "postgres", "mariadb": "mysql", "valkey": "redis",
+		"smtps":  "smtp,tls",
 		"rediss": "redis,tls", "script": "send:… or expect:…", "external": "exec:COMMAND",
 	}
 }
@@ -134,7 +138,8 @@ func unknownKind(word string) error {
 func (c *Check) readURL(scheme, rest string) error {
 	c.kind = kind(scheme)
 	if c.kind != onHTTP && c.kind != onHTTPS {
-		return fmt.Errorf("there is no check by %s://: write http:// or https://, or only the name of the protocol", scheme)
+		return fmt.Errorf("there is no check by %s://: write http:// or https://, or only the name of the protocol",
+			scheme)
 	}
 	authority, path := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -148,7 +153,8 @@ func (c *Check) readURL(scheme, rest string) error {
 	}
 	at, err := readPlace(authority)
 	if at.path != "" || err == nil && at.host == "" && !strings.HasPrefix(authority, ":") {
-		return fmt.Errorf("%q is no host and port: write %s://:%s/ for another port of the backend", authority, scheme, orPort(authority))
+		return fmt.Errorf("%q is no host and port: write %s://:%s/ for another port of the backend", authority, scheme,
+			orPort(authority))
 	}
 	c.at = at
 	return err

@@ -34,7 +34,7 @@ const (
 	pgError       = 'E' // ErrorResponse
 	pgReady       = 'Z' // ReadyForQuery
 	pgMaxMessage  = 30_000
-	invalidAccess = "28" // the class of SQLSTATE for accounts that are not let in (SQL standard; MySQL and PostgreSQL share it)
+	invalidAccess = "28" // the SQLSTATE class of a refused account (SQL standard; MySQL has it, too)
 )
 
 // Probe begins what User says, and leaves.

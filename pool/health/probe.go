@@ -18,7 +18,9 @@ type Probe interface {
 type Target struct {
 	Network string // "tcp" or "unix", as net.Dial takes it
 	Address string // "192.0.2.1:80" or a path, as net.Dial takes it
-	Name    string // the host as the operator wrote it, without port: what TLS and HTTP call the server; "" for that of Address
+	// Name is the host as the operator wrote it, without port. TLS and HTTP call the server by it. "": the host of
+	// Address.
+	Name string
 }
 
 // A Result is what came of one Probe.

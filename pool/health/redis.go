@@ -24,7 +24,8 @@ func (p Redis) Probe(ctx context.Context, t Target) Result {
 }
 
 func (p Redis) ask(c *talk) error {
-	if err := c.send("*1\r\n$4\r\nPING\r\n"); err != nil { // an array of one (https://redis.io/docs/latest/develop/reference/protocol-spec)
+	// an array of one (https://redis.io/docs/latest/develop/reference/protocol-spec)
+	if err := c.send("*1\r\n$4\r\nPING\r\n"); err != nil {
 		return err
 	}
 	answer, err := c.line()

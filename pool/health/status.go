@@ -51,7 +51,8 @@ func (s *Status) UnmarshalText(text []byte) error {
 		first, ok1 := readStatus(from)
 		last, ok2 := readStatus(to)
 		if !ok1 || !ok2 || last < first {
-			return fmt.Errorf("%q is no status: write numbers from 100 to 599 such as 200, 200-299 or 200-299+401", part)
+			return fmt.Errorf(
+				"%q is no status: write numbers from 100 to 599 such as 200, 200-299 or 200-299+401", part)
 		}
 		read = append(read, StatusRange{first, last})
 	}

@@ -27,7 +27,8 @@ func rawKnock(ctx context.Context, a netip.AddrPort, from *Sources) error {
 		return ctx.Err()
 	}
 	family, sa := sockaddr(a)
-	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, syscall.IPPROTO_TCP)
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC,
+		syscall.IPPROTO_TCP)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
@@ -50,7 +51,8 @@ func bind(fd uintptr, a netip.Addr) error {
 // knockOver connects fd, a socket that is not connected, and closes it with a reset.
 func knockOver(ctx context.Context, fd int, sa syscall.Sockaddr) error {
 	holdAck(uintptr(fd))
-	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // close is a reset (socket(7))
+	// close is a reset (socket(7))
+	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 	err := syscall.Connect(fd, sa)
 	if err == syscall.EINPROGRESS && !connected(fd) {
 		return awaitConnect(ctx, fd)
@@ -117,7 +119,8 @@ func sockaddr(a netip.AddrPort) (family int, sa syscall.Sockaddr) {
 	if ip := a.Addr().Unmap(); ip.Is4() {
 		return syscall.AF_INET, &syscall.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
 	}
-	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zoneID(a.Addr().Zone())}
+	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(),
+		ZoneId: zoneID(a.Addr().Zone())}
 }
 
 // zoneID returns the number of the interface that a link-local address names, 0 where it names none.
