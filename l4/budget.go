@@ -73,7 +73,7 @@ func (l *layer) holds() int {
 		return 0
 	case l.shake != nil && !l.shake.begun.Load():
 		return l.shake.size()
-	case l.shake != nil:
+	case l.shake != nil && !l.shake.done:
 		return handshakeBytes
 	}
 	return layerBytes + cap(l.held)
@@ -114,11 +114,11 @@ func (l *loop) tellHeld() {
 	}
 }
 
-// unfinished reports whether s has no backend yet.
-func (s *session) unfinished() bool { return s.stage < relaying }
+// unfinished reports whether s has no backend yet, or will have none, as its client was dismissed.
+func (s *session) unfinished() bool { return s.stage < relaying || s.stage == dismissing }
 
 // relays reports whether s has a backend.
-func (s *session) relays() bool { return s.stage >= relaying }
+func (s *session) relays() bool { return !s.unfinished() }
 
 // A weight is what a session costs: the bytes that it holds, times how long it has held them.
 type weight struct {

@@ -81,6 +81,36 @@ func TestStalledHellosAreShed(t *testing.T) {
 	}
 }
 
+// A client whose handshake has failed, and who is waited for, is counted without the handshake, which is over. Where
+// memory is short it goes before those who have a backend.
+func TestDismissedClientsHoldLittleAndAreShed(t *testing.T) {
+	p, err := pool.New(pool.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := DefaultServer(p)
+	server.prepare()
+	l := &loop{server: server, now: server.clock()}
+	shake := &handshake{hello: 500}
+	shake.begun.Store(true)
+	one := &session{client: noSide(), backend: noSide(), listener: &listener{}, stage: securing}
+	one.client.layer = &layer{shake: shake}
+	l.add(one)
+	if l.weigh(one); l.held != handshakeBytes {
+		t.Errorf("while the handshake goes on %d bytes are held, want %d", l.held, handshakeBytes)
+	}
+	shake.done, shake.err, one.stage = true, errLong, dismissing
+	if l.weigh(one); l.held != layerBytes {
+		t.Errorf("when it has failed %d bytes are held, want %d", l.held, layerBytes)
+	}
+	if n := l.shed(1, (*session).relays); n != 0 {
+		t.Errorf("%d were reset as sessions with a backend, want none", n)
+	}
+	if n := l.shed(1, (*session).unfinished); n != 1 || l.held != 0 {
+		t.Errorf("%d were reset and %d bytes are held, want 1 and none", n, l.held)
+	}
+}
+
 // Where sessions with a backend hold it all, nobody new is accepted until they have let go; far above the budget they
 // go as well.
 func TestAcceptingWaitsForMemory(t *testing.T) {
