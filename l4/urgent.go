@@ -22,7 +22,7 @@ import (
 //   - A mark may be announced before its byte. It never moves to a byte that has come already. So where bytes are there
 //     (SIOCINQ) and the first of them is not at a mark (SIOCATMARK, asked later), recv(2) passes no mark.
 //   - EPOLLPRI tells of a mark whose byte has come and was not read. An event without it tells that the first byte is
-//     ordinary.
+//     ordinary, as long as nothing was read since the kernel gave the event.
 //
 // So a read that follows such an event needs no question, and nearly all reads do. The first read of a connection asks,
 // and so does a read behind one that filled its buffer. Once a side has announced urgent data its flow is no longer

@@ -154,6 +154,31 @@ func (s *testServer) splicing(f func()) {
 	close(goOn)
 }
 
+// TestUrgentByteBehindAnEvent has an urgent byte come while the loop has an event in hand that the kernel gave before,
+// and has read the bytes that this event tells of.
+func TestUrgentByteBehindAnEvent(t *testing.T) {
+	m := l4test.MarkedOf(1, 10, -10)
+	b := l4test.ServeReading(t, l4test.InLine, func(p *l4test.Peer) {
+		if err := m.Check(l4test.InLine, p.Expect("go").Send("go").ReceiveMarked(l4test.InLine)); err != nil {
+			t.Error(err)
+		}
+	})
+	s := serve(t, nil, b.Addr())
+	p := l4test.Dial(t, s.addr).Send("go").Expect("go")
+	s.onOne(func(l *loop, one *session) {
+		p.Send(string(m.Bytes[:10])).AwaitAcked()
+		events := l.poller.look()
+		one.client.readable = true
+		l.step(one)
+		p.SendUrgent(m.Bytes[10]).AwaitAcked()
+		for i := range events {
+			l.dispatch(&events[i])
+		}
+	})
+	p.Send(string(m.Bytes[11:])).CloseWrite().ExpectEOF()
+	b.AwaitDone(1)
+}
+
 // TestUrgentBytesInARow has a second one come while the loop stands in front of the first.
 func TestUrgentBytesInARow(t *testing.T) {
 	b := l4test.ServeReading(t, l4test.InLine, func(p *l4test.Peer) { p.Expect("a\x80\x81\x82b"); p.ExpectEOF() })
