@@ -67,23 +67,23 @@ type chaosVisit struct {
 
 func newChaosBackend(t testing.TB, round *chaosRound, addr string) *chaosBackend {
 	b := &chaosBackend{round: round, t: t, conducts: []conductFrom{{time.Now(), serves}}}
-	b.listener = l4test.ServeAt(t, addr, b.receive)
+	b.listener = l4test.ServeReadingAt(t, addr, round.reading(), b.receive)
 	b.addr = b.listener.Addr()
 	return b
 }
 
-// turn changes what the backend does from now on.
+// turn changes what the backend does from now on. It refuses until it listens again, which takes a while on a busy
+// machine.
 func (b *chaosBackend) turn(to conduct) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	from := b.conducts[len(b.conducts)-1].is
+	if from == refuses && to != refuses {
+		b.listener = l4test.ServeReadingAt(b.t, b.addr, b.round.reading(), b.receive)
+	}
 	b.conducts = append(b.conducts, conductFrom{time.Now(), to})
-	switch {
-	case to == from:
-	case to == refuses:
+	if to == refuses && from != refuses {
 		b.listener.StopListening()
-	case from == refuses:
-		b.listener = l4test.ServeAt(b.t, b.addr, b.receive)
 	}
 }
 
@@ -113,7 +113,7 @@ func (b *chaosBackend) conducted(from, to time.Time, is func(conduct) bool) bool
 // receive is the script of each connection.
 func (b *chaosBackend) receive(p *l4test.Peer) {
 	v := &chaosVisit{
-		talk:    &talk{peer: p, patience: b.round.patience + freezing, began: time.Now()},
+		talk:    &talk{peer: p, patience: b.round.patience + freezing, began: time.Now(), inLine: b.round.urgent},
 		backend: b, conduct: b.conduct(),
 	}
 	switch v.conduct {
@@ -171,10 +171,12 @@ func readLine(r io.Reader) (string, error) {
 // converse reads the first mark, which tells whose the connection is, and follows the script of that session.
 func (v *chaosVisit) converse() {
 	first := make([]byte, markSize)
-	v.peer.Conn().SetReadDeadline(time.Now().Add(v.patience))
-	if _, err := io.ReadFull(v.peer.Conn(), first); err != nil {
-		v.note(err)
-		return
+	for n := 0; n < markSize; {
+		m, err := v.receive(first[n:], int64(n))
+		if n += m; err != nil && n < markSize {
+			v.note(err)
+			return
+		}
 	}
 	id, dir, number, ok := readMark(first, v.backend.round.run)
 	if !ok || dir != up || number != 0 {
@@ -192,7 +194,7 @@ func (v *chaosVisit) converse() {
 		v.breakOff(false)
 		return
 	}
-	v.play(scriptOf(run, id, v.backend.round.bulk).without(markSize), down)
+	v.play(v.backend.round.scriptOf(id).without(markSize), down)
 }
 
 // without is the script when the client's first n bytes have been heard.

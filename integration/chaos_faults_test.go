@@ -25,6 +25,7 @@ func (c *chaosCase) faults() (faults []string) {
 	}
 	c.findLast()
 	c.checkVisits(say)
+	c.checkUrgent(say)
 	c.checkEnds(say)
 	c.checkCause(say)
 	c.checkCounts(say)
@@ -65,6 +66,27 @@ func (c *chaosCase) checkVisits(say func(string, ...any)) {
 	}
 	if len(c.visits) > died+1 {
 		say("too many backends: %d got its bytes, of which %d are said to have died", len(c.visits), died)
+	}
+}
+
+// checkUrgent has urgent bytes be those that were sent as such. A mark may be lost when the next one is set, as there is
+// one at a time. So the last that was sent has come where its byte has.
+func (c *chaosCase) checkUrgent(say func(string, ...any)) {
+	check := func(from, to *talk, d direction) {
+		for _, at := range to.marks {
+			if !slices.Contains(from.urged, at) {
+				say("wrong mark: byte %d %s came as an urgent one", at, d)
+			}
+		}
+		if n := len(from.urged); n > 0 && from.urged[n-1] < to.heard() && !slices.Contains(to.marks, from.urged[n-1]) {
+			say("lost mark: byte %d %s came as an ordinary one", from.urged[n-1], d)
+		}
+	}
+	for _, v := range c.visits {
+		check(c.talk, v.talk, up)
+	}
+	if c.last != nil {
+		check(c.last.talk, c.talk, down)
 	}
 }
 

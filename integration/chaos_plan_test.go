@@ -26,6 +26,7 @@ type chaosPlan struct {
 	leaves   bool // sessions may be ended in good order to go to another backend
 	downs    bool // sessions of a backend that went down are reset, or drained
 	denies   bool
+	urgent   bool // most sessions have urgent bytes
 	limits   bool
 	hole     bool // one backend answers no SYN
 	cutShort bool // forebay is stopped while sessions go on
@@ -57,6 +58,7 @@ func plans() []chaosPlan {
 		},
 		{name: "TLS and drains", tlsIn: true, across: both, drains: true, conducts: deaths},
 		{name: "deaths", across: both, conducts: allWays},
+		{name: "urgent bytes", across: both, urgent: true, conducts: deaths},
 		{
 			name: "TLS, replay and hedging", replay: true, tlsIn: true, tlsOut: true, across: both, hole: true,
 			args:     with("--hedge-after", "20ms"),

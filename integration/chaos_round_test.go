@@ -201,10 +201,10 @@ func (r *chaosRound) anyDrains() string {
 // goOut has one client come, and remembers what it saw.
 func (r *chaosRound) goOut(source *rand.Rand) {
 	id := r.ids.Add(1)
-	s := scriptOf(r.run, id, r.bulk)
+	s := r.scriptOf(id)
 	o := &outing{id: id, script: s}
 	o.talk = &talk{
-		patience: r.patience, began: time.Now(),
+		patience: r.patience, began: time.Now(), inLine: r.urgent,
 		out: stream{run: r.run, id: id, dir: up}, in: stream{run: r.run, id: id, dir: down},
 	}
 	if o.failed = r.connect(o, source); o.failed == nil {
@@ -219,6 +219,23 @@ func (r *chaosRound) goOut(source *rand.Rand) {
 	r.mu.Unlock()
 }
 
+// scriptOf returns a session's script.
+func (r *chaosRound) scriptOf(id uint64) script {
+	s := scriptOf(r.run, id, r.bulk)
+	if r.urgent {
+		return s.withUrgent(rand.New(rand.NewPCG(uint64(r.run), ^id)))
+	}
+	return s
+}
+
+// reading returns how both ends treat urgent data. In line no byte of it may be missing or stand elsewhere.
+func (r *chaosRound) reading() l4test.Reading {
+	if r.urgent {
+		return l4test.InLine
+	}
+	return l4test.Plainly
+}
+
 // connect connects a client, from an address that follows from its number, or from the other host.
 func (r *chaosRound) connect(o *outing, source *rand.Rand) error {
 	port := netip.MustParseAddrPort(r.forebay.Addr()).Port()
@@ -226,7 +243,7 @@ func (r *chaosRound) connect(o *outing, source *rand.Rand) error {
 	if r.across > 0 && source.IntN(4) == 0 {
 		from, to = netip.MustParseAddr(l4test.There), netip.MustParseAddr(l4test.Here)
 	}
-	peer, err := l4test.TryDialFrom(r.t, from, netip.AddrPortFrom(to, port).String())
+	peer, err := l4test.TryDialFrom(r.t, from, netip.AddrPortFrom(to, port).String(), r.reading())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type script struct {
 	chunk  int           // of one write
 	pause  time.Duration // before each of the client's turns
 	slow   time.Duration // the client's, before each read
+
+	urgent map[direction][]int64 // which bytes are sent as urgent data, in ascending order
+	lull   time.Duration         // before and behind each of those
 }
 
 // An ending is how a session of chaos ends that nothing comes in the way of.
@@ -58,6 +62,35 @@ func scriptOf(run uint32, id uint64, bulk int64) script {
 	}
 	if r.IntN(20) == 0 {
 		s.slow = time.Millisecond
+	}
+	return s
+}
+
+// withUrgent adds urgent bytes to most scripts: anywhere, at the beginning, near the end, or behind one another.
+func (s script) withUrgent(r *rand.Rand) script {
+	if r.IntN(4) == 0 {
+		return s
+	}
+	s.urgent = map[direction][]int64{}
+	s.lull = []time.Duration{0, 0, time.Millisecond, 5 * time.Millisecond}[r.IntN(4)]
+	for _, d := range []direction{up, down} {
+		var all []int64
+		n, at := s.said(d), int64(0)
+		for range r.IntN(6) {
+			switch pick(r, 40, 30, 20, 10) {
+			case 0:
+				at = r.Int64N(n)
+			case 1:
+				at = n - 1 - r.Int64N(min(n, 64<<10))
+			case 2:
+				at = min(n-1, at+1+r.Int64N(3))
+			default:
+				at = r.Int64N(2)
+			}
+			all = append(all, at)
+		}
+		slices.Sort(all)
+		s.urgent[d] = slices.Compact(all)
 	}
 	return s
 }

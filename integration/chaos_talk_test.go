@@ -27,6 +27,10 @@ type talk struct {
 	why      error // the error that told
 	fault    error // a byte that is wrong
 
+	inLine bool    // urgent bytes stay in the stream, and their marks are looked for
+	marks  []int64 // where one stood when it was read
+	urged  []int64 // the bytes that were sent as urgent data
+
 	mu sync.Mutex // where it says and hears at once
 }
 
@@ -59,7 +63,7 @@ func (k *talk) play(s script, as direction) {
 		for i, n := range s.turns {
 			switch {
 			case i%2 == 0 == (as == up):
-				ok = ok && k.say(n, s.chunk, s.pauseOf(as))
+				ok = ok && k.say(n, s, as)
 			default:
 				ok = ok && k.hear(n, s.slowness(as))
 			}
@@ -81,7 +85,7 @@ func (k *talk) both(s script, as direction) bool {
 	}
 	var saying sync.WaitGroup
 	said := false
-	saying.Go(func() { said = k.say(own, s.chunk, 0) })
+	saying.Go(func() { said = k.say(own, s, as) })
 	heard := k.hear(other, s.slowness(as))
 	saying.Wait()
 	return said && heard
@@ -118,17 +122,15 @@ func (s script) slowness(as direction) time.Duration {
 }
 
 // say sends the stream's next n bytes, and reports whether all were taken.
-func (k *talk) say(n int64, chunk int, pause time.Duration) bool {
-	if pause > 0 {
+func (k *talk) say(n int64, s script, as direction) bool {
+	if pause := s.pauseOf(as); pause > 0 {
 		<-time.After(pause)
 	}
-	buf := make([]byte, min(n, int64(chunk), 256<<10))
+	buf := make([]byte, min(n, int64(s.chunk), 256<<10))
 	for n > 0 {
-		p := buf[:min(n, int64(len(buf)))]
-		k.out.fill(p)
-		k.tried += int64(len(p))
-		k.peer.Conn().SetWriteDeadline(time.Now().Add(k.patience))
-		m, err := k.peer.Conn().Write(p)
+		size, urgent := k.piece(min(n, int64(len(buf))), s.urgent[as])
+		p := buf[:size]
+		m, err := k.send(p, urgent, s.lull)
 		k.said += int64(m)
 		if err != nil {
 			k.note(err)
@@ -137,6 +139,37 @@ func (k *talk) say(n int64, chunk int, pause time.Duration) bool {
 		n -= int64(m)
 	}
 	return true
+}
+
+// piece returns how many bytes may be sent at once, and whether they are one of those that are sent as urgent data.
+func (k *talk) piece(most int64, urgent []int64) (size int64, is bool) {
+	for _, at := range urgent {
+		switch ahead := at - k.out.at; {
+		case ahead == 0:
+			return 1, true
+		case ahead > 0:
+			return min(most, ahead), false
+		}
+	}
+	return most, false
+}
+
+// send sends what comes next in the stream, as much as p takes.
+func (k *talk) send(p []byte, urgent bool, lull time.Duration) (n int, err error) {
+	k.peer.Conn().SetWriteDeadline(time.Now().Add(k.patience))
+	at := k.out.at
+	k.out.fill(p)
+	k.tried += int64(len(p))
+	if !urgent {
+		return k.peer.Conn().Write(p)
+	}
+	<-time.After(lull)
+	defer func() { <-time.After(lull) }()
+	if err := k.peer.TrySendUrgent(p[0]); err != nil {
+		return 0, err
+	}
+	k.urged = append(k.urged, at)
+	return 1, nil
 }
 
 // hear reads n bytes, and reports whether they came and were right.
@@ -167,8 +200,7 @@ func (k *talk) read(b []byte) (n int, ok bool) {
 	if k.fault != nil {
 		return 0, false
 	}
-	k.peer.Conn().SetReadDeadline(time.Now().Add(k.patience))
-	n, err := k.peer.Conn().Read(b)
+	n, err := k.receive(b, k.in.at)
 	if n > 0 {
 		if k.fault = k.in.check(b[:n]); k.fault != nil {
 			return n, false
@@ -178,6 +210,19 @@ func (k *talk) read(b []byte) (n int, ok bool) {
 		k.note(err)
 	}
 	return n, err == nil
+}
+
+// receive reads once what stands at that place of the stream.
+func (k *talk) receive(b []byte, at int64) (n int, err error) {
+	k.peer.Conn().SetReadDeadline(time.Now().Add(k.patience))
+	if !k.inLine {
+		return k.peer.Conn().Read(b)
+	}
+	n, marked, err := k.peer.ReadInLine(b)
+	if marked {
+		k.marks = append(k.marks, at)
+	}
+	return n, err
 }
 
 // note takes in an error of the connection. The first one counts: the kernel tells of a reset once, and shows a clean
@@ -241,7 +286,7 @@ func (k *talk) String() string {
 	} else if k.reset {
 		own = "with a reset"
 	}
-	return fmt.Sprintf("said %d of %d bytes, then ended %s; heard %d, then %s (%v); %v after %s",
-		k.said, k.tried, own, k.heard(), k.end, k.why,
+	return fmt.Sprintf("said %d of %d bytes (urgent: %v), then ended %s; heard %d (marks at %v), then %s (%v); %v after %s",
+		k.said, k.tried, k.urged, own, k.heard(), k.marks, k.end, k.why,
 		k.over.Sub(k.began).Round(time.Millisecond), k.began.Format("05.000"))
 }

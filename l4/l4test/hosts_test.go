@@ -16,7 +16,7 @@ func TestBackendStandsOnTheOtherHost(t *testing.T) {
 		t.Errorf("the other host is reached from %s, want %s", from, Here)
 	}
 	p.Expect(p.Addr().String() + "\n").Send("x").Expect("x").CloseWrite().ExpectEOF()
-	if from, err := TryDialFrom(t, netip.MustParseAddr(There), ServeAt(t, Here+":0", EchoScript).Addr()); err != nil {
+	if from, err := TryDialFrom(t, netip.MustParseAddr(There), ServeAt(t, Here+":0", EchoScript).Addr(), Plainly); err != nil {
 		t.Errorf("this host is not reached from the other one: %v", err)
 	} else {
 		from.Send("x").Expect("x").CloseWrite().ExpectEOF()

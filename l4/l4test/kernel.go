@@ -11,20 +11,26 @@ import (
 // SendUrgent sends one byte of urgent data (RFC 9293, 3.8.5).
 func (p *Peer) SendUrgent(b byte) *Peer {
 	p.tb.Helper()
-	raw, err := p.conn.SyscallConn()
-	if err != nil {
+	p.conn.SetWriteDeadline(time.Now().Add(stepLimit))
+	if err := p.TrySendUrgent(b); err != nil {
 		p.fail("send urgent data: %v", err)
 	}
-	p.conn.SetWriteDeadline(time.Now().Add(stepLimit))
+	return p
+}
+
+// TrySendUrgent is SendUrgent on a connection that may have ended. It waits for as long as the Conn's write deadline
+// says.
+func (p *Peer) TrySendUrgent(b byte) error {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
 	var failed error
 	err = raw.Write(func(fd uintptr) bool {
 		failed = unix.Sendto(int(fd), []byte{b}, unix.MSG_OOB|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 		return failed != unix.EAGAIN
 	})
-	if err != nil || failed != nil {
-		p.fail("send urgent data: %v", errors.Join(err, failed))
-	}
-	return p
+	return errors.Join(err, failed)
 }
 
 // AwaitAcked returns when the other side's kernel has acknowledged everything that was sent (tcp(7), SIOCOUTQ).

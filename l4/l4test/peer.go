@@ -60,9 +60,9 @@ func DialNarrow(tb testing.TB, addr string, bytes int) *Peer {
 // that shows.
 func TryDial(tb testing.TB, addr string) (*Peer, error) { return tryDial(tb, addr, nil) }
 
-// TryDialFrom is TryDial from a local address, which may be one of the other host's.
-func TryDialFrom(tb testing.TB, from netip.Addr, addr string) (*Peer, error) {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+// TryDialFrom is TryDial from a local address, which may be one of the other host's, for a connection that is read so.
+func TryDialFrom(tb testing.TB, from netip.Addr, addr string, how Reading) (*Peer, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Control: how.prepare}
 	return dial(tb, addr, &d)
 }
 

@@ -2,6 +2,7 @@ package l4test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -105,7 +106,13 @@ func (r Reading) String() string { return [...]string{"plainly", "out of line", 
 // ServeReading is Serve for connections that are read so.
 func ServeReading(tb testing.TB, how Reading, script func(*Peer)) *Backend {
 	tb.Helper()
-	return listen(tb, "127.0.0.1:0", script, how.prepare)
+	return ServeReadingAt(tb, "127.0.0.1:0", how, script)
+}
+
+// ServeReadingAt is ServeAt for connections that are read so.
+func ServeReadingAt(tb testing.TB, addr string, how Reading, script func(*Peer)) *Backend {
+	tb.Helper()
+	return listen(tb, addr, script, how.prepare)
 }
 
 // DialReading is Dial for a connection that is read so.
@@ -151,6 +158,18 @@ func (p *Peer) ReceiveMarked(how Reading) *Heard {
 		}
 	}
 	return h
+}
+
+// ReadInLine reads once from a connection whose urgent data stays in its stream, and waits for as long as the Conn's
+// read deadline says. Where the stream stands at a mark it returns that byte alone, and true.
+func (p *Peer) ReadInLine(b []byte) (n int, marked bool, err error) {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return 0, false, err
+	}
+	var h Heard
+	err = raw.Read(func(fd uintptr) bool { return h.hear(int(fd), InLine, b) })
+	return copy(b, h.Stream), len(h.Marks) > 0, cmp.Or(err, h.End)
 }
 
 // hear reads once, and reports false where nothing has come.
