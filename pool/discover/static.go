@@ -1,12 +1,12 @@
-// Package discover finds out which backends exist: it turns what an operator wrote into what a pool.Pool is configured
-// with.
+// Package discover finds out which backends exist: it makes the configuration of a pool.Pool from what an operator
+// wrote.
 //
-// A name stands for all of its addresses. Each is a backend of its own, named like "db.example:5432(10.0.0.7)" whether
-// or not there are others, so that it stays the same backend when the name gets another address. A name that resolves
-// to loopback addresses alone, as localhost does to 127.0.0.1 and ::1, is one machine whatever the address: it is one
-// backend, and the addresses are alternatives.
+// A name stands for all of its addresses. Each address is a backend of its own, with a name such as
+// "db.example:5432(10.0.0.7)". A single address is named so as well: it stays the same backend when the name gets
+// another address. A name with loopback addresses alone is one backend, and the addresses are alternatives: localhost
+// is one machine, at 127.0.0.1 and at ::1.
 //
-// The addresses of a name are put in order, IPv4 first, because resolvers shuffle them: a restart changes nothing.
+// The addresses of a name are sorted, IPv4 first, because resolvers shuffle them. So a restart changes nothing.
 package discover
 
 import (
@@ -26,12 +26,12 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// lookupsAtOnce spares the operator's name server and our descriptors.
+// lookupsAtOnce is how many names are looked up at a time. It spares the name server and our descriptors.
 const lookupsAtOnce = 32
 
-// Static resolves specs, once, and returns the backends they stand for in their order. Names are looked up side by side
-// until ctx ends. The error joins every fault: each name that does not resolve, and each place that is listed twice. No
-// specs make no backends.
+// Static resolves specs once, and returns their backends in the order of specs. Names are looked up at the same time,
+// until ctx ends. The error joins every fault: each name that does not resolve, and each place that is listed twice.
+// Without specs there are no backends, which is no error.
 func Static(ctx context.Context, r Resolver, specs []pool.Spec) ([]pool.Config, error) {
 	found := lookUp(ctx, r, names(specs))
 	var configs []pool.Config
@@ -71,7 +71,7 @@ func isName(s pool.Spec) bool {
 	return s.Path == "" && err != nil
 }
 
-// answers are what the resolver said, by name.
+// answers are the resolver's answers, by name.
 type answers map[string]*answer
 
 type answer struct {
@@ -118,15 +118,15 @@ func resolve(ctx context.Context, r Resolver, host string) ([]netip.Addr, error)
 	return slices.Compact(addrs), nil
 }
 
-// saysNothing reports whether err is the resolver's own trouble, such as no answer in time or SERVFAIL, and no word on
-// the name.
+// saysNothing reports whether err says nothing about the name: the resolver itself failed, with a timeout or SERVFAIL,
+// for example.
 func saysNothing(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return !ok || !dns.IsNotFound
 }
 
-// of returns the addresses of s's host; none for a UNIX socket. A name that does not resolve is an error once, however
-// many specs have it, and after that as if it had no address.
+// of returns the addresses of s's host; none for a UNIX socket. A name that does not resolve is an error at its first
+// spec only; for later specs of the same name, of returns no addresses and no error.
 func (found answers) of(s pool.Spec) ([]netip.Addr, error) {
 	if !isName(s) {
 		a, _ := netip.ParseAddr(s.Host)
@@ -140,7 +140,7 @@ func (found answers) of(s pool.Spec) ([]netip.Addr, error) {
 	return nil, fmt.Errorf("backend %s: %w", s, a.err)
 }
 
-// expand returns the backends that s stands for: for each port one, or one for each address.
+// expand returns the backends that s stands for: one for each port, or one for each port and address.
 func expand(s pool.Spec, addrs []netip.Addr) []pool.Config {
 	if s.Path != "" {
 		return []pool.Config{config(s, "unix:"+s.Path, pool.UNIXAddress(s.Path))}
@@ -176,11 +176,11 @@ func config(s pool.Spec, name string, places ...pool.Address) pool.Config {
 	return pool.Config{Name: name, Addrs: places, Weight: s.Weight, MaxConns: s.MaxConns, Backup: s.Backup}
 }
 
-// A registry knows which backend has each place.
+// A registry holds the name of the backend at each place.
 type registry map[pool.Address]string
 
-// enter notes the places of one spec's backends. Those that another backend has already are one error, which names the
-// first.
+// enter notes the places of one spec's backends. If other backends have some of them already, that is one error, which
+// names the first.
 func (listed registry) enter(backends []pool.Config) error {
 	var first error
 	more := 0

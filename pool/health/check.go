@@ -16,9 +16,9 @@ import (
 //	redis   postgres   mysql   smtp
 //	exec:COMMAND
 //
-// tcp, tls and the ready-made ones may be followed by where to ask in place of where the traffic goes: redis:6380,
-// tcp:10.0.0.9:22, tls:unix:/run/app.sock. A URL names it as any does, and a script in an option: at=PORT. Options
-// follow after commas; those that a check has no use for are refused:
+// A check goes where the traffic goes, unless another place follows tcp, tls or the name of a protocol: redis:6380,
+// tcp:10.0.0.9:22, tls:unix:/run/app.sock. A URL names its place as usual, and a script has the option at=PORT. Options
+// follow after commas. An option that a check has no use for is refused:
 //
 //	name=HOST       what TLS verifies and HTTP's Host says; else the backend's name
 //	tls             for redis, smtp and scripts: over TLS
@@ -32,15 +32,15 @@ import (
 //	proxy=VERSION   v1, v2 or off: the PROXY header LOCAL before anything else; where it is left out, as the traffic's
 //	                if the check goes where the traffic goes, and off elsewhere
 //
-// BYTES may have \r \n \t \0 \\ \, and \xHH. In a REGEX, a path or a name a comma is written \, too. A COMMAND is
-// everything to the end.
+// BYTES may contain \r \n \t \0 \\ \, and \xHH. A comma in a REGEX, a path or a name is written \, as well. A COMMAND
+// is everything to the end.
 type Check struct {
 	kind kind
 	at   place
 	name string
 
 	header Header
-	own    bool // header is the operator's word
+	own    bool // the operator has set header
 
 	secure     bool // of redis, smtp, script
 	unverified bool
@@ -52,7 +52,7 @@ type Check struct {
 	command  string
 }
 
-// A kind is the word that a check begins with; that of a script, "script", is not written.
+// A kind is the word that a check begins with. Only "script" is never written: a script begins with its first step.
 type kind string
 
 const (
@@ -96,7 +96,7 @@ func (k kind) options() []string {
 func (c Check) Off() bool { return c.kind == off }
 
 // Target returns where c goes for a backend at t: t itself, unless c names another place. Then nothing of c ever
-// reaches t.Address. The error tells of a port where t is a UNIX socket and has none.
+// reaches t.Address. It is an error if c names a port and t is a UNIX socket.
 func (c Check) Target(t Target) (Target, error) {
 	t, err := c.at.of(t)
 	if c.name != "" {
@@ -105,9 +105,9 @@ func (c Check) Target(t Target) (Target, error) {
 	return t, err
 }
 
-// OverTLS returns c as it asks where sessions speak TLS: over TLS as well if it goes where they go, so that tcp is tls
-// and http:/// is https:///. In a place of its own it speaks as it is written. The error tells of a protocol that
-// begins in clear.
+// OverTLS returns c for backends with which sessions speak TLS. A check that goes where they go speaks TLS as well: tcp
+// becomes tls, and http:/// becomes https:///. A check with a place of its own is not changed. A protocol that begins
+// in clear is an error.
 func (c Check) OverTLS() (Check, error) {
 	if c.at != (place{}) {
 		return c, nil
@@ -125,8 +125,8 @@ func (c Check) OverTLS() (Check, error) {
 	return c, nil
 }
 
-// Descriptors returns how many file descriptors c may need at a time for one backend: a socket, two to look up a name
-// (A and AAAA) before it, four to start a program.
+// Descriptors returns how many file descriptors c needs for one backend at a time, at most: one for a socket, two to
+// look up a name before (A and AAAA), four to start a program.
 func (c Check) Descriptors() int {
 	switch {
 	case c.Off():
@@ -139,8 +139,8 @@ func (c Check) Descriptors() int {
 	return 1
 }
 
-// Fits says why no backend at t could ever pass c: it has no port to ask at, or no name to verify its certificate by
-// where a Dialer's Config brings none.
+// Fits says why a backend at t can never pass c: it has no port, or it has no name to verify its certificate by and a
+// Dialer's Config has none either.
 func (c Check) Fits(t Target) error {
 	t, err := c.Target(t)
 	switch {
@@ -152,8 +152,8 @@ func (c Check) Fits(t Target) error {
 	return nil
 }
 
-// Doubting returns what does c while sessions end without an answer, and c itself would pass for a process that is dead
-// behind a living kernel; nil where c asks for more than that. What was said of Probe holds for it.
+// Doubting returns the Probe for times when sessions end without an answer, where c alone would pass although the
+// process is dead and its kernel accepts. It is nil where c asks for more than a connection. d is used as in Probe.
 func (c Check) Doubting(d Dialer) Probe {
 	if !c.Proven() {
 		return nil
@@ -163,8 +163,8 @@ func (c Check) Doubting(d Dialer) Probe {
 
 func (c Check) speaksTLS() bool { return c.secure || c.kind == onTLS || c.kind == onHTTPS }
 
-// Probe returns what does c, over connections that d opens; nil if c is off. Where c names a place or a header, that
-// goes before d's.
+// Probe returns the Probe that does c, over connections that d opens; nil if c is off. A place or a header of c's own
+// replaces d's.
 func (c Check) Probe(d Dialer) Probe {
 	if c.Off() {
 		return nil
@@ -172,7 +172,7 @@ func (c Check) Probe(d Dialer) Probe {
 	return placed{c, c.probe(c.dialer(d))}
 }
 
-// dialer returns d as c wants it.
+// dialer returns d with the settings of c.
 func (c Check) dialer(d Dialer) Dialer {
 	if c.own || c.at != (place{}) {
 		d.Header = c.header

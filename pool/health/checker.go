@@ -11,10 +11,10 @@ import (
 	"forebay/pool"
 )
 
-// Initial says what a backend is taken for until checks have found out.
+// Initial says which state a backend has until checks have found it out.
 type Initial uint8
 
-// The choices. Those of a pool whose Options.Initial is pool.Down are down at first, so InitialDown goes with that.
+// The choices. InitialDown goes with a pool whose Options.Initial is pool.Down.
 const (
 	InitialCheck Initial = iota // up, and the first check decides
 	InitialUp                   // up, and Fall checks must fail as at any other time
@@ -48,37 +48,38 @@ func (i *Initial) UnmarshalText(text []byte) error {
 }
 
 // A Checker checks the backends of a pool, each at its own pace, and tells the pool what it finds. Its fields are its
-// configuration, not to be changed once it runs; NewChecker fills in what a careful operator would choose.
+// configuration, which must not change while it runs. NewChecker sets what a careful operator would choose.
 //
-// A backend is checked every Interval. Where a result contradicts what the backend is taken for, or traffic doubts it,
-// the next checks follow after a quarter of that, until it is clear: so a server that dies is found out in Interval and
-// two quarters at most, with a Fall of 3, and sooner under traffic. Where many sessions in a row had no answer, a
-// single check decides whether the backend is ejected for that (Backend.Suspected). One that is down is checked after
-// Interval, twice and then four times that.
+// A backend is checked every Interval. Where a result contradicts the backend's state, or a session failed, the next
+// checks follow after a quarter of Interval each, until the state is certain. With a Fall of 3, a server that dies is
+// found within one and a half Intervals, and sooner under traffic. Where many sessions in a row had no answer, a single
+// check decides whether the backend is ejected for that (Backend.Suspected). A backend that is down is checked after
+// Interval, then after twice and from then on after four times that.
 type Checker struct {
 	Pool  *pool.Pool
 	Probe Probe
 	// Doubting takes the place of Probe while the pool suspects the backend because sessions had no answer. nil: Probe.
 	Doubting Probe
-	Interval time.Duration // from the beginning of one check to that of the next, up to a tenth more or less by chance
+	Interval time.Duration // from the beginning of one check to that of the next; up to a tenth more or less by chance
 	Timeout  time.Duration // of one check
 	Rise     int           // checks that must pass in a row for a backend to be up again; 1 or more
 	Fall     int           // checks that must fail in a row for it to be down; 1 or more
 	Initial  Initial
 
-	// Enough is how many sessions with a first byte, since the last check and with none that failed, stand for a check
-	// that passed. 0: none do, which is right where the check asks for more than an answer.
+	// Enough is how many sessions with a first byte replace a check that passed, if none has failed since the last
+	// check. 0: none do, which is right where the check asks for more than an answer.
 	Enough int
 
-	// Listeners tells of backends on this machine what a check by TCP would find out, and where Enough allows such
-	// evidence nothing is sent to those. nil: nothing does.
+	// Listeners finds out what a check by TCP would, for backends on this machine. Where Enough is above 0, these are
+	// then not checked over TCP. nil: all are checked.
 	Listeners *Listeners
 
 	chance func() float64 // from 0 to 1; nil: rand.Float64
 }
 
-// NewChecker returns a Checker of p's backends by probe: every 2 s, 2 s long at most, so that a lost SYN can be sent
-// again (RFC 6298, section 2), down at the third failure in a row and up at the second success.
+// NewChecker returns a Checker of p's backends by probe. It checks every 2 s. A check takes 2 s at most, so that a lost
+// SYN can be sent again (RFC 6298, section 2). A backend is down at the third failure in a row, and up at the second
+// success.
 func NewChecker(p *pool.Pool, probe Probe) *Checker {
 	return &Checker{Pool: p, Probe: probe, Interval: 2 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
 }
@@ -105,9 +106,8 @@ func (c *Checker) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Run checks until ctx is done, and returns when the last check has ended. The first round is at once, all backends
-// side by side; those that join later are checked at once as well, and those that were removed for as long as they have
-// sessions.
+// Run checks until ctx is done, and returns when the last check has ended. All backends are checked at once in the
+// beginning, and later ones as soon as they join. Removed backends are checked as long as they have sessions.
 func (c *Checker) Run(ctx context.Context) {
 	var under sync.WaitGroup
 	defer under.Wait()
@@ -130,7 +130,7 @@ func (c *Checker) Run(ctx context.Context) {
 	}
 }
 
-// begin enters a course of checks of b, and returns what runs it.
+// begin enters a course of checks of b, and returns the function that runs it.
 func (c *Checker) begin(ctx context.Context, courses map[*pool.Backend]context.CancelFunc, b *pool.Backend) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	courses[b] = cancel
@@ -151,8 +151,8 @@ func (c *Checker) endOthers(courses map[*pool.Backend]context.CancelFunc, stay [
 	}
 }
 
-// jitter returns d, up to a tenth more or less, so that checks of many backends, and of many balancers, spread over
-// time.
+// jitter returns d, up to a tenth more or less by chance, so that the checks of many backends and many balancers spread
+// over time.
 func (c *Checker) jitter(d time.Duration) time.Duration {
 	chance := c.chance
 	if chance == nil {
@@ -161,6 +161,6 @@ func (c *Checker) jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*chance()))
 }
 
-// Proven reports whether sessions that are answered prove all that c asks for: so it is with tcp where the traffic
-// goes. See Checker.Enough.
+// Proven reports whether a session with an answer proves all that c asks for. Only tcp without a place of its own is
+// such a check. See Checker.Enough.
 func (c Check) Proven() bool { return c.kind == onTCP && c.at == place{} }

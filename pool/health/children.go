@@ -9,23 +9,23 @@ import (
 	"syscall"
 )
 
-// Children are the processes that Commands start, and what those leave behind. When a process ends whose parent has
-// ended before, PID 1 is to collect it (wait(2)), or a nearer ancestor that has asked for that
-// (PR_SET_CHILD_SUBREAPER). In a container that is this process, and what nobody collects counts against the limit of
-// processes for ever.
+// Children are the processes that Commands start, and those that they leave behind. A process whose parent has ended
+// must be collected (wait(2)) by PID 1, or by a nearer ancestor that has asked for that (PR_SET_CHILD_SUBREAPER). In a
+// container that is this process. A process that nobody collects counts against the limit of processes for ever.
 //
-// Make it with NewChildren, and let Collect run. A Command without Children leaves that to others.
+// Make it with NewChildren, and run Collect. A Command without Children does not collect.
 type Children struct {
-	mu sync.Mutex // held while a program starts as well: nothing is collected until it is known to be a Command's own
-	// running are those that a Command waits for. They are its own to collect: it would not know how they ended.
+	mu sync.Mutex // also held while a program starts, so that it is in running before anything is collected
+	// running holds the processes that a Command waits for. Only that Command may collect them, or it could not learn
+	// how they ended.
 	running map[int]bool
 }
 
-// NewChildren returns Children of which there are none.
+// NewChildren returns Children without a process.
 func NewChildren() *Children { return &Children{running: make(map[int]bool)} }
 
-// Collect collects what has ended and nobody waits for, until ctx is done. Where another process inherits it, Collect
-// returns at once.
+// Collect collects ended processes that nobody waits for, until ctx is done. Where another process inherits them,
+// Collect returns at once.
 func (c *Children) Collect(ctx context.Context) {
 	if !inheritsOrphans() {
 		return
@@ -45,8 +45,8 @@ func (c *Children) Collect(ctx context.Context) {
 	}
 }
 
-// collectLocked collects those that have ended, up to one that a Command waits for: when that one is collected, it goes
-// on.
+// collectLocked collects ended processes. It stops at one that a Command waits for, and is called again when that one
+// was collected.
 func (c *Children) collectLocked() {
 	for {
 		pid := endedChild()

@@ -22,8 +22,8 @@ func endedChild() int {
 		allChildren = 0         // P_ALL
 		leave       = 0x1000000 // WNOWAIT
 		exited      = 4         // WEXITED
-		// siginfo_t begins with three numbers of 32 bits. What follows them has pointers in it, and the child's number
-		// first.
+		// siginfo_t begins with three numbers of 32 bits. A union with pointers in it follows, aligned as these are;
+		// the child's number comes first in it.
 		pidAt = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	)
 	var info [128 / 8]uint64

@@ -2,7 +2,7 @@
 
 package health
 
-// inheritsOrphans reports that other systems are not asked.
+// inheritsOrphans returns false: on systems other than Linux nothing is collected.
 func inheritsOrphans() bool { return false }
 
 func endedChild() int { return 0 }

@@ -12,19 +12,18 @@ import (
 	"time"
 )
 
-// A Command asks by running a program: exit status 0 means up. It is given to /bin/sh -c, with this process's
-// environment and
+// A Command runs a program: exit status 0 means up. /bin/sh -c runs it, with this process's environment and
 //
 //	FOREBAY_CHECK_ADDRESS  192.0.2.1:80, [2001:db8::1]:80, or a path
 //	FOREBAY_CHECK_HOST     192.0.2.1, without brackets; empty for a UNIX socket
 //	FOREBAY_CHECK_PORT     80; empty for a UNIX socket
 //	FOREBAY_CHECK_NAME     the host as the operator wrote it
 //
-// It runs in a process group of its own. All of that is killed (SIGKILL) when the time is up, and so is what the
-// program leaves behind when it ends. Its standard input is empty.
+// It runs in a process group of its own. The whole group is killed (SIGKILL) when the time is up, and also when the
+// program ends. Its standard input is empty.
 type Command struct {
 	Line     string
-	Children *Children // what collects those that it leaves behind; nil: nobody here
+	Children *Children // collects the processes that it leaves behind; nil: they are not collected
 }
 
 // outputWithin is how long the output may stay open after the program has ended.
@@ -43,7 +42,7 @@ func (p Command) Probe(ctx context.Context, t Target) Result {
 	err := p.Children.run(cmd)
 	took := time.Since(start)
 	if cmd.Process != nil {
-		// a group's number is not given to another process while anybody is left in it
+		// the kernel does not reuse a group's number while a process is left in it
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return Result{Err: outcome(ctx, err, &said), Took: took, Transcript: said.transcript()}
@@ -64,7 +63,7 @@ func environment(t Target) []string {
 // outcome says how the program ended.
 func outcome(ctx context.Context, err error, said *output) error {
 	switch _, ended := errors.AsType[*exec.ExitError](err); {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well and left somebody behind
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well and left a process behind
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("wait for the command: %w", plain(ctx, err))
@@ -96,7 +95,7 @@ func (o *output) transcript() string {
 	return (&transcript{entries: []entry{{verb: "wrote", kept: o.kept, size: o.size}}}).String()
 }
 
-// lastLine returns what an error has of the output, nothing where there is none.
+// lastLine returns the last line of the output, as an error quotes it; "" where there is no output.
 func (o *output) lastLine() string {
 	text := strings.TrimSpace(string(o.kept))
 	if text == "" {

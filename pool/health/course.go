@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// hurry is how many times as often a backend is checked while in doubt, and how many times an interval holds at
-	// most the checks that traffic asks for.
+	// hurry is how many times as often a backend is checked while its state is in doubt. It is also the most checks per
+	// interval that sessions can cause.
 	hurry = 4
-	// leisure is how many times as long is waited, at most, while a backend is down.
+	// leisure is how many times Interval the longest wait is while a backend is down.
 	leisure = 4
-	// beat is what the beginnings of checks are rounded up to, so that one wake-up of the processor serves several
-	// backends: with a thousand of them, checks cost two thirds of what they did.
+	// beat is what the beginnings of checks are rounded up to, so that the process wakes up once for several backends.
+	// With a thousand backends, checks cost a third less for it.
 	beat = 25 * time.Millisecond
 )
 
-// A verdict is what checks take a backend for.
+// A verdict is what checks have found a backend to be.
 type verdict uint8
 
 const (
@@ -31,16 +31,16 @@ const (
 	ill
 )
 
-// A course is one backend's checks, on a goroutine of their own.
+// A course is the checks of one backend. It has a goroutine of its own.
 type course struct {
 	*Checker
 	backend *pool.Backend
 	targets []Target // its addresses
 	verdict verdict
 	found   verdict       // the last result
-	inARow  int           // how often that came in a row
+	inARow  int           // how often found came in a row
 	wait    time.Duration // until the next check, while it is down
-	open    bool          // something listened there when that was last looked at, while it was down
+	open    bool          // something listened there at the last look while it was down
 
 	answered, failed uint64    // the backend's traffic when a check was last due
 	last             time.Time // when the last check began
@@ -67,7 +67,7 @@ func (c *course) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-doubted:
-			doubted = nil // more of it says no more, until the check
+			doubted = nil // until the check, another value says nothing new
 			timer.Reset(c.hurried())
 			continue
 		case <-opened:
@@ -97,17 +97,18 @@ func (c *course) run(ctx context.Context) {
 	}
 }
 
-// onBeat returns wait, or how long to wait for the first beat after it. Beats go by the clock on the wall, and none is
-// awaited for longer where that is set back.
+// onBeat returns how long to wait for the first beat that is at least wait away. Beats are times of the wall clock; one
+// that is set back makes no wait longer.
 func onBeat(wait time.Duration) time.Duration {
 	now := time.Now()
 	return now.Add(wait + beat - 1).Truncate(beat).Sub(now.Round(0))
 }
 
-// hurried returns how long to wait for a check that is wanted at once: not at all, unless the last one was just now.
+// hurried returns how long to wait for a check that is wanted at once: 0 or less, unless the last one was a short time
+// ago.
 func (c *course) hurried() time.Duration { return time.Until(c.last.Add(c.Interval / hurry)) }
 
-// next returns how long after the beginning of the last check to begin the next.
+// next returns the time from the beginning of the last check to that of the next.
 func (c *course) next() time.Duration {
 	switch {
 	case c.found != c.verdict:
@@ -120,9 +121,9 @@ func (c *course) next() time.Duration {
 	return c.jitter(c.Interval)
 }
 
-// known reports whether all that a check could find out is known: from the sessions since the last one, or from the
-// kernel that the backend's socket is in. Where that is the reason for the backend to be down, the checks keep out of
-// it.
+// known reports whether all that a check could find out is known already: from the sessions since the last check, or
+// from the kernel that has the backend's socket. Where the kernel says that nothing listens any more, that is enough,
+// and no check is needed.
 func (c *course) known() bool {
 	answered, failed := c.backend.Traffic()
 	unfailing, enough := failed == c.failed, answered-c.answered >= uint64(c.Enough)
@@ -136,24 +137,24 @@ func (c *course) known() bool {
 	return unfailing && c.backend.State() == pool.Up && (enough || c.told())
 }
 
-// told reports whether it is the kernel that knows. Then there is nothing to do until it says something else, or
-// traffic does.
+// told reports whether the kernel tells of the backend's socket. Then there is nothing to do until the kernel or
+// traffic says something else.
 func (c *course) told() bool {
 	found := c.Listeners.Listening(c.backend)
 	return found == Open || found == Gone
 }
 
-// opens notes whether the kernel has something listen there, and returns it.
+// opens notes whether something listens at the backend's address by what the kernel says, and returns it.
 func (c *course) opens() bool {
 	c.open = c.Listeners.Listening(c.backend) == Open
 	return c.open
 }
 
-// check asks the backend once and takes in the result.
+// check asks the backend once and acts on the result.
 func (c *course) check(ctx context.Context) {
 	c.last = time.Now()
 	select {
-	case <-c.backend.Doubted(): // it is what this check finds out
+	case <-c.backend.Doubted(): // this check answers the doubt
 	default:
 	}
 	suspected := c.backend.Suspected()
@@ -179,7 +180,7 @@ func (c *course) check(ctx context.Context) {
 	}
 }
 
-// probe returns what asks.
+// probe returns the Probe to use.
 func (c *course) probe(suspected bool) Probe {
 	if suspected && c.Doubting != nil {
 		return c.Doubting
@@ -187,7 +188,7 @@ func (c *course) probe(suspected bool) Probe {
 	return c.Probe
 }
 
-// decide tells the pool what became of its suspicion.
+// decide tells the pool whether its suspicion was right.
 func (c *course) decide(found verdict, r Result) {
 	if found == well {
 		c.backend.Acquit()
@@ -217,7 +218,7 @@ func (c *course) needed(v verdict) int {
 	case c.verdict == unknown && c.Initial == InitialCheck:
 		return 1
 	case v == ill && c.Listeners.Listening(c.backend) == Gone:
-		return 1 // the kernel has said so, too; and what listens there next is to pass before it is trusted
+		return 1 // the kernel has said so, too; and what listens there next must pass a check before it is used
 	case v == ill:
 		return c.Fall
 	case c.Enough > 0 && c.Listeners.Listening(c.backend) == Open:
@@ -226,7 +227,7 @@ func (c *course) needed(v verdict) int {
 	return c.Rise
 }
 
-// settle makes v the verdict, of which r was the last proof.
+// settle makes v the verdict. r is the result that decided it.
 func (c *course) settle(v verdict, r Result) {
 	state, reason := pool.Up, c.passed()
 	if v == ill {
@@ -254,7 +255,7 @@ func evidence(reason string, r Result) pool.Evidence {
 	return pool.Evidence{Witness: pool.Check, Reason: reason, Took: r.Took, Transcript: r.Transcript}
 }
 
-// targetOf is where a probe of b at a goes.
+// targetOf returns the Target for b at the address a.
 func targetOf(b *pool.Backend, a pool.Address) Target {
 	if a.IsUNIX() {
 		return Target{Network: "unix", Address: a.Path()}
@@ -262,9 +263,9 @@ func targetOf(b *pool.Backend, a pool.Address) Target {
 	return Target{Network: "tcp", Address: a.String(), Name: hostOf(b.Name())}
 }
 
-// hostOf returns the host that a backend's name was written with, "" where that is an address.
+// hostOf returns the host in a backend's name, "" where that is an address.
 func hostOf(name string) string {
-	name, _, _ = strings.Cut(name, "(") // which tells the addresses of one host apart
+	name, _, _ = strings.Cut(name, "(") // the rest, from "(" on, tells the addresses of one host apart
 	host, _, err := net.SplitHostPort(name)
 	if _, isAddress := netip.ParseAddr(host); err != nil || isAddress == nil {
 		return ""

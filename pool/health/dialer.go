@@ -16,34 +16,34 @@ import (
 // A Dialer opens the connections of probes, and starts their programs. The zero value is ready.
 type Dialer struct {
 	Header Header // sent before anything else, and before TLS
-	// TLS is how probes that speak TLS do: not changed, and copied for each handshake. Each is a full one, so that the
-	// certificate is looked at again. nil, and an empty ServerName: the server is verified by the system's roots and
-	// Target.Name.
+	// TLS is the configuration of probes that speak TLS. It is not changed: each handshake has a copy. Each handshake
+	// is a full one, so that the certificate is verified again. nil: the server is verified by the system's roots. An
+	// empty ServerName: it is verified by Target.Name.
 	TLS *tls.Config
-	// Roots is who is trusted now, where that may change; it takes the place of what TLS has. nil: nothing does.
+	// Roots returns the authorities that are trusted now, in place of those in TLS. nil: those in TLS are.
 	Roots func() *x509.CertPool
-	// Sources are where connections come from. nil: where the kernel chooses.
+	// Sources are the local addresses of connections. nil: the kernel chooses.
 	Sources *Sources
-	// Dial opens a connection, given what net.Dialer.DialContext is given. nil: that, from Sources.
+	// Dial opens a connection, as net.Dialer.DialContext does. nil: that method does, with Sources.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Children collect what programs leave behind. nil: nobody here does.
+	// Children collects the processes that programs leave behind. nil: they are not collected.
 	Children *Children
 }
 
 const (
 	// leaveWithin bounds how long a probe waits for the server's end after its own verdict.
 	leaveWithin = time.Second
-	// leaveBytes bounds what is read meanwhile. More is not worth it: the close is a reset then, since bytes were left
+	// leaveBytes bounds what is read in that time. With more bytes than that the close is a reset, since some were left
 	// unread (RFC 2525, section 2.17).
 	leaveBytes = 64 << 10
 )
 
-// plainly asks t over a connection as it is. ask returns what was wrong, nil if the server is up.
+// plainly asks t over a connection without TLS. ask returns what was wrong, nil if the server is up.
 func (d Dialer) plainly(ctx context.Context, t Target, ask func(*talk) error) Result {
 	return d.talk(ctx, t, nil, ask)
 }
 
-// securely is plainly over TLS. protocols are what ALPN offers in place of the Config's; nil: the Config's.
+// securely is plainly over TLS. ALPN offers protocols; nil: those of the Config.
 func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask func(*talk) error) Result {
 	if err := t.verifiable(d.TLS); err != nil {
 		return Result{Err: err}
@@ -65,7 +65,7 @@ func (d Dialer) securely(ctx context.Context, t Target, protocols []string, ask 
 	return d.talk(ctx, t, config, ask)
 }
 
-// talk opens a connection, asks, and takes leave. The verdict's time is taken in between.
+// talk opens a connection, asks, and ends the connection. Took is measured before the end.
 func (d Dialer) talk(ctx context.Context, t Target, secure *tls.Config, ask func(*talk) error) Result {
 	start := time.Now()
 	raw, err := d.dial(ctx, t)
@@ -114,7 +114,7 @@ func (d Dialer) dial(ctx context.Context, t Target) (net.Conn, error) {
 // roomPause is how long a check waits before it asks again whether a UNIX socket has room.
 const roomPause = 50 * time.Millisecond
 
-// shorter leaves away what an error of package net says of address and system call: the message has it already.
+// shorter drops the address and system call from an error of package net: the message has them already.
 func shorter(err error) error {
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		return call.Err
@@ -125,8 +125,8 @@ func shorter(err error) error {
 	return err
 }
 
-// host returns what TLS and HTTP call the server. An address has no zone there: that is this machine's alone (RFC 6874,
-// section 1), and no certificate can name it.
+// host returns what TLS and HTTP call the server. An address loses its zone, which has a meaning on this machine only
+// (RFC 6874, section 1) and is in no certificate.
 func (t Target) host() string {
 	if t.Name != "" || t.Network == "unix" {
 		return t.Name

@@ -1,11 +1,10 @@
 // Package health finds out whether a pool's backends are up.
 //
-// A [Probe] asks one backend once. What there is to ask with is written as an operator writes it and read by
-// [ParseCheck]. Each probe leaves as the protocol wants to be left, so that a server that is asked every two seconds
-// for a year has nothing to say about it in its log; where that took some finding out, the probe's comment tells what
-// was found.
+// A [Probe] asks one backend once. An operator writes it as a [Check], which [ParseCheck] reads. Each probe ends the
+// connection as its protocol demands, so that a server that is asked every two seconds for a year logs nothing about
+// it. Where that is not obvious, the probe's comment says what was found.
 //
-// A [Checker] has all backends of a pool asked, each at its own pace, counts what they answer, and gives the pool its
-// verdict (pool.Backend.Judge) with the evidence. Traffic speaks to the pool by itself: the pool asks for a check when
-// a session gives rise to doubt, and sessions that go well can stand for checks.
+// A [Checker] probes all backends of a pool, each at its own pace. It counts the results, and gives the pool its
+// verdict with the evidence (pool.Backend.Judge). The pool also hears of sessions: it asks for a check after one that
+// failed, and sessions that go well can replace checks.
 package health

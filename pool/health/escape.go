@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// splitItems splits at the commas that no backslash stands before. The pieces are as they were written.
+// splitItems splits at commas without a backslash before them. It does not unescape the pieces.
 func splitItems(text string) []string {
 	var items []string
 	start := 0
@@ -41,7 +41,7 @@ func unescape(text string) ([]byte, error) {
 	return b, nil
 }
 
-// escaped reads what stands behind a backslash, and how long it is.
+// escaped returns the byte that the escape after a backslash stands for, and the length of that escape.
 func escaped(rest string) (c byte, width int, err error) {
 	if rest == "" {
 		return 0, 0, fmt.Errorf(`a backslash at the end: write \\ for one`)
@@ -94,7 +94,7 @@ func escape(b []byte) string {
 	return text.String()
 }
 
-// uncomma takes the backslash before commas away and leaves other pairs as they are, for what has a syntax of its own.
+// uncomma removes the backslash before commas. Other escapes stay, for texts with a syntax of their own.
 func uncomma(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -109,7 +109,7 @@ func uncomma(text string) string {
 	return b.String()
 }
 
-// encomma undoes uncomma: it puts a backslash before each comma.
+// encomma is the inverse of uncomma: it puts a backslash before each comma.
 func encomma(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

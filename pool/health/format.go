@@ -2,7 +2,7 @@ package health
 
 import "strings"
 
-// String returns c as an operator would write it, without options that have their default. UnmarshalText reads it back.
+// String returns c as an operator would write it. Options with their default are left out. UnmarshalText reads it back.
 func (c Check) String() string {
 	switch c.kind {
 	case off:
@@ -40,7 +40,7 @@ func (c Check) String() string {
 // MarshalText returns what String returns.
 func (c Check) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// head returns what stands before the options.
+// head returns the items before the options.
 func (c Check) head() []string {
 	at := c.at.String()
 	switch c.kind {

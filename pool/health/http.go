@@ -11,21 +11,21 @@ import (
 	"net/http"
 )
 
-// HTTP asks for a page and judges its status and, where wanted, its body. A request is HTTP/1.1, says Connection:
-// close, and names the agent forebay-check, by which a server's access log can leave it out.
+// HTTP asks for a page and judges its status and, where wanted, its body. The request is HTTP/1.1 with Connection:
+// close. Its User-Agent is forebay-check, so that a server's access log can leave it out.
 type HTTP struct {
 	Dialer
 	Secure bool   // https
 	Method string // "": GET
-	Path   string // with query, as it stands in the request; "": /
+	Path   string // with query, as the request has it; "": /
 	Status Status // empty: 200 to 299
-	// Body is what the body must contain and Match what it must match, within its first 64 KiB. Empty and nil: it is
-	// not looked at.
+	// Body is what the body must contain, and Match what it must match, within the first 64 KiB. Where both are empty,
+	// the body is not read.
 	Body  []byte
 	Match *Pattern
 }
 
-// maxInterim is how many answers of class 1xx may come before the answer (RFC 9110, section 15.2, sets no limit).
+// maxInterim is the number of answers of class 1xx at which the probe gives up (RFC 9110, section 15.2, sets no limit).
 const maxInterim = 5
 
 // Probe asks for the page.
@@ -55,8 +55,8 @@ func (p HTTP) ask(c *talk, t Target) error {
 	return p.checkBody(c, answer.Body)
 }
 
-// request returns the request's bytes. Path and names hold no space or control character: who reads them from an
-// operator sees to it.
+// request returns the request's bytes. Path and names contain no space or control character: the parser of Check
+// ensures that.
 func (p HTTP) request(t Target) string {
 	return fmt.Sprintf(
 		"%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: forebay-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
@@ -93,7 +93,7 @@ func (p HTTP) host(t Target) string {
 	return host
 }
 
-// answer reads the head of the answer, past interim ones.
+// answer reads the head of the answer, and skips interim answers.
 func (p HTTP) answer(c *talk) (*http.Response, error) {
 	buffered := bufio.NewReader(c)
 	for range maxInterim {
@@ -108,7 +108,7 @@ func (p HTTP) answer(c *talk) (*http.Response, error) {
 	return nil, fmt.Errorf("got %d answers of class 1xx and no other", maxInterim)
 }
 
-// checkBody reads as much as it needs to judge.
+// checkBody reads the body, as far as the limit of the talk allows, and judges it.
 func (p HTTP) checkBody(c *talk, body io.Reader) error {
 	text, err := io.ReadAll(body)
 	if err != nil && !errors.Is(err, errTooLong) {

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Idle asks whether the server keeps a connection on which nothing is said. It tells of a process that is dead behind a
-// living kernel: one that accepts for it, such as a forwarder whose server is gone, closes at once. The server's
-// program sees a connection that says nothing and ends.
+// Idle asks whether the server keeps a connection on which nothing is sent. It finds a dead process in whose place
+// something else accepts, such as a forwarder whose server is gone: that closes at once. The server's program sees a
+// connection that sends nothing and ends.
 type Idle struct {
 	Dialer
 }
 
-// idleFor is how long the connection must be kept. What forwards closes when it finds nobody to forward to, and a
-// server that wants to be rid of idle clients leaves them more time.
+// idleFor is how long the connection must be kept. A forwarder without a server closes sooner, and a server that closes
+// idle connections waits longer.
 const idleFor = 250 * time.Millisecond
 
 // Probe connects, and waits.
@@ -28,7 +28,7 @@ func (p Idle) Probe(ctx context.Context, t Target) Result {
 		}
 		c.raw.SetReadDeadline(until)
 		if ctx.Err() != nil {
-			c.interrupt() // whose deadline was overwritten
+			c.interrupt() // again: the deadline that it had set was overwritten
 		}
 		switch err := c.more(); {
 		case err == nil:

@@ -13,10 +13,10 @@ import (
 type kernel struct {
 	fd    int
 	buf   []byte
-	asked uint32 // the number of the last request, which its answers bear
+	asked uint32 // the number of the last request; its answers have the same
 }
 
-// What linux/sock_diag.h and linux/inet_diag.h say.
+// Values from linux/sock_diag.h and linux/inet_diag.h.
 const (
 	sockDiagByFamily = 20
 	stateListen      = 10 // TCP_LISTEN
@@ -35,14 +35,14 @@ const (
 	loopbackDevice   = 1                 // LOOPBACK_IFINDEX, in every network namespace
 )
 
-// openKernel opens the way to ask.
+// openKernel opens the netlink socket.
 func openKernel() (*kernel, error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_INET_DIAG)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	k := &kernel{fd: fd, buf: make([]byte, 32<<10)}
-	patience := syscall.Timeval{Sec: 1} // it answers within the call: more than nothing means that it never will
+	patience := syscall.Timeval{Sec: 1} // it answers within the call: without an answer after a second, none will come
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &patience); err != nil {
 		k.close()
 		return nil, os.NewSyscallError("setsockopt", err)
@@ -52,11 +52,11 @@ func openKernel() (*kernel, error) {
 
 func (k *kernel) close() { syscall.Close(k.fd) }
 
-// look returns the queues at places, or of all TCP sockets that listen where places is nil.
+// look returns the queues at places. Where places is nil, it returns those of all listening TCP sockets.
 //
-// For all of them the kernel goes through a table that may have 65,536 places, once for each family: 40 µs, or a
-// millisecond when no cache holds it. For one place it takes the path of an arriving SYN, two microseconds; of sockets
-// that share it (SO_REUSEPORT) it tells of one.
+// For all sockets the kernel goes through a table of up to 65,536 places, once for each family. That takes 40 µs, or a
+// millisecond when the table is not in a cache. One place takes 2 µs: the kernel looks it up as for an arriving SYN. Of
+// several sockets at one place (SO_REUSEPORT) it then tells of one only.
 func (k *kernel) look(places []netip.AddrPort) (queues, error) {
 	found := make(queues, len(places))
 	ask := k.dump
@@ -69,7 +69,7 @@ func (k *kernel) look(places []netip.AddrPort) (queues, error) {
 	return found, nil
 }
 
-// dump adds all that listen.
+// dump adds all listening sockets.
 func (k *kernel) dump(found queues) error {
 	for _, family := range [...]byte{syscall.AF_INET, syscall.AF_INET6} {
 		if err := k.ask(dumpRequest(family), found.add); err != nil {
@@ -79,7 +79,7 @@ func (k *kernel) dump(found queues) error {
 	return nil
 }
 
-// lookAt adds what listens at places.
+// lookAt adds the sockets that listen at places.
 func (k *kernel) lookAt(places []netip.AddrPort, found queues) error {
 	for _, place := range places {
 		err := k.ask(placeRequest(place), func(m []byte) { found.addAt(place, m) })
@@ -90,8 +90,8 @@ func (k *kernel) lookAt(places []netip.AddrPort, found queues) error {
 	return nil
 }
 
-// ask sends a request and takes in what the kernel answers to it. A request whose answer was given up may be answered
-// while the next one waits for its own: so each has its number.
+// ask sends a request, and has take called with each message of the kernel's answer. Each request has its number: the
+// answer to an earlier request, for which nobody waits any more, may arrive before the answer to this one.
 func (k *kernel) ask(request []byte, take func(message []byte)) error {
 	k.asked++
 	binary.NativeEndian.PutUint32(request[8:], k.asked)
@@ -116,14 +116,14 @@ func (k *kernel) ask(request []byte, take func(message []byte)) error {
 			continue // not the kernel
 		}
 		done, err := read(k.buf[:n], k.asked, tell)
-		if done || err != nil || told && !dumps { // nothing follows on what is no dump, nor does anything say so
+		if done || err != nil || told && !dumps { // an answer that is no dump is one message, without an end mark
 			return err
 		}
 	}
 }
 
-// read has take take the sockets that a part of an answer tells of, and reports whether the kernel says that it was the
-// last. What answers another request than the one of that number is passed over.
+// read calls take with each socket in a part of an answer, and reports whether the kernel marks that part as the last.
+// Messages with another number than asked are skipped.
 func read(answer []byte, asked uint32, take func(message []byte)) (done bool, err error) {
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil {
@@ -134,7 +134,7 @@ func read(answer []byte, asked uint32, take func(message []byte)) (done bool, er
 			continue
 		}
 		switch m.Header.Type {
-		case syscall.NLMSG_DONE: // with a number below 0 where the kernel broke off: what is missing then is not gone
+		case syscall.NLMSG_DONE: // with a negative number where the kernel broke off: sockets may be missing then
 			if len(m.Data) >= 4 && int32(binary.NativeEndian.Uint32(m.Data)) < 0 {
 				return true, netlinkError(m.Data)
 			}
@@ -151,8 +151,8 @@ func read(answer []byte, asked uint32, take func(message []byte)) (done bool, er
 // dumpRequest asks for all listening TCP sockets of a family.
 func dumpRequest(family byte) []byte { return diagRequest(family, syscall.NLM_F_DUMP) }
 
-// placeRequest asks for the socket that takes connections to a place on loopback: one that is bound to that interface is
-// among those that may.
+// placeRequest asks for the socket that takes connections to a place on loopback. It may be bound to the loopback
+// interface.
 func placeRequest(place netip.AddrPort) []byte {
 	family := byte(syscall.AF_INET)
 	if !place.Addr().Is4() {
@@ -186,9 +186,9 @@ func netlinkError(b []byte) error {
 	return syscall.Errno(-int32(binary.NativeEndian.Uint32(b)))
 }
 
-// add adds the socket that a struct inet_diag_msg tells of, at the address that it listens at: where that is all of
-// IPv6 and of IPv4, at both. A socket that is bound to a device takes nothing from another, and loopback is where is
-// looked.
+// add adds the socket of a struct inet_diag_msg at the address that it listens at. A socket for all of IPv6 and IPv4 is
+// added at both. A socket that is bound to a device other than loopback is left out: it takes no connection over
+// loopback.
 func (q queues) add(m []byte) {
 	if len(m) < diagMessageSize {
 		return
@@ -208,8 +208,8 @@ func (q queues) add(m []byte) {
 	}
 }
 
-// ipv6Only reports whether a socket takes no IPv4 (ipv6(7), IPV6_V6ONLY), from the attributes that its message ends
-// with.
+// ipv6Only reports whether a socket takes no IPv4 (ipv6(7), IPV6_V6ONLY), from the attributes at the end of its
+// message.
 func ipv6Only(attributes []byte) bool {
 	for len(attributes) >= syscall.SizeofRtAttr {
 		size, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])
@@ -224,7 +224,7 @@ func ipv6Only(attributes []byte) bool {
 	return false
 }
 
-// addAt adds it at another one, for which it stands.
+// addAt adds the socket of m at the address at.
 func (q queues) addAt(at netip.AddrPort, m []byte) {
 	if len(m) < diagMessageSize {
 		return

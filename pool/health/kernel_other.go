@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// A kernel of another system does not tell of its sockets.
+// A kernel other than Linux does not tell of its sockets.
 type kernel struct{}
 
 func openKernel() (*kernel, error) { return nil, errors.ErrUnsupported }

@@ -10,44 +10,44 @@ import (
 	"forebay/pool"
 )
 
-// Listeners watches the sockets on which the backends of a pool listen, where that is on this machine's loopback,
-// without ever connecting to one: it asks the kernel how many connections wait to be accepted (sock_diag(7), which any
-// user may). That tells of a server that has gone before a client meets it, and of one that is stuck while its kernel
-// goes on completing handshakes for it: a check by TCP would find that one well, and its clients wait.
+// Listeners watches the sockets on which the backends of a pool listen, where these are on this machine's loopback. It
+// never connects: it asks the kernel how many connections wait to be accepted (sock_diag(7), which any user may). So it
+// finds a server that has gone before a client meets it. It also finds a server that is stuck while its kernel goes on
+// completing handshakes: a check by TCP passes then, and clients wait.
 //
-// A backend at which something has listened, and nothing does any more, is down. One whose queue is full, or has let
-// nobody through for Patience, is crowded, as long as another one's is empty: where all are behind, none of them is at
-// fault.
+// A backend is down where something has listened and nothing does any more. A backend is crowded where its queue is
+// full, or nobody in it was accepted for Patience, as long as another backend's queue is empty. Where all are behind,
+// no single one is at fault.
 type Listeners struct {
 	Pool *pool.Pool
 	// Interval is the time between looks while sessions begin, a client waits or a server is down. NewListeners sets
 	// 250 ms.
 	Interval time.Duration
-	Rest     time.Duration // and while nothing happens, so that an idle process sleeps; NewListeners: 2 s
+	Rest     time.Duration // the same while nothing happens, so that an idle process sleeps; NewListeners: 2 s
 	Patience time.Duration // NewListeners: 3 s
 
 	look looker // nil: the kernel
 
 	mu      sync.Mutex
-	told    map[*pool.Backend]Listening // of those that were seen to listen
+	told    map[*pool.Backend]Listening // backends that were seen to listen
 	changed chan struct{}               // closed at the next change of told
 }
 
-// A looker returns the queues at places, or where that is nil all there are.
+// A looker returns the queues at places; all there are where places is nil.
 type looker func(places []netip.AddrPort) (queues, error)
 
 // Listening is what the kernel told of a backend's listening socket at the last look.
 type Listening uint8
 
-// What there is to tell.
+// The values of Listening.
 const (
-	Unseen Listening = iota // it is not watched, or never was there
-	Open                    // and would take a connection
-	Full                    // and would not: no more clients may wait
-	Gone                    // it was there
+	Unseen Listening = iota // it is not watched, or nothing has listened there yet
+	Open                    // something listens, and would take a connection
+	Full                    // something listens, and no more clients may wait
+	Gone                    // something listened there, and nothing does now
 )
 
-// Listening returns what the last look found of b. That of nil Listeners is Unseen.
+// Listening returns what the last look found of b. Nil Listeners return Unseen.
 func (l *Listeners) Listening(b *pool.Backend) Listening {
 	if l == nil {
 		return Unseen
@@ -57,8 +57,7 @@ func (l *Listeners) Listening(b *pool.Backend) Listening {
 	return l.told[b]
 }
 
-// Changed returns a channel that is closed as soon as Listening returns something else for any backend. That of nil
-// Listeners never is.
+// Changed returns a channel that is closed as soon as Listening changes for any backend. Nil Listeners return nil.
 func (l *Listeners) Changed() <-chan struct{} {
 	if l == nil {
 		return nil
@@ -88,19 +87,19 @@ func NewListeners(p *pool.Pool) *Listeners {
 		told: make(map[*pool.Backend]Listening), changed: make(chan struct{})}
 }
 
-// A queue is one listening socket's accept queue: how many connections wait, and how many may (listen(2)).
+// A queue is the accept queue of a listening socket: how many connections wait, and how many may (listen(2)).
 type queue struct{ waiting, most int }
 
-// queues are all listening TCP sockets of this network namespace, by their address. Several at one address
-// (SO_REUSEPORT) count as one. An IPv6 socket for an IPv4 address has that mapped into IPv6.
+// queues holds the listening TCP sockets of this network namespace, by address. Several at one address (SO_REUSEPORT)
+// count as one. An IPv6 socket for an IPv4 address has that address mapped into IPv6.
 type queues map[netip.AddrPort]queue
 
 // allOfIPv4 is the address of IPv6 sockets that take all of IPv4.
 var allOfIPv4 = netip.AddrFrom16(netip.IPv4Unspecified().As16())
 
-// at returns the queue in which a connection to a waits, if there is one. A socket for the address itself is before one
-// for all addresses, and an IPv4 socket before one of IPv6, as the kernel has it (inet_lhash2_lookup and compute_score
-// in net/ipv4/inet_hashtables.c).
+// at returns the queue in which a connection to a would wait, if there is one. As in the kernel, a socket for the
+// address itself comes before one for all addresses, and an IPv4 socket before an IPv6 one (inet_lhash2_lookup and
+// compute_score in net/ipv4/inet_hashtables.c).
 func (q queues) at(a netip.AddrPort) (queue, bool) {
 	if a.Addr().Is4() {
 		return q.first(a.Port(), a.Addr(), netip.AddrFrom16(a.Addr().As16()), netip.IPv4Unspecified(), allOfIPv4)
@@ -118,11 +117,11 @@ func (q queues) first(port uint16, ips ...netip.Addr) (queue, bool) {
 	return queue{}, false
 }
 
-// lookFaults is how many looks in a row may fail before it is believed that the kernel does not tell any more.
+// lookFaults is how many looks in a row must fail before Run gives up.
 const lookFaults = 5
 
-// Run watches until ctx is done. It returns an error if the kernel does not tell; nothing is held against any backend
-// then.
+// Run watches until ctx is done. It returns an error if the kernel does not answer. In the end it takes back whatever
+// it has held against backends.
 func (l *Listeners) Run(ctx context.Context) error {
 	look := l.look
 	if look == nil {
@@ -145,7 +144,7 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 		if l.follow(known) {
 			var places []netip.AddrPort
 			if quiet {
-				places = placesOf(known) // nobody waits anywhere: only whether they are still there is to be known
+				places = placesOf(known) // nobody waits: all that matters is whether they are still there
 			}
 			switch found, err := l.find(known, look, places); {
 			case err == nil:
@@ -167,8 +166,8 @@ func (l *Listeners) watch(ctx context.Context, look looker) error {
 	}
 }
 
-// find looks at places. Of all listening sockets it may be told in several parts, and one may be left out between two
-// of them as others close: what is missing there is asked for by itself.
+// find looks at places. The kernel tells of all listening sockets in several parts, and may leave one out between two
+// parts while others close. So find asks for a missing one by itself.
 func (l *Listeners) find(known map[*pool.Backend]*listener, look looker, places []netip.AddrPort) (queues, error) {
 	found, err := look(places)
 	if err != nil || places != nil || !missing(known, found) {
@@ -193,7 +192,7 @@ func missing(known map[*pool.Backend]*listener, found queues) bool {
 	return false
 }
 
-// follow brings known in line with the pool, and reports whether it has any.
+// follow updates known by the backends of the pool, and reports whether any is watched.
 func (l *Listeners) follow(known map[*pool.Backend]*listener) bool {
 	backends := l.Pool.Backends()
 	there := make(map[*pool.Backend]bool, len(backends))
@@ -223,7 +222,7 @@ func placesOf(known map[*pool.Backend]*listener) []netip.AddrPort {
 	return places
 }
 
-// quiet reports whether no session has begun since it was last asked, and nobody waits.
+// quiet reports whether no session has begun since the last call, and nobody waits.
 func (l *Listeners) quiet(known map[*pool.Backend]*listener) bool {
 	quiet := true
 	for b, k := range known {
@@ -234,7 +233,8 @@ func (l *Listeners) quiet(known map[*pool.Backend]*listener) bool {
 	return quiet
 }
 
-// awaited reports whether one is down at which nothing listens: a server that starts is to have its sessions at once.
+// awaited reports whether any backend is down with nothing listening: when its server starts, it should have sessions
+// at once.
 func awaited(known map[*pool.Backend]*listener) bool {
 	for b, k := range known {
 		if !k.there && b.State() == pool.Down {
@@ -252,8 +252,9 @@ func (l *Listeners) pause(quiet bool) time.Duration {
 	return l.Interval
 }
 
-// together returns how long after t to go on where something is to be done about every interval: all that keep the same
-// interval, one for each route, then wake the process up at once, and no more often than one of them would.
+// together returns how long to wait from t on, for something that is done about every interval. All that use the same
+// interval, one for each route, then wake up at the same moment. So they wake the process up no more often than one of
+// them would.
 func together(t time.Time, interval time.Duration) time.Duration {
 	return t.Add(interval).Round(interval).Sub(t.Round(0))
 }
@@ -271,7 +272,7 @@ func onLoopback(b *pool.Backend) bool {
 // judge tells the pool what follows from one look.
 func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 	now := time.Now()
-	var idle *pool.Backend // one that keeps up
+	var idle *pool.Backend // a backend that keeps up
 	for b, k := range known {
 		if k.see(found, now); k.seen {
 			l.note(b, k.listening())
@@ -285,7 +286,7 @@ func (l *Listeners) judge(known map[*pool.Backend]*listener, found queues) {
 	}
 }
 
-// acquitAll takes back what was said, as nobody will watch any more.
+// acquitAll takes back what was held against backends: nobody watches them any more.
 func (l *Listeners) acquitAll(known map[*pool.Backend]*listener) {
 	e := pool.Evidence{Witness: pool.Listener, Reason: "its listening socket is not watched any more"}
 	for b, k := range known {
@@ -303,13 +304,13 @@ type listener struct {
 	queue
 	seen    bool      // something has listened there; else a rule of the firewall may send connections elsewhere
 	there   bool      // something does now
-	gone    bool      // the pool knows that it is gone
-	crowded bool      // the pool knows that it is crowded
+	gone    bool      // the pool was told that it is gone
+	crowded bool      // the pool was told that it is crowded
 	picks   uint64    // at the last look
-	since   time.Time // when the first who waits was seen, or somebody was let through
+	since   time.Time // when a queue was first seen, or last seen to shrink
 }
 
-// see takes in one look.
+// see updates k with the result of one look.
 func (k *listener) see(found queues, now time.Time) {
 	q, ok := k.find(found)
 	if !ok || q.waiting == 0 || k.waiting == 0 || q.waiting < k.waiting {
@@ -318,7 +319,7 @@ func (k *listener) see(found queues, now time.Time) {
 	k.queue, k.there, k.seen = q, ok, k.seen || ok
 }
 
-// listening is what there is to tell of one that was seen.
+// listening returns what is told of a listener that was seen.
 func (k *listener) listening() Listening {
 	switch {
 	case !k.there:
@@ -332,7 +333,7 @@ func (k *listener) listening() Listening {
 func (k *listener) full() bool { return k.most > 0 && k.waiting >= k.most }
 
 // find returns the queue in which the backend's next session would wait: at the address that sessions begin with, or
-// where nothing listens there, at the one that they go to then.
+// where nothing listens there, at the next address that they try.
 func (k *listener) find(found queues) (queue, bool) {
 	addrs := k.backend.Addrs()
 	for i := range addrs {
@@ -364,8 +365,7 @@ func (k *listener) tell(l *Listeners, idle *pool.Backend, now time.Time) {
 	}
 }
 
-// stuck reports whether those who wait are not let through: for two looks where no more can wait, else for as long as
-// patience lasts.
+// stuck reports whether no waiting client was accepted for Patience, or for Interval where the queue is full.
 func (k *listener) stuck(l *Listeners, now time.Time) bool {
 	patience := l.Patience
 	if k.full() {

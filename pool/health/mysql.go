@@ -11,15 +11,15 @@ import (
 
 // MySQL logs in to MySQL or MariaDB and out again: the greeting, an account without a password, COM_QUIT.
 //
-// There is no polite way to leave before that. A guest who goes after the greeting, with FIN or reset, is a warning in
-// the log, is counted in Aborted_connects, and after 100 of them (max_connect_errors, unless skip_name_resolve is set)
-// the server blocks the host, and with it all traffic from this machine. So it needs an account, which may do nothing:
+// There is no clean way to leave before the login. A client that goes after the greeting, with FIN or reset, makes a
+// warning in the log and is counted in Aborted_connects. After 100 of them (max_connect_errors, unless
+// skip_name_resolve is set) the server blocks the host, and so all traffic from this machine. So the check needs an
+// account, which needs no rights:
 //
 //	CREATE USER forebay
 //
-// With it the server logs nothing and counts nothing. Without it the server is up all the same, as it did its work, and
-// blocks nobody; but it writes "Access denied" into its log each time. Where no account can be had, [TCP] asks without
-// a trace.
+// With it the server logs nothing and counts nothing. Without it the check passes as well, and the server blocks
+// nobody, but it logs "Access denied" each time. Where there can be no account, [TCP] checks without a trace.
 type MySQL struct {
 	Dialer
 	User string // an account without a password; "": forebay
@@ -38,7 +38,7 @@ const (
 	myError  = 0xff
 )
 
-// errShortPacket is told where what came as a packet is too short to be one.
+// errShortPacket is for a packet that is too short.
 var errShortPacket = errors.New("a packet ends too early to be MySQL's")
 
 // Probe logs in and out.
@@ -62,8 +62,8 @@ func (p MySQL) ask(c *talk) error {
 	return p.verdict(c)
 }
 
-// verdict reads on until the server has let the account in or not. It may ask for another way to prove an empty
-// password, once.
+// verdict reads until the server has accepted or refused the account. The server may ask once for another way to prove
+// an empty password.
 func (p MySQL) verdict(c *talk) error {
 	for range 2 {
 		answer, sequence, err := myPacket(c)
@@ -104,7 +104,7 @@ func (p MySQL) login(sequence byte, plugin string) string {
 	return myFrame(sequence, string(b))
 }
 
-// noPassword is how an empty password is proved: those that hash with SHA-256 want a zero byte
+// noPassword returns the proof of an empty password. Plugins that hash with SHA-256 want a zero byte
 // (sha256_password_authenticate and caching_sha2_password_authenticate in the server), the others nothing.
 func noPassword(plugin string) string {
 	if strings.Contains(plugin, "sha") {
@@ -113,13 +113,13 @@ func noPassword(plugin string) string {
 	return ""
 }
 
-// myFrame puts the header before a packet: three bytes of length, one of sequence.
+// myFrame puts the header before a packet: three bytes for the length, one for the sequence number.
 func myFrame(sequence byte, body string) string {
 	n := len(body)
 	return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), sequence}) + body
 }
 
-// myPacket reads a packet, which has at least one byte.
+// myPacket reads a packet. The body has at least one byte.
 func myPacket(c *talk) (body []byte, sequence byte, err error) {
 	head, err := c.next(4)
 	if err != nil {
@@ -133,8 +133,7 @@ func myPacket(c *talk) (body []byte, sequence byte, err error) {
 	return body, head[3], err
 }
 
-// myPlugin reads a HandshakeV10 up to the name of the plugin that the server checks passwords with, "" where it tells
-// none.
+// myPlugin returns the name of the plugin that checks passwords, from a HandshakeV10; "" where the server names none.
 func myPlugin(b []byte) (string, error) {
 	if b[0] != myProtocol {
 		return "", fmt.Errorf("greeted with protocol %d, want %d", b[0], myProtocol)
@@ -153,8 +152,8 @@ func myPlugin(b []byte) (string, error) {
 	return string(plugin), nil
 }
 
-// myRefusal reads an ERR packet: its mark, a number, "#" and five bytes of SQLSTATE where it comes after the greeting,
-// a text. Who refuses an account is up.
+// myRefusal reads an ERR packet: its mark, a number, a text, and before the text "#" and five bytes of SQLSTATE if it
+// comes after the greeting. A server that refuses an account is up.
 func myRefusal(c *talk, b []byte) error {
 	c.goodbye = true // the server closes after it
 	if len(b) < 3 {

@@ -10,7 +10,7 @@ import (
 	"forebay/pool"
 )
 
-// isStep reports whether item begins as a step of a script does.
+// isStep reports whether item begins like a step of a script.
 func isStep(item string) bool {
 	word, _, ok := strings.Cut(item, ":")
 	return ok && slices.Contains([]string{"send", "expect", "match"}, word)
@@ -131,7 +131,7 @@ func only(key, value, right string) error {
 	return nil
 }
 
-// readName reads a host as it would stand before a port.
+// readName reads a host, written as before a port.
 func readName(value string) (string, error) {
 	at, err := readPlace(value + ":1")
 	if err == nil && at.host == "" {

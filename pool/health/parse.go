@@ -56,7 +56,7 @@ func checkCommand(line string) error {
 	return nil
 }
 
-// readHead reads what a check begins with and returns the items after it. A script has nothing before its first step.
+// readHead reads the beginning of a check, and returns the items after it. A script has nothing before its first step.
 func (c *Check) readHead(items []string) ([]string, error) {
 	head := items[0]
 	if isStep(head) {
@@ -110,7 +110,7 @@ func kindWords() []string {
 		"mysql", "smtp", "exec:"}
 }
 
-// otherWords is what other programs call the kinds.
+// otherWords returns the kinds by the words that other programs have for them.
 func otherWords() map[string]string {
 	return map[string]string{
 		"none": "off", "no": "off", "false": "off", "on": "tcp", "yes": "tcp", "true": "tcp", "connect": "tcp",
@@ -134,7 +134,7 @@ func unknownKind(word string) error {
 	return fmt.Errorf("there is no check %q: there are %s", word, strings.Join(kindWords(), ", "))
 }
 
-// readURL reads http://[HOST][:PORT][/PATH], given what is on either side of "://".
+// readURL reads http://[HOST][:PORT][/PATH]. scheme and rest are the texts before and after "://".
 func (c *Check) readURL(scheme, rest string) error {
 	c.kind = kind(scheme)
 	if c.kind != onHTTP && c.kind != onHTTPS {
@@ -187,7 +187,7 @@ func (c *Check) agree() error {
 	return nil
 }
 
-// speaksPlainly reports whether a check of kind k does, though it could speak TLS.
+// speaksPlainly reports whether a check of kind k speaks without TLS though it could speak TLS.
 func (k kind) speaksPlainly(secure bool) bool {
 	return !secure && slices.Contains([]kind{redis, smtp, script}, k)
 }

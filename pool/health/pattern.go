@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-// A Pattern is a regular expression (https://golang.org/s/re2syntax) of bytes: \xff stands for the byte 255, "." for
-// any byte but the newline, and a letter outside ASCII for the bytes that are its UTF-8.
+// A Pattern is a regular expression (https://golang.org/s/re2syntax) over bytes: \xff stands for the byte 255, "." for
+// any byte but the newline, and a letter outside ASCII for its bytes in UTF-8.
 type Pattern struct {
 	text string
 	re   *regexp.Regexp
@@ -17,7 +17,7 @@ type Pattern struct {
 // String returns the expression.
 func (p *Pattern) String() string { return p.text }
 
-// UnmarshalText reads an expression. One that the empty text matches is refused: it would say nothing of a server.
+// UnmarshalText reads an expression. One that matches the empty text is refused: it would match any answer.
 func (p *Pattern) UnmarshalText(text []byte) error {
 	re, err := regexp.Compile(byteByByte(text))
 	if err != nil {
@@ -45,10 +45,10 @@ func (p *Pattern) find(b []byte) int {
 	if at == nil {
 		return 0
 	}
-	return max(at[1], 1) // one that is empty, as of \b, takes a byte all the same
+	return max(at[1], 1) // an empty match, as of \b, counts as one byte
 }
 
-// byteRunes reads each byte as the rune of its number.
+// byteRunes reads each byte as the rune with the same number.
 type byteRunes struct {
 	b  []byte
 	at int

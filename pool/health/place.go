@@ -11,7 +11,7 @@ import (
 )
 
 // A place is where a check goes instead of where the traffic goes: another port, another host and port, or a UNIX
-// socket. The zero place is the traffic's own.
+// socket. The zero place is where the traffic goes.
 type place struct {
 	host string // "": the backend's
 	port uint16 // 0 only with path, and in the zero place
@@ -40,7 +40,7 @@ func readPlace(text string) (place, error) {
 	if bare {
 		text = "localhost:" + port
 	}
-	var s pool.Spec // it knows what a backend's place may be, and how to say what is wrong with one
+	var s pool.Spec // it has the rules and the error texts for a backend's place
 	if err := s.UnmarshalText([]byte(text)); err != nil {
 		return place{}, errors.Unwrap(err)
 	}
@@ -53,7 +53,7 @@ func readPlace(text string) (place, error) {
 	return place{host: s.Host, port: s.First, path: s.Path}, nil
 }
 
-// of returns where a check of t goes. It changes nothing of t.
+// of returns where a check of t goes.
 func (p place) of(t Target) (Target, error) {
 	switch {
 	case p == place{}:

@@ -11,33 +11,32 @@ import (
 // Postgres asks PostgreSQL, or a pooler that speaks its protocol, whether it answers.
 //
 // Without User it asks whether TLS may be spoken (SSLRequest), waits for the one byte of the answer, and leaves with
-// FIN. The server has started a process for it by then; it takes such a guest for a client that did not like the
-// answer, and logs nothing (ProcessStartupPacket in its backend_startup.c). A reset in place of FIN is logged as "could
-// not receive data from client".
+// FIN. The server has started a process for it by then. It logs nothing, as for any client that does not like the
+// answer (ProcessStartupPacket in its backend_startup.c). It would log a reset as "could not receive data from client".
 //
-// A server that is starting up or shutting down answers that as well. With User the probe begins a session and waits
-// until it is ready, and such a server is down, as is one with too many connections: who may only not have the last
-// ones, which are reserved, is let in first and refused then. It leaves where a password is asked for, of which the
-// server says nothing either. User should be one that the server knows, in a pg_hba.conf line without TLS: else it is
-// up all the same, but logs a line of level FATAL for each check.
+// A server that is starting up or shutting down answers SSLRequest as well. With User the probe begins a session and
+// waits until that is ready. Then such a server is down, and so is one with too many connections. (Where only the
+// reserved connections are left, the server lets the probe in first and refuses it afterwards.) The probe leaves where
+// a password is asked for; the server logs nothing about that either. User should be one that the server knows, in a
+// pg_hba.conf line without TLS. Else the check passes as well, but the server logs a line of level FATAL for each.
 type Postgres struct {
 	Dialer
-	User     string // "": no session is begun
-	Database string // "": the one named as User
+	User     string // "": SSLRequest alone
+	Database string // "": the one with User's name
 }
 
 const (
 	protocol3     = 3 << 16         // StartupMessage of protocol 3.0 (PostgreSQL documentation, "Message Formats")
 	sslRequest    = 1234<<16 | 5679 // SSLRequest
 	pgTerminate   = "X\x00\x00\x00\x04"
-	pgAuthentic   = 'R' // AuthenticationOk, or a wish for a password
+	pgAuthentic   = 'R' // AuthenticationOk, or a request for a password
 	pgError       = 'E' // ErrorResponse
 	pgReady       = 'Z' // ReadyForQuery
 	pgMaxMessage  = 30_000
 	invalidAccess = "28" // the SQLSTATE class of a refused account (SQL standard; MySQL has it, too)
 )
 
-// Probe begins what User says, and leaves.
+// Probe asks, with a session if User is set, and leaves.
 func (p Postgres) Probe(ctx context.Context, t Target) Result {
 	if p.User != "" {
 		return p.plainly(ctx, t, p.session)
@@ -92,7 +91,8 @@ func (p Postgres) startup() string {
 	return string(b)
 }
 
-// enter waits until a session that was let in is ready, and ends it. One that was asked for a password ends by FIN.
+// enter waits until a session is ready after the login, and ends it. Where a password is asked for, it ends at once, by
+// FIN.
 func (p Postgres) enter(c *talk) error {
 	body, err := pgBody(c)
 	if err != nil {
@@ -119,7 +119,7 @@ func (p Postgres) enter(c *talk) error {
 	}
 }
 
-// refusal reads an ErrorResponse. Who refuses an account is up.
+// refusal reads an ErrorResponse. A server that refuses an account is up.
 func (p Postgres) refusal(c *talk) error {
 	body, err := pgBody(c)
 	if err != nil {
@@ -146,7 +146,7 @@ func pgBody(c *talk) ([]byte, error) {
 	return c.next(int(size) - 4)
 }
 
-// pgFields returns the fields C and M of an ErrorResponse: a byte, a string, and a NUL each.
+// pgFields returns the fields C and M of an ErrorResponse. Each field is a byte, a string and a NUL.
 func pgFields(body []byte) (code, message string) {
 	for field := range bytes.SplitSeq(body, []byte{0}) {
 		switch {

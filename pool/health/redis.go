@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// Redis sends PING. A server that asks for a password or lacks a permission in its answer is up; one that still loads
-// its data, runs nothing but a script, or has lost its master and may not answer, is not. The server logs nothing of it
-// at its default level.
+// Redis sends PING. A server whose answer asks for a password or refuses a permission is up. It is not up while it
+// loads its data, while a script keeps it from answering, or while it may not answer because its master is lost. The
+// server logs nothing about PING at its default level.
 type Redis struct {
 	Dialer
 	Secure bool // speaks TLS
@@ -40,7 +40,7 @@ func (p Redis) ask(c *talk) error {
 	return fmt.Errorf("got %q, want +PONG", clip(answer))
 }
 
-// inLine shortens a text of a server's as well, and has it stand unquoted in one line.
+// inLine is clip for a text that stands in a line without quotes: control characters become spaces.
 func inLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -50,7 +50,7 @@ func inLine(s string) string {
 	}, clip(s))
 }
 
-// clip shortens what a server said to what an error can carry.
+// clip shortens what a server sent to a length that an error can quote.
 func clip(s string) string {
 	const most = 120
 	if len(s) <= most {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// A Script is a dialogue: bytes to send, and bytes to wait for, in turn. It ends with FIN, after the last step or the
+// A Script is a dialogue: bytes to send and bytes to wait for, in order. It ends with FIN, after the last step or the
 // first that fails.
 type Script struct {
 	Dialer
@@ -14,14 +14,14 @@ type Script struct {
 	Steps  []Step
 }
 
-// A Step is one of three: Send, Expect or Match; the others are empty.
+// A Step has one of Send, Expect and Match; the other two are empty.
 type Step struct {
-	Send   []byte   // is sent
-	Expect []byte   // is waited for, anywhere in what the server says from here on
-	Match  *Pattern // the same, for what it matches
+	Send   []byte   // bytes to send
+	Expect []byte   // bytes to wait for, anywhere in what the server sends from here on
+	Match  *Pattern // the same, for a match
 }
 
-// Probe plays the script.
+// Probe runs the script.
 func (p Script) Probe(ctx context.Context, t Target) Result {
 	if p.Secure {
 		return p.securely(ctx, t, nil, p.play)
@@ -49,7 +49,7 @@ func (s Step) take(c *talk) error {
 	return nil
 }
 
-// find returns where in b the end of what is waited for is, 0 if it is not in b.
+// find returns the index in b behind what is waited for, 0 if it is not in b.
 func (s Step) find(b []byte) int {
 	if s.Match != nil {
 		return s.Match.find(b)

@@ -8,9 +8,9 @@ import (
 )
 
 // SMTP waits for the greeting, 220 (RFC 5321, section 4.2), sends QUIT and waits until the server has closed. It never
-// speaks first: that is what spammers do, and some servers greet late to find out. Postfix logs each connection of
-// anybody (connect and disconnect); what QUIT saves is "lost connection after CONNECT". A server that is to log nothing
-// at all is checked by [TCP].
+// speaks first: spammers do that, and some servers greet late to detect it. Postfix logs every connection (connect and
+// disconnect); with QUIT it does not log "lost connection after CONNECT" as well. A server that should log nothing at
+// all is checked by [TCP].
 type SMTP struct {
 	Dialer
 	Secure bool // speaks TLS from the start (port 465)
@@ -38,8 +38,8 @@ func (p SMTP) ask(c *talk) error {
 	return nil
 }
 
-// reply reads a reply of one or more lines, of which all but the last have a hyphen after the code (RFC 5321, section
-// 4.2.1), and returns the last.
+// reply reads a reply of one or more lines, and returns the last. All lines but the last have a hyphen after the code
+// (RFC 5321, section 4.2.1).
 func reply(c *talk) (code int, text string, err error) {
 	for {
 		if text, err = c.line(); err != nil {

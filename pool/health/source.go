@@ -6,14 +6,14 @@ import (
 	"syscall"
 )
 
-// Sources are local addresses that connections are made from, in turn, each for servers whose address is of its family.
-// Where there is none of that family, and for nil, the kernel chooses.
+// Sources are local addresses that connections come from, in turn. Each is used for servers of its address family. For
+// a family without one, and for nil Sources, the kernel chooses.
 type Sources struct {
 	addrs []netip.Addr
 	turn  atomic.Uint32
 }
 
-// NewSources returns nil where addrs are none.
+// NewSources returns Sources of addrs, nil where there are none.
 func NewSources(addrs ...netip.Addr) *Sources {
 	if len(addrs) == 0 {
 		return nil
@@ -21,7 +21,7 @@ func NewSources(addrs ...netip.Addr) *Sources {
 	return &Sources{addrs: addrs}
 }
 
-// next returns the one whose turn it is, the zero Addr where the kernel is to choose.
+// next returns the address whose turn it is, the zero Addr where the kernel chooses.
 func (s *Sources) next(v4 bool) netip.Addr {
 	if s == nil {
 		return netip.Addr{}
@@ -34,7 +34,7 @@ func (s *Sources) next(v4 bool) netip.Addr {
 	return netip.Addr{}
 }
 
-// bind gives socket fd, which is yet to be connected to an address of that family, its own address.
+// bind gives socket fd a local address. fd must not be connected yet; v4 is the family that it will connect to.
 func (s *Sources) bind(fd uintptr, v4 bool) error {
 	if a := s.next(v4); a.IsValid() {
 		return bind(fd, a)

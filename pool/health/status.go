@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Status is a set of HTTP statuses, written as numbers and ranges with a plus between them: 200-299+401. The empty
-// Status is 200-299.
+// A Status is a set of HTTP statuses, written as numbers and ranges with a plus between: 200-299+401. The empty Status
+// is 200-299.
 type Status []StatusRange
 
 // A StatusRange is the statuses from First to Last.
@@ -22,7 +22,7 @@ func (s Status) orDefault() Status {
 	return s
 }
 
-// Contains reports whether s has code.
+// Contains reports whether code is in s.
 func (s Status) Contains(code int) bool {
 	return slices.ContainsFunc(s.orDefault(), func(r StatusRange) bool { return r.First <= code && code <= r.Last })
 }

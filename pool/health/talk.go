@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// A talk is one connection of a probe, and what was said on it. Its context ends every wait.
+// A talk is one connection of a probe, with its transcript. Its context ends every wait.
 type talk struct {
 	ctx     context.Context
 	raw     net.Conn // the socket
-	conn    net.Conn // what is spoken on: raw, or TLS over it
+	conn    net.Conn // raw, or TLS over it
 	said    transcript
-	pending []byte // was read, and not looked at yet
-	read    int    // bytes in all
+	pending []byte // bytes that were read and not used yet
+	read    int    // bytes read in all
 	goodbye bool   // the protocol's own end was sent, so that the server closes first
 }
 
-// maxAnswer bounds what a server may say before the verdict.
+// maxAnswer is the most bytes that a server may send before the verdict.
 const maxAnswer = 64 << 10
 
 var errTooLong = fmt.Errorf("the server said more than %d KiB", maxAnswer>>10)
@@ -88,8 +88,8 @@ func (c *talk) more() error {
 	return err
 }
 
-// await reads until found returns how many of the bytes so far it takes, and returns these. found returns 0 for too
-// few.
+// await reads until found says how many of the bytes so far belong to the answer, and returns these. found returns 0
+// while there are too few.
 func (c *talk) await(found func(b []byte) int) ([]byte, error) {
 	for {
 		if n := found(c.pending); n > 0 {
@@ -103,7 +103,7 @@ func (c *talk) await(found func(b []byte) int) ([]byte, error) {
 	}
 }
 
-// line reads to the end of a line and returns it without.
+// line reads a line, and returns it without its end.
 func (c *talk) line() (string, error) {
 	b, err := c.await(func(b []byte) int { return bytes.IndexByte(b, '\n') + 1 })
 	return string(bytes.TrimRight(b, "\r\n")), err
@@ -119,9 +119,9 @@ func (c *talk) next(n int) ([]byte, error) {
 	})
 }
 
-// leave ends the connection so that the server sees nothing unusual. Where the protocol's own goodbye was said, the
-// server closes first; else FIN comes from here, or close_notify and FIN. In either case everything that is still on
-// its way is read before the socket is closed: bytes left unread would make a reset of it, which servers log.
+// leave ends the connection so that the server sees nothing unusual. Where the protocol's own end was sent, the server
+// closes first. Else this side sends FIN, or close_notify and FIN. In either case it reads everything that is still on
+// its way before it closes the socket: with bytes left unread the close would be a reset, which servers log.
 func (c *talk) leave() {
 	if c.ctx.Err() != nil {
 		return
@@ -136,7 +136,7 @@ func (c *talk) leave() {
 	io.CopyN(io.Discard, c.raw, leaveBytes)
 }
 
-// closeWrite says that nothing more will come. Where that fails, the server has gone first.
+// closeWrite tells the server that nothing more will come. Where that fails, the server has closed already.
 func (c *talk) closeWrite() {
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		secure.CloseWrite()

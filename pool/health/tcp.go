@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// TCP asks whether the server's kernel takes connections: whether something listens, and has room in its accept queue.
+// TCP asks whether the server's kernel takes connections: whether something listens and has room in its accept queue.
 //
-// On Linux the server's program never learns of it. The handshake's last packet is held back (TCP_QUICKACK 0, as when
-// data is about to follow), and the connection is reset instead: SYN, SYN-ACK, RST. The kernel on the other side drops
-// the half-open connection before accept(2) could return it. No log line, no count against this machine's address, no
-// thread or process started for it, and on this side no port kept in TIME-WAIT. HAProxy's plain check does the same.
-// What was measured, in log lines for each way to close:
+// On Linux the server's program never learns of it. The last packet of the handshake is held back (TCP_QUICKACK 0, as
+// when data is about to follow), and the connection is reset instead: SYN, SYN-ACK, RST. The server's kernel drops the
+// half-open connection before accept(2) could return it. So the server logs nothing, counts nothing against this
+// machine's address, and starts no thread or process. On this side no port stays in TIME-WAIT. HAProxy's plain check
+// does the same. These log lines were measured for each way to close:
 //
 //	server, at its defaults     reset before ACK   ACK, FIN   ACK, RST
 //	PostgreSQL 15               0                  0          1
@@ -26,11 +26,11 @@ import (
 //	HAProxy, nginx (info)       0                  1          1
 //	Redis 7                     0                  0          0
 //
-// The check is as much as is needed where only a crash is to be noticed. A program that hangs while its kernel still
-// takes connections passes it until its queue is full.
+// The check finds a crash. A program that hangs while its kernel still takes connections passes it until its queue is
+// full.
 //
-// A UNIX socket knows no such thing: the program sees a connection that closes at once. Only there is Header sent. A
-// Dial of the Dialer's own has a connection of its own kind, too.
+// That is not possible over a UNIX socket, nor with a Dial of the Dialer's own: the program sees a connection that
+// closes at once. Header is sent only then.
 type TCP struct {
 	Dialer
 }
@@ -49,7 +49,7 @@ func (p TCP) Probe(ctx context.Context, t Target) Result {
 	return Result{Took: took, Transcript: "connected"}
 }
 
-// knock connects, and resets what it connected before the server's program can see it, where the system lets it.
+// knock connects, and resets the connection before the server's program can see it, where the system allows that.
 func (p TCP) knock(ctx context.Context, t Target) error {
 	if a, err := netip.ParseAddrPort(t.Address); err == nil && hasRawKnock && a.Addr().Zone() == "" {
 		return rawKnock(ctx, a, p.Sources)
@@ -63,7 +63,7 @@ func (p TCP) knock(ctx context.Context, t Target) error {
 	}
 	defer conn.Close()
 	if hasRawKnock {
-		conn.(*net.TCPConn).SetLinger(0) // cannot fail on an open socket
+		conn.(*net.TCPConn).SetLinger(0) // this can't fail on an open socket
 	}
 	return nil
 }

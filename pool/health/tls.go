@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// TLS asks for a handshake, and so for a certificate that can be verified. It ends with close_notify and FIN, which
-// nginx, HAProxy and crypto/tls log nothing about.
+// TLS does a handshake and verifies the certificate. It ends with close_notify and FIN, about which nginx, HAProxy and
+// crypto/tls log nothing.
 //
-// A server that asks for a certificate, too, says in TLS 1.3 what it thinks of it only after the handshake: so that is
-// waited for, since no session would get further.
+// A server that asks for a certificate refuses it in TLS 1.3 only after the handshake. So the probe waits for that: a
+// session would fail then, too.
 type TLS struct {
 	Dialer
 }
 
-// Probe shakes hands and leaves.
+// Probe does a handshake and leaves.
 func (p TLS) Probe(ctx context.Context, t Target) Result {
 	asked := false
 	p.TLS = whenAsked(p.TLS, func() { asked = true })
@@ -52,8 +52,8 @@ func whenAsked(config *tls.Config, f func()) *tls.Config {
 	return config
 }
 
-// refusal says goodbye, and returns the alert that a server has ended the connection with. One that says nothing has
-// nothing against it.
+// refusal ends this side's direction, and returns the alert with which the server ended the connection; nil where it
+// sent none.
 func (c *talk) refusal() error {
 	c.closeWrite()
 	c.raw.SetReadDeadline(time.Now().Add(leaveWithin))

@@ -7,22 +7,22 @@ import (
 
 const (
 	maxTranscript = 1 << 10 // bytes of a Result's Transcript
-	maxQuoted     = 200     // bytes kept of what was sent or got in one go
+	maxQuoted     = 200     // bytes kept of one entry
 )
 
-// A transcript notes what passed between a probe and a server. The zero value is empty.
+// A transcript records what a probe and a server sent each other. The zero value is empty.
 type transcript struct {
 	entries []entry
 }
 
-// An entry is what passed in one direction until the other had its turn, or a remark.
+// An entry is what one side sent until the other side did, or a remark.
 type entry struct {
 	verb string // "sent", "got", or a remark that stands alone
 	kept []byte // at most maxQuoted
 	size int
 }
 
-// pass notes that b was sent or got. What follows in the same direction continues the entry.
+// pass records that b was sent or received. More in the same direction continues the entry.
 func (t *transcript) pass(verb string, b []byte) {
 	if len(b) == 0 {
 		return
@@ -35,7 +35,7 @@ func (t *transcript) pass(verb string, b []byte) {
 	e.kept = append(e.kept, b[:min(len(b), maxQuoted-len(e.kept))]...)
 }
 
-// remark notes what is no bytes.
+// remark records a remark.
 func (t *transcript) remark(format string, args ...any) {
 	t.entries = append(t.entries, entry{verb: fmt.Sprintf(format, args...)})
 }
