@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// A Doubt is why some clients, or all that look, will not like what a pair shows them. crypto/tls serves it all the
-// same.
+// A Doubt is why some or all clients may refuse a certificate that crypto/tls serves without complaint.
 type Doubt struct {
 	Pair Pair
 	Why  string
 }
 
-// Doubts returns what clients would meet at the time now, in the order of the pairs.
+// Doubts returns the doubts at the time now, in the order of the pairs.
 func (s *Store) Doubts(now time.Time) (all []Doubt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,8 +27,8 @@ func (s *Store) Doubts(now time.Time) (all []Doubt) {
 	return all
 }
 
-// leastRSA is how many bits clients want of an RSA key (CA/Browser Forum, Baseline Requirements, section 6.1.5;
-// OpenSSL's security level 2).
+// leastRSA is the fewest bits of an RSA key that clients accept (CA/Browser Forum, Baseline Requirements, section
+// 6.1.5; OpenSSL's security level 2).
 const leastRSA = 2048
 
 func doubts(c *tls.Certificate, now time.Time) (all []string) {
@@ -37,13 +36,14 @@ func doubts(c *tls.Certificate, now time.Time) (all []string) {
 		all = append(all, fmt.Sprintf("its key has %d bits, and clients want %d of RSA", key.N.BitLen(), leastRSA))
 	}
 	if len(c.Leaf.DNSNames)+len(c.Leaf.IPAddresses) == 0 {
-		all = append(all, "it has no name or address among its subject alternative names, and clients look nowhere else (RFC 9525)")
+		all = append(all,
+			"it has no name or address among its subject alternative names, and clients look nowhere else (RFC 9525)")
 	}
 	var above *x509.Certificate
 	for i := len(c.Certificate) - 1; i >= 0; i-- {
 		one, err := x509.ParseCertificate(c.Certificate[i])
 		if err != nil {
-			return all // which would have been refused
+			return all // it was refused when it was loaded
 		}
 		if above != nil && !bytes.Equal(one.RawIssuer, above.RawSubject) {
 			all = append(all, fmt.Sprintf("certificate %d in its file has not issued the one before it, and some clients want them in this order", i+2))
@@ -52,7 +52,8 @@ func doubts(c *tls.Certificate, now time.Time) (all []string) {
 			all = append(all, fmt.Sprintf("certificate %d in its file expired on %s", i+1, date(one.NotAfter)))
 		}
 		if isWeak(one.SignatureAlgorithm) && !bytes.Equal(one.RawIssuer, one.RawSubject) {
-			all = append(all, fmt.Sprintf("certificate %d in its file is signed with %s, which clients refuse", i+1, one.SignatureAlgorithm))
+			all = append(all, fmt.Sprintf("certificate %d in its file is signed with %s, which clients refuse", i+1,
+				one.SignatureAlgorithm))
 		}
 		above = one
 	}

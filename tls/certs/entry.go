@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// An entry is a pair, and what became of it.
+// An entry is a pair with its state.
 type entry struct {
 	*source
 	serving *tls.Certificate // the last good one
 	loaded  time.Time
-	fault   error // what it came to when it was last tried
+	fault   error // of the last attempt to load it; nil: none
 	told    bool  // whether the fault has been reported
 
-	warnedOf Kind // what was reported last of how long the certificate lasts
+	warnedOf Kind // what was last reported about the certificate's end
 	warned   time.Time
 }
 
@@ -25,10 +25,10 @@ func (e *entry) begin(now time.Time) (err error) {
 	return err
 }
 
-// check loads e again if its files have changed, and as long as they are bad: what is wrong may go away without a
-// change to them, as does a clock that is behind, a file's mode, or a lack of descriptors. It returns what there is to
-// report. A pair is often written as two files, one after the other, so what is bad is reported only if it is still so
-// at the next look at the same files.
+// check loads e again if its files have changed, and as long as they are bad: a clock that was behind, a file's mode or
+// a lack of descriptors may be mended without a change to the files. It returns what there is to report. A pair is
+// often written as two files, one after the other. So a fault is reported only if it is still there at the next look at
+// the same files.
 func (e *entry) check(now time.Time) (events []Event) {
 	changed := e.changed()
 	if changed {
@@ -44,7 +44,8 @@ func (e *entry) check(now time.Time) (events []Event) {
 	return append(events, e.warn(now)...)
 }
 
-// reload reads the files. What it tells as Lost is all that the certificate was for, if it is for others now.
+// reload reads the files. If the names have changed, Lost holds all names of the certificate before: the caller removes
+// those that others have.
 func (e *entry) reload(now time.Time) []Event {
 	c, err := e.load(now)
 	if e.fault = err; err != nil {
@@ -59,7 +60,7 @@ func (e *entry) reload(now time.Time) []Event {
 	return []Event{renewed}
 }
 
-// warn reports that the certificate is about to expire, and that it has: at once, and then once a day.
+// warn reports that the certificate is about to expire, or has expired: at once, and then once a day.
 func (e *entry) warn(now time.Time) []Event {
 	what := Expiring
 	switch left := e.serving.Leaf.NotAfter.Sub(now); {

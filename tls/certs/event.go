@@ -8,14 +8,14 @@ import (
 )
 
 // A certificate is reported as Expiring for the last sixth of its life, and for two weeks at most. One for 90 days is
-// renewed a third of its life before its end, and one for six days or an hour when half of its life is left: whoever is
-// told then has missed it, and has time to act.
+// usually renewed when a third of its life is left, and one for six days or an hour when half of it is left. So a
+// report means that the renewal was missed, and there is still time to act.
 const (
 	shareOfLife   = 6
 	longestNotice = 14 * 24 * time.Hour
 )
 
-// noticeOf is how long before its end leaf is reported as Expiring.
+// noticeOf returns how long before its end leaf is reported as Expiring.
 func noticeOf(leaf *x509.Certificate) time.Duration {
 	return min(leaf.NotAfter.Sub(leaf.NotBefore)/shareOfLife, longestNotice)
 }
@@ -25,9 +25,9 @@ type Kind uint8
 
 const (
 	Renewed  Kind = iota + 1 // the files have changed, and new handshakes get what is in them
-	Broken                   // the files have changed and are bad: the last good pair goes on being served
-	Expiring                 // little of its life is left; again each day
-	Expired                  // nothing is left; again each day
+	Broken                   // the files have changed and are bad: the last good pair is still served
+	Expiring                 // little of its life is left; reported again each day
+	Expired                  // its life is over; reported again each day
 )
 
 // String returns the kind in a word.
@@ -51,24 +51,25 @@ type Event struct {
 	Pair     Pair
 	NotAfter time.Time // of the certificate that is served
 	Err      error     // what is wrong with the files, if they are Broken
-	Names    []string  // what it is for, if it is Renewed and was for others
-	Lost     []string  // what the one before was for, and now none in the Store is
+	Names    []string  // its names, if it is Renewed and its names have changed
+	Lost     []string  // names of the one before that no certificate in the Store has now
 }
 
-// String tells the event in a sentence.
+// String returns the event as a sentence.
 func (e Event) String() string {
 	switch e.Kind {
 	case Renewed:
 		return fmt.Sprintf("certificate %s is renewed, valid until %s%s", e.Pair, date(e.NotAfter), e.change())
 	case Broken:
-		return fmt.Sprintf("certificate %s can't be renewed, the one valid until %s is kept: %v", e.Pair, date(e.NotAfter), e.Err)
+		return fmt.Sprintf("certificate %s can't be renewed, the one valid until %s is kept: %v", e.Pair,
+			date(e.NotAfter), e.Err)
 	case Expiring:
 		return fmt.Sprintf("certificate %s expires on %s", e.Pair, date(e.NotAfter))
 	}
 	return fmt.Sprintf("certificate %s expired on %s, and clients will refuse it", e.Pair, date(e.NotAfter))
 }
 
-// change tells how the names of a renewed certificate differ from those before.
+// change says how the names of a renewed certificate differ from those before.
 func (e Event) change() (text string) {
 	if len(e.Names) > 0 {
 		text = ", for " + strings.Join(e.Names, ", ")

@@ -9,15 +9,14 @@ import (
 	"forebay/tls/file"
 )
 
-// A Holding is what a PEM file has in it of a pair, for those who put pairs together. A file that can't be read holds
-// nothing.
+// A Holding says which parts of a pair a PEM file contains. A file that can't be read contains none.
 type Holding struct {
-	Key     bool     // a private key, though it may be one that can't be read
-	leaf    []byte   // the public key of the first certificate (SubjectPublicKeyInfo); nil: there is none
-	private [][]byte // those of the private keys
+	Key     bool     // a private key, even one that can't be read
+	leaf    []byte   // the public key of the first certificate (SubjectPublicKeyInfo); nil: no certificate
+	private [][]byte // the public keys of the private keys
 }
 
-// HoldingOf returns what is in the file at path.
+// HoldingOf returns the Holding of the file at path.
 func HoldingOf(path string) (h Holding) {
 	text, err := file.Read(path)
 	if err != nil {
@@ -43,7 +42,7 @@ func HoldingOf(path string) (h Holding) {
 	return h
 }
 
-// FitsKeyOf reports whether the certificate of h is that of a private key of k.
+// FitsKeyOf reports whether the certificate of h belongs to a private key of k.
 func (h Holding) FitsKeyOf(k Holding) bool {
 	for _, public := range k.private {
 		if bytes.Equal(public, h.leaf) {
@@ -53,7 +52,8 @@ func (h Holding) FitsKeyOf(k Holding) bool {
 	return false
 }
 
-// publicOf returns the public key of a private one in DER, whichever form it has; nil: none that is known.
+// publicOf returns the public key of a private key in DER, whichever of the usual forms that has; nil where it has none
+// of them.
 func publicOf(der []byte) []byte {
 	var key any
 	if rsaKey, err := x509.ParsePKCS1PrivateKey(der); err == nil {

@@ -10,13 +10,12 @@ import (
 // An index finds certificates by name. It does not change.
 type index struct {
 	all       []*tls.Certificate            // in the order given
-	byName    map[string][]*tls.Certificate // "*.example.com" stands under ".example.com"
-	first     []*tls.Certificate            // of the first pair, and of others for the same names
+	byName    map[string][]*tls.Certificate // "*.example.com" has the key ".example.com"
+	first     []*tls.Certificate            // those of the first pair, and of others for the same names
 	snapshots []Snapshot                    // in the order given
 }
 
-// newIndex indexes certificates in the order given, except that RSA comes last: its signature costs twenty times that
-// of ECDSA.
+// newIndex indexes certificates in the order given, with RSA last: an RSA signature costs twenty times an ECDSA one.
 func newIndex(all []*tls.Certificate) *index {
 	x := &index{all: all, byName: make(map[string][]*tls.Certificate)}
 	names := namesOf(all[0].Leaf)
@@ -49,7 +48,7 @@ func (x *index) has(name string) bool {
 	return len(exact)+len(wild) > 0
 }
 
-// find returns the certificates for a name itself, and those for the wildcard in place of its first label.
+// find returns the certificates for the name itself, and those for a wildcard in place of its first label.
 func (x *index) find(name string) (exact, wild []*tls.Certificate) {
 	if dot := strings.IndexByte(name, '.'); dot > 0 {
 		wild = x.byName[name[dot:]]
@@ -60,8 +59,8 @@ func (x *index) find(name string) (exact, wild []*tls.Certificate) {
 	return exact, wild
 }
 
-// shadowed reports whether c is never served, since there is one with the same kind of key before it wherever it is
-// looked up. One without names is another matter.
+// shadowed reports whether c is never served, because under each of its names another with the same kind of key comes
+// before it. It is false for a certificate without names.
 func (x *index) shadowed(c *tls.Certificate) bool {
 	kind := kindOf(c.Leaf)
 	behind := func(list []*tls.Certificate) bool {
@@ -76,15 +75,15 @@ func (x *index) shadowed(c *tls.Certificate) bool {
 	return len(names) > 0 && (!slices.Contains(x.first, c) || behind(x.first))
 }
 
-// choose returns the first certificate for the client's name that it can use. Where it can use none, it gets the first,
-// and crypto/tls the words to say so. It is nil where there is none for the name.
+// choose returns the first certificate for the client's name that the client can use. Where it can use none, choose
+// returns the first, and crypto/tls then reports why it fails. It is nil where there is none for the name.
 func (x *index) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
 	exact, wild := x.find(normal(hello.ServerName))
 	return pick(hello, exact, wild)
 }
 
-// pick returns the first of the certificates, exact ones before wild ones, that hello's client can use, or else the
-// first.
+// pick returns the first certificate that hello's client can use, exact before wild; the first of all where it can use
+// none.
 func pick(hello *tls.ClientHelloInfo, exact, wild []*tls.Certificate) *tls.Certificate {
 	if len(exact)+len(wild) == 0 {
 		return nil
@@ -95,7 +94,7 @@ func pick(hello *tls.ClientHelloInfo, exact, wild []*tls.Certificate) *tls.Certi
 	if len(exact)+len(wild) == 1 {
 		return exact[0]
 	}
-	// The names have been compared, and the default certificate need not be for the client's.
+	// The names have been compared already, and a default certificate need not be for the client's name.
 	nameless := *hello
 	nameless.ServerName = ""
 	for _, list := range [...][]*tls.Certificate{exact, wild} {

@@ -20,11 +20,11 @@ import (
 
 // A Pair is a certificate and its key, as files that an operator names.
 type Pair struct {
-	Certificate string // PEM: the certificate, then those between it and the root
+	Certificate string // PEM: the certificate, then the intermediate ones
 	Key         string // PEM; "": in the same file
 }
 
-// String returns the files, as they are named in errors.
+// String returns the files as errors name them.
 func (p Pair) String() string {
 	if p.KeyFile() == p.Certificate {
 		return p.Certificate
@@ -40,7 +40,7 @@ func (p Pair) KeyFile() string {
 	return p.Key
 }
 
-// A source is the files of a pair, which are read again when they change.
+// A source is the files of a pair. They are read again when they change.
 type source struct {
 	Pair
 	certificate, key file.Watched
@@ -50,13 +50,13 @@ func newSource(p Pair) *source {
 	return &source{Pair: p, certificate: file.Watched{Path: p.Certificate}, key: file.Watched{Path: p.KeyFile()}}
 }
 
-// changed reports whether one of the files is another than that which was read.
+// changed reports whether one of the files differs from what was read.
 func (s *source) changed() bool {
 	certificate, key := s.certificate.Changed(), s.key.Changed()
 	return certificate || key
 }
 
-// load reads both files and says what is wrong with them, if it is fit to be served at the time now.
+// load reads both files. The error says why the pair can't be served at the time now.
 func (s *source) load(now time.Time) (*tls.Certificate, error) {
 	chain, err := s.readChain()
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *source) load(now time.Time) (*tls.Certificate, error) {
 	return c, nil
 }
 
-// readChain returns the certificates of the pair, each of which is one.
+// readChain returns the certificates of the pair. Each of them can be parsed.
 func (s *source) readChain() (chain []file.Block, err error) {
 	text, err := s.certificate.Read()
 	if err != nil {
@@ -120,9 +120,12 @@ func (s *source) readKeys() (keys []file.Block, err error) {
 	for _, b := range blocks {
 		switch {
 		case b.Encrypted():
-			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed", s.KeyFile(), s.KeyFile())
+			return nil, fmt.Errorf("%s: the private key is encrypted: `openssl pkey -in %s` writes it as it is needed",
+				s.KeyFile(), s.KeyFile())
 		case b.Type == "OPENSSH PRIVATE KEY":
-			return nil, fmt.Errorf("%s: the private key is one for SSH: `ssh-keygen -p -m PEM -f %s` writes it as it is needed", s.KeyFile(), s.KeyFile())
+			return nil, fmt.Errorf(
+				"%s: the private key is one for SSH: `ssh-keygen -p -m PEM -f %s` writes it as it is needed",
+				s.KeyFile(), s.KeyFile())
 		case strings.HasSuffix(b.Type, "PRIVATE KEY"):
 			keys = append(keys, b)
 		}
@@ -144,7 +147,7 @@ func types(blocks []file.Block) (all []string) {
 func (s *source) match(chain, keys []file.Block) (*tls.Certificate, error) {
 	var text bytes.Buffer
 	for _, b := range chain {
-		pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes}) // by whatever name it went
+		pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes}) // whatever type it had in the file
 	}
 	var fault error
 	for _, key := range keys {
@@ -157,8 +160,8 @@ func (s *source) match(chain, keys []file.Block) (*tls.Certificate, error) {
 	return nil, s.explain(fault, chain, keys)
 }
 
-// explain puts an error of tls.X509KeyPair into words that name files. That a key belongs to another certificate is the
-// commonest fault.
+// explain rewords an error of tls.X509KeyPair, and names the files. The most frequent fault is a key that belongs to
+// another certificate.
 func (s *source) explain(err error, chain, keys []file.Block) error {
 	if !strings.Contains(err.Error(), "does not match") {
 		return fmt.Errorf("%s: %w", s.Pair, err)
@@ -166,13 +169,15 @@ func (s *source) explain(err error, chain, keys []file.Block) error {
 	for i, b := range chain[1:] {
 		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Bytes})
 		if _, err := tls.X509KeyPair(certificate, pem.EncodeToMemory(&keys[0].Block)); err == nil {
-			return fmt.Errorf("the key in %s is that of certificate %d in %s: put this one first, before those that issued it", s.KeyFile(), i+2, s.Certificate)
+			return fmt.Errorf(
+				"the key in %s is that of certificate %d in %s: put this one first, before those that issued it",
+				s.KeyFile(), i+2, s.Certificate)
 		}
 	}
 	return fmt.Errorf("the key in %s is not that of the certificate in %s", s.KeyFile(), s.Certificate)
 }
 
-// checkTime says whether leaf is valid at the time now (RFC 5280, section 4.1.2.5).
+// checkTime returns an error if leaf is not valid at the time now (RFC 5280, section 4.1.2.5).
 func checkTime(leaf *x509.Certificate, now time.Time) error {
 	switch {
 	case now.After(leaf.NotAfter):
@@ -185,8 +190,8 @@ func checkTime(leaf *x509.Certificate, now time.Time) error {
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
-// namesOf returns the DNS names that leaf is for, in lower case, wildcards as they are. One without such names is for
-// its common name, as it was before RFC 6125.
+// namesOf returns the DNS names that leaf is for, sorted and in lower case, with wildcards as they are. A certificate
+// without any subject alternative name is for its common name, as before RFC 6125.
 func namesOf(leaf *x509.Certificate) []string {
 	names := leaf.DNSNames
 	if len(names) == 0 && len(leaf.IPAddresses) == 0 && leaf.Subject.CommonName != "" {
@@ -200,7 +205,7 @@ func namesOf(leaf *x509.Certificate) []string {
 	return slices.Compact(lower)
 }
 
-// normal returns name in the form that it is looked up in.
+// normal returns name in the form for look-ups: in lower case, without a dot at its end.
 func normal(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
 
 // kindOf names the kind of a certificate's key.
@@ -216,5 +221,5 @@ func kindOf(leaf *x509.Certificate) string {
 	return "unknown"
 }
 
-// errNothing is for a Store of no pairs.
+// errNothing is for a Store without pairs.
 var errNothing = errors.New("no certificate is given: name a file with the certificate, and one with its key")

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	rehearsal  = 10 * time.Second // far longer than it takes
-	longestRSA = 8192             // bits of a key that crypto/tls takes as a client; others take longer ones
+	rehearsal  = 10 * time.Second // far longer than a handshake takes
+	longestRSA = 8192             // bits: a client of crypto/tls takes no longer key; others do
 )
 
-// rehearse shakes hands over c with itself, as what a key can do is known only when it has signed: crypto/tls reads
-// keys that it can't sign with, such as P-224, or RSA of 512 bits. It takes what one handshake takes.
+// rehearse does a handshake with c inside this process. Whether a key can sign is known only then: crypto/tls also
+// reads keys that it can't sign with, such as P-224 or RSA of 512 bits. It costs as much as one handshake.
 func rehearse(c *tls.Certificate) error {
 	alone, ok := Alone(c)
 	if !ok {
@@ -35,9 +35,9 @@ func rehearse(c *tls.Certificate) error {
 	return cmp.Or(<-served, fault)
 }
 
-// Alone returns c without the certificates that issued it, as a client within this process can take it: crypto/tls as a
-// client refuses RSA keys of more than 8192 bits, also those of certificates that it would never verify. ok is false
-// where the key of c itself is such a one.
+// Alone returns c without the certificates that issued it, for a client within this process: as a client, crypto/tls
+// refuses RSA keys of more than 8192 bits, even in certificates that it need not verify. ok is false where the key of c
+// itself is longer than that.
 func Alone(c *tls.Certificate) (alone *tls.Certificate, ok bool) {
 	one := *c
 	one.Certificate = c.Certificate[:1]

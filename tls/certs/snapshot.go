@@ -14,15 +14,15 @@ type Snapshot struct {
 	Serial    string // in hexadecimal
 	NotBefore time.Time
 	NotAfter  time.Time
-	Notice    time.Time // from when on it is reported as Expiring
-	Chain     int       // certificates in the file: its own, and those between it and the root
+	Notice    time.Time // when it begins to be reported as Expiring
+	Chain     int       // how many certificates are in the file: its own and the intermediate ones
 	Loaded    time.Time // when it was read
-	Default   bool      // it serves clients that give no name, or an unknown one
-	Shadowed  bool      // it is never served: others before it have its names and its kind of key
+	Default   bool      // it serves clients that give no name or an unknown one
+	Shadowed  bool      // it is never served: others before it have its names and kind of key
 	Fault     string    // what is wrong with the files, if they are bad now; "" otherwise
 }
 
-// Snapshot returns all pairs, in the order given. The names are not the caller's to change.
+// Snapshot returns all pairs, in the order given. The caller must not change the names.
 func (s *Store) Snapshot() []Snapshot { return slices.Clone(s.serving.Load().snapshots) }
 
 func (e *entry) snapshot() Snapshot {

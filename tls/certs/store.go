@@ -10,25 +10,24 @@ import (
 	"time"
 )
 
-// Options are what may differ between stores. The zero value gives strangers the first certificate, and reports to
-// nobody.
+// Options are the options of a Store. The zero value serves clients with an unknown name by the first certificate, and
+// reports nothing.
 type Options struct {
 	// Strict refuses a client that gives a name for which there is no certificate, or none, with the alert
 	// unrecognized_name (RFC 6066, section 3).
 	Strict bool
-	// Refused, if not nil, is told of each client that a strict store refuses. What crypto/tls says of it is that no
-	// certificates are configured.
+	// Refused, if not nil, is called for each client that a strict store refuses. The error of crypto/tls then says
+	// only that no certificates are configured.
 	Refused func(*tls.ClientHelloInfo)
-	// Report, if not nil, is told what happens to the pairs. It is called by Check, one Event at a time, without locks
-	// held.
+	// Report, if not nil, is called with each Event, by Check, one at a time and without locks held.
 	Report func(Event)
 }
 
-// A Store holds certificates by name. Load makes one. Its methods may be called from several goroutines.
+// A Store holds certificates by name. Load makes one. Several goroutines may call its methods at once.
 type Store struct {
 	options Options
-	serving atomic.Pointer[index] // what everybody reads
-	mu      sync.Mutex            // one Check at a time: nobody else waits for the disk
+	serving atomic.Pointer[index] // what handshakes read
+	mu      sync.Mutex            // held by Check, so that there is one at a time; handshakes do not wait for it
 	entries []*entry              // in the order given
 }
 
@@ -58,7 +57,7 @@ func Load(pairs []Pair, o Options, now time.Time) (*Store, error) {
 	return s, nil
 }
 
-// publishLocked lets new handshakes, and snapshots, see what the entries hold now.
+// publishLocked makes the certificates of the entries those of new handshakes and snapshots.
 func (s *Store) publishLocked() {
 	all := make([]*tls.Certificate, len(s.entries))
 	snapshots := make([]Snapshot, len(s.entries))
@@ -74,17 +73,17 @@ func (s *Store) publishLocked() {
 	s.serving.Store(x)
 }
 
-// Configure makes c, which must have no certificates of its own, serve those of s. In a strict store it also sets
-// GetConfigForClient, which calls the one that was there: without that, a client that resumes a TLS 1.3 session would
-// not be asked for its name, as no certificate is then needed.
+// Configure makes c serve the certificates of s. c must have none of its own. For a strict store it also sets
+// GetConfigForClient, which then calls the function that c had there. Without that, the name of a client that resumes a
+// TLS 1.3 session would not be checked, since such a handshake needs no certificate.
 func (s *Store) Configure(c *tls.Config) {
 	c.GetCertificate = s.Certificate
 	if !s.options.Strict {
 		return
 	}
-	// No certificates and no tickets: crypto/tls gets as far as looking for a certificate, and sends unrecognized_name.
-	refusal := &tls.Config{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, CipherSuites: c.CipherSuites, SessionTicketsDisabled: true,
-		GetCertificate: s.refuse}
+	// Without certificates and tickets, crypto/tls looks for a certificate, finds none, and sends unrecognized_name.
+	refusal := &tls.Config{MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, CipherSuites: c.CipherSuites,
+		SessionTicketsDisabled: true, GetCertificate: s.refuse}
 	before := c.GetConfigForClient
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		switch {
@@ -97,9 +96,9 @@ func (s *Store) Configure(c *tls.Config) {
 	}
 }
 
-// Certificate returns what to serve a client: a certificate for its name, exact before wildcard, of a kind that it can
-// use; ECDSA and Ed25519 before RSA, else in the order given. For another name it is the default, or in a strict store
-// nil: with no other certificates in the Config, this is what makes crypto/tls send unrecognized_name. It is a
+// Certificate returns the certificate for a client: one for its name, exact before wildcard, that it can use. ECDSA and
+// Ed25519 come before RSA; else the order is the one given. For an unknown name it returns the default, or in a strict
+// store nil. With no other certificates in the Config, nil makes crypto/tls send unrecognized_name. It is a
 // tls.Config.GetCertificate.
 func (s *Store) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	x := s.serving.Load()
@@ -113,7 +112,7 @@ func (s *Store) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return pick(hello, x.first, nil), nil
 }
 
-// refuse is a tls.Config.GetCertificate that has none.
+// refuse is a tls.Config.GetCertificate that returns none.
 func (s *Store) refuse(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if s.options.Refused != nil {
 		s.options.Refused(hello)
@@ -121,11 +120,12 @@ func (s *Store) refuse(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, nil
 }
 
-// Has reports whether there is a certificate for name, be it by a wildcard.
+// Has reports whether there is a certificate for name, also by a wildcard.
 func (s *Store) Has(name string) bool { return s.serving.Load().has(name) }
 
-// ClientCertificate returns what to show a server that asks for a certificate: the first that it accepts, or none. It
-// is a tls.Config.GetClientCertificate, so that what is shown to backends is renewed without a restart, too.
+// ClientCertificate returns the first certificate that a server accepts which asks for one; an empty one where it
+// accepts none. It is a tls.Config.GetClientCertificate, so that the certificate for backends is renewed without a
+// restart, too.
 func (s *Store) ClientCertificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	for _, c := range s.serving.Load().all {
 		if request.SupportsCertificate(c) == nil {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// interval is how often Watch looks at the files: a renewed certificate shall serve within a second.
+// interval is how often Watch looks at the files. So a renewed certificate is served within a second.
 const interval = 500 * time.Millisecond
 
-// Watch calls Check at once and then twice a second, until ctx is done. Files are polled rather than watched by
-// inotify(7), which does not see through the links that Kubernetes and certbot renew by, nor over a network.
+// Watch calls Check at once and then twice a second, until ctx is done. It polls: inotify(7) does not follow the links
+// by which Kubernetes and certbot renew files, and does not work over a network.
 func (s *Store) Watch(ctx context.Context) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -24,8 +24,8 @@ func (s *Store) Watch(ctx context.Context) {
 	}
 }
 
-// Check looks at all files once, and reads those again that have changed. New handshakes get what is good of it before
-// Check returns.
+// Check looks at all files once, and reads the changed ones again. When it returns, new handshakes get the new pairs
+// that are good.
 func (s *Store) Check(now time.Time) {
 	for _, e := range s.check(now) {
 		if s.options.Report != nil {

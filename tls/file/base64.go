@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// decode decodes base64 with spaces of any kind in it. What web pages and editors put between lines is among them.
-// wrong is where it is no base64, or -1.
+// decode decodes base64 with spaces of any kind in it, such as web pages and editors put between lines. wrong is the
+// index of the first byte that is no base64, or -1.
 func decode(text []byte) (data []byte, wrong int) {
 	packed := bytes.Map(func(r rune) rune {
 		if isSpace(r) {
@@ -24,7 +24,7 @@ func decode(text []byte) (data []byte, wrong int) {
 	return data[:n], -1
 }
 
-// unpacked returns where in text the byte is that is the nth without spaces.
+// unpacked returns the index in text of the byte that would have index n if text had no spaces.
 func unpacked(text []byte, n int) int {
 	for i, r := range string(text) {
 		if isSpace(r) {
@@ -38,5 +38,5 @@ func unpacked(text []byte, n int) int {
 	return len(text)
 }
 
-// isSpace reports whether r takes room at most: a space, a line end, a byte order mark, or a space of no width.
+// isSpace reports whether r is a space, a line end, a byte order mark or a space of no width.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }

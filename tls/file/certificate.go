@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// Certificates returns all certificates of a PEM file that holds nothing else, as those of authorities do.
+// Certificates returns all certificates of a PEM file, such as one of authorities. It is an error if the file contains
+// anything else.
 func Certificates(text []byte) (list []*x509.Certificate, err error) {
 	blocks, err := Blocks(text)
 	if err != nil {
@@ -20,7 +21,8 @@ func Certificates(text []byte) (list []*x509.Certificate, err error) {
 	}
 	for _, b := range blocks {
 		if !b.IsCertificate() {
-			return nil, fmt.Errorf("line %d: %s among the certificates: only certificates are right here", b.Line, b.Type)
+			return nil, fmt.Errorf("line %d: %s among the certificates: only certificates are right here", b.Line,
+				b.Type)
 		}
 		c, err := b.Certificate()
 		if err != nil {
@@ -34,17 +36,18 @@ func Certificates(text []byte) (list []*x509.Certificate, err error) {
 	return list, nil
 }
 
-// IsCertificate reports whether b is a certificate, under any of the names that OpenSSL knows it by.
+// IsCertificate reports whether b is a certificate, by any of the types that OpenSSL knows.
 func (b Block) IsCertificate() bool {
 	return b.Type == "CERTIFICATE" || b.Type == "X509 CERTIFICATE" || b.Type == trusted
 }
 
 const trusted = "TRUSTED CERTIFICATE"
 
-// Certificate reads the certificate that b is.
+// Certificate parses b as a certificate.
 func (b Block) Certificate() (*x509.Certificate, error) {
-	if b.Type == trusted { // what OpenSSL adds to it may say that it is not to be trusted
-		return nil, errors.New("it is a TRUSTED CERTIFICATE, which only OpenSSL reads: `openssl x509 -in FILE` writes it as a usual one")
+	if b.Type == trusted { // OpenSSL may have added to it that it must not be trusted
+		return nil, errors.New(
+			"it is a TRUSTED CERTIFICATE, which only OpenSSL reads: `openssl x509 -in FILE` writes it as a usual one")
 	}
 	c, err := x509.ParseCertificate(b.Bytes)
 	if err != nil {
@@ -53,10 +56,10 @@ func (b Block) Certificate() (*x509.Certificate, error) {
 	return c, nil
 }
 
-// explain names a certificate that can't be read, as far as it can, and says what would cure it.
+// explain adds to err the name of a certificate that can't be parsed, if there is one, and a cure where one is known.
 func explain(der []byte, err error) error {
 	var c struct {
-		TBS struct { // up to the name: what follows is not looked at
+		TBS struct { // up to the name; the rest is not read
 			Version                    int `asn1:"optional,explicit,default:0,tag:0"`
 			Serial                     *big.Int
 			Algorithm, Issuer, Between asn1.RawValue
@@ -77,7 +80,8 @@ func explain(der []byte, err error) error {
 	return fmt.Errorf("%q: %w", name, err)
 }
 
-// Lacks says that text, a PEM file, has no block of a type, and of which types those are that it has.
+// Lacks returns an error that says that text, a PEM file, has no block of type kind. others are the types of the blocks
+// that it has.
 func Lacks(text []byte, kind string, others []string) error {
 	what := strings.ToLower(kind)
 	switch {
@@ -91,7 +95,7 @@ func Lacks(text []byte, kind string, others []string) error {
 	return fmt.Errorf("no %s in it, only %s", what, strings.Join(slices.Compact(others), ", "))
 }
 
-// IsDER reports whether text is no text but begins as ASN.1 in DER does.
+// IsDER reports whether text is not PEM and begins like ASN.1 in DER.
 func IsDER(text []byte) bool {
 	return len(text) > 1 && text[0] == 0x30 && text[1] >= 0x80 && !bytes.Contains(text, []byte("-----BEGIN"))
 }

@@ -9,24 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// A Block is one block of a PEM file (RFC 7468), and the line that it begins in.
+// A Block is one block of a PEM file (RFC 7468), with the number of the line that it begins in.
 type Block struct {
 	pem.Block
 	Line int
 }
 
-// Encrypted reports whether b is a private key that a passphrase is needed for.
+// Encrypted reports whether b is a private key that needs a passphrase.
 func (b Block) Encrypted() bool {
 	return b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != ""
 }
 
-// Blocks returns all blocks of a PEM file, in order. There are as many as there are BEGINs, or an error that names the
-// line of one that is not whole. pem.Decode passes over such a block, and a chain that lacks a certificate looks like a
-// good one.
+// Blocks returns all blocks of a PEM file, in order: one for each BEGIN. A block that is not whole is an error with its
+// line. pem.Decode would skip it, and a chain without one of its certificates would look good.
 //
-// A block may begin anywhere in a line: behind the block before it or behind text, as where files were put together and
-// one had no line end at its end. Lines may be indented, and may end in CR, LF or both. What stands between blocks is
-// passed over, and so is a block that is commented out, each of its lines with a # before it.
+// A block may begin anywhere in a line: after another block or after text, as where files without a last line end were
+// joined. Lines may be indented, and may end in CR, LF or both. Text between blocks is skipped, and so is a block that
+// is commented out, with a # before each of its lines.
 func Blocks(text []byte) (all []Block, err error) {
 	s := scanner{text: text}
 	for {
@@ -37,7 +36,8 @@ func Blocks(text []byte) (all []Block, err error) {
 		case begin.fault != nil:
 			return nil, s.at(begin.start, begin.fault)
 		case begin.ends:
-			return nil, s.at(begin.start, fmt.Errorf("%s ends there and has not begun: its BEGIN line is missing or damaged", begin.label))
+			return nil, s.at(begin.start,
+				fmt.Errorf("%s ends there and has not begun: its BEGIN line is missing or damaged", begin.label))
 		}
 		block, err := s.block(begin)
 		if err != nil {
@@ -47,15 +47,15 @@ func Blocks(text []byte) (all []Block, err error) {
 	}
 }
 
-// A scanner goes through a PEM file.
+// A scanner reads a PEM file from its beginning to its end.
 type scanner struct {
 	text    []byte
 	pos     int
-	counted int // up to here there are so many line ends
+	counted int // up to this index there are ended line ends
 	ended   int
 }
 
-// line returns the number of the line that the byte at i is in. It is quick for places in ascending order.
+// line returns the number of the line that has the byte at i. It is fast for calls with ascending i.
 func (s *scanner) line(i int) int {
 	if i < s.counted {
 		s.counted, s.ended = 0, 0
@@ -73,7 +73,7 @@ func (s *scanner) line(i int) int {
 
 func (s *scanner) at(i int, err error) error { return fmt.Errorf("line %d: %w", s.line(i), err) }
 
-// block reads to the end of the block that begins with begin.
+// block reads the block that begins with begin, up to its end.
 func (s *scanner) block(begin marker) (b Block, err error) {
 	end, ok := s.next()
 	switch {
@@ -82,7 +82,8 @@ func (s *scanner) block(begin marker) (b Block, err error) {
 	case end.fault != nil:
 		return b, s.at(end.start, end.fault)
 	case !end.ends || end.label != begin.label:
-		return b, s.at(begin.start, fmt.Errorf("%s begins there and does not end before line %d", begin.label, s.line(end.start)))
+		return b, s.at(begin.start,
+			fmt.Errorf("%s begins there and does not end before line %d", begin.label, s.line(end.start)))
 	}
 	b = Block{pem.Block{Type: begin.label}, s.line(begin.start)}
 	data := begin.end
@@ -91,13 +92,13 @@ func (s *scanner) block(begin marker) (b Block, err error) {
 	}
 	var wrong int
 	if b.Bytes, wrong = decode(s.text[data:end.start]); wrong >= 0 {
-		return b, s.at(data+wrong, fmt.Errorf("%s, which begins in line %d, is damaged there: that is no base64", begin.label, b.Line))
+		return b, s.at(data+wrong,
+			fmt.Errorf("%s, which begins in line %d, is damaged there: that is no base64", begin.label, b.Line))
 	}
 	return b, nil
 }
 
-// headers reads the lines between from and to that stand before the data (RFC 1421, section 4.6), and returns where
-// that begins.
+// headers reads the header lines between from and to (RFC 1421, section 4.6). data is the index where the data begins.
 func (s *scanner) headers(from, to int) (all map[string]string, data int) {
 	all = map[string]string{}
 	last := ""
@@ -122,7 +123,7 @@ func (s *scanner) headers(from, to int) (all map[string]string, data int) {
 	return all, to
 }
 
-// lineSize returns how many bytes the first line of b has, with its end.
+// lineSize returns the length of the first line of b, with its end.
 func lineSize(b []byte) int {
 	i := bytes.IndexAny(b, "\r\n")
 	switch {
@@ -139,15 +140,15 @@ const (
 	mostOfLabel = 64 // bytes between the hyphens of a marker
 )
 
-// A marker is -----BEGIN LABEL----- or -----END LABEL-----, or what was meant to be one.
+// A marker is -----BEGIN LABEL----- or -----END LABEL-----, or text that was probably meant to be one.
 type marker struct {
 	start, end int // in the text
 	ends       bool
 	label      string
-	fault      error // why it is none
+	fault      error // what is wrong with it; nil: nothing
 }
 
-// next returns the next marker. What is in a comment is none.
+// next returns the next marker. One in a comment does not count.
 func (s *scanner) next() (m marker, ok bool) {
 	for s.pos < len(s.text) {
 		i := nearestWord(s.text[s.pos:])
@@ -165,7 +166,7 @@ func (s *scanner) next() (m marker, ok bool) {
 	return m, false
 }
 
-// nearestWord returns where the next BEGIN or END stands in text, or -1.
+// nearestWord returns the index of the next BEGIN or END in text, or -1.
 func nearestWord(text []byte) int {
 	for at := 0; ; at++ {
 		i := bytes.IndexByte(text[at:], 'E')
@@ -182,7 +183,7 @@ func nearestWord(text []byte) int {
 	}
 }
 
-// marker reads the marker whose word stands at i, behind the one before it.
+// marker reads the marker whose BEGIN or END is at i.
 func (s *scanner) marker(i int) (m marker, ok bool) {
 	word := "BEGIN"
 	if m.ends = s.text[i] == 'E'; m.ends {
@@ -190,7 +191,8 @@ func (s *scanner) marker(i int) (m marker, ok bool) {
 	}
 	rest := s.text[i+len(word):]
 	m.start = s.pos + len(bytes.TrimRight(s.text[s.pos:i], "-"))
-	if inside, _, found := bytes.Cut(rest[:min(len(rest), mostOfLabel+len(hyphens))], []byte(hyphens)); found && i-m.start >= len(hyphens) {
+	if inside, _, found := bytes.Cut(rest[:min(len(rest), mostOfLabel+len(hyphens))], []byte(hyphens)); found &&
+		i-m.start >= len(hyphens) {
 		m.label = strings.Join(strings.Fields(string(inside)), " ")
 		m.end = i + len(word) + len(inside) + len(hyphens)
 		if m.label != "" && !strings.Contains(m.label, "-") && isSpace(rune(inside[0])) {
@@ -205,12 +207,13 @@ func (s *scanner) marker(i int) (m marker, ok bool) {
 	return m, true
 }
 
-// likelyLabel returns what rest, which stands behind BEGIN or END, begins with if that is a label as there are, and
-// there are dashes of any kind on one side. Text has such words too, and is left alone.
+// likelyLabel returns the label at the beginning of rest, the text after BEGIN or END. It returns "" unless the label
+// is a known one and there are dashes of any kind on one side: plain text contains such words, too.
 func likelyLabel(rest []byte, dashed bool) string {
 	inside := bytes.TrimLeft(rest[:min(len(rest), mostOfLabel)], " \t")
 	size := 0
-	for size < len(inside) && (inside[size] == ' ' || inside[size] >= '0' && inside[size] <= '9' || inside[size] >= 'A' && inside[size] <= 'Z') {
+	for size < len(inside) && (inside[size] == ' ' || inside[size] >= '0' && inside[size] <= '9' ||
+		inside[size] >= 'A' && inside[size] <= 'Z') {
 		size++
 	}
 	words := strings.Fields(string(inside[:size]))
@@ -219,17 +222,18 @@ func likelyLabel(rest []byte, dashed bool) string {
 	if len(words) == 0 || !dashed && !(spaced && isDash(next)) {
 		return ""
 	}
-	if known := []string{"CERTIFICATE", "KEY", "CRL", "PARAMETERS", "REQUEST", "ECHCONFIG", "PKCS7"}; !slices.Contains(known, words[len(words)-1]) {
+	if known := []string{"CERTIFICATE", "KEY", "CRL", "PARAMETERS", "REQUEST", "ECHCONFIG", "PKCS7"}; !slices.Contains(
+		known, words[len(words)-1]) {
 		return ""
 	}
 	return strings.Join(words, " ")
 }
 
-// isDash reports whether r is what a hyphen becomes in a word processor.
+// isDash reports whether r is a hyphen, or a dash that word processors make of one.
 func isDash(r rune) bool { return r == '-' || r >= '‐' && r <= '―' || r == '−' }
 
-// commented reports whether m is in a comment. Behind a comment that has lost its line end to the block after it, that
-// block is none: its own lines have no # before them.
+// commented reports whether m is in a comment. Where a comment has lost its line end, the block after it begins in the
+// comment's line; m is not in the comment then, as the next line has no # before it.
 func (s *scanner) commented(m marker) bool {
 	first := bytes.LastIndexAny(s.text[:m.start], "\r\n") + 1
 	if !bytes.HasPrefix(bytes.TrimLeft(s.text[first:m.start], " \t\ufeff"), []byte("#")) {
@@ -239,5 +243,6 @@ func (s *scanner) commented(m marker) bool {
 	size := lineSize(behind)
 	following := bytes.TrimLeft(behind[size:], " \t")
 	alone := len(bytes.TrimSpace(behind[:size])) == 0
-	return m.ends || m.fault != nil || !alone || len(following) == 0 || bytes.IndexByte([]byte("#-\r\n"), following[0]) >= 0
+	return m.ends || m.fault != nil || !alone || len(following) == 0 ||
+		bytes.IndexByte([]byte("#-\r\n"), following[0]) >= 0
 }

@@ -11,21 +11,21 @@ import (
 	"unicode/utf16"
 )
 
-// most is how much of a file is read, in bytes. The longest lists of revoked certificates and of addresses have some
+// most is the most bytes that a file may have. The longest lists of revoked certificates and of addresses have some
 // tens of MiB.
 const most = 64 << 20
 
-// Read reads a file that an operator has named. It refuses one of more than 64 MiB, and what is no regular file: a pipe
-// may never begin and a device never end, nor can either be read again. Text that begins with a byte order mark is
-// returned in UTF-8 and without the mark. The error is an *fs.PathError.
+// Read reads a file that an operator has named. It refuses a file of more than 64 MiB and one that is not regular: a
+// pipe may never begin, a device may never end, and neither can be read again. Text that begins with a byte order mark
+// is returned in UTF-8 and without the mark. The error is an *fs.PathError.
 func Read(path string) ([]byte, error) {
 	text, _, err := read(path)
 	return text, err
 }
 
-// read is Read, and tells as well how the file looked that was read.
+// read is Read, and also returns the FileInfo of the file that was read.
 func read(path string) ([]byte, fs.FileInfo, error) {
-	if info, err := os.Stat(path); err == nil { // before it is opened, which waits for a pipe's other end
+	if info, err := os.Stat(path); err == nil { // before the open, which would wait for the other end of a pipe
 		if err := unfit(info); err != nil {
 			return nil, nil, &fs.PathError{Op: "read", Path: path, Err: err}
 		}
@@ -46,7 +46,7 @@ func read(path string) ([]byte, fs.FileInfo, error) {
 	return plain(text), info, err
 }
 
-// unopened adds to what os.Open says what would be right.
+// unopened adds a cure to an error of os.Open.
 func unopened(err error) error {
 	at, ok := errors.AsType[*fs.PathError](err)
 	switch {
@@ -59,7 +59,7 @@ func unopened(err error) error {
 	return err
 }
 
-// unfit says why a file is not read. A directory is left to the kernel, which says it as well.
+// unfit says why a file is not read. For a directory it returns nil: the kernel refuses to read one.
 func unfit(info fs.FileInfo) error {
 	switch kind := info.Mode().Type(); {
 	case kind&fs.ModeNamedPipe != 0:
@@ -74,7 +74,7 @@ func unfit(info fs.FileInfo) error {
 	return nil
 }
 
-// errEndless is for a file that is longer than it says.
+// errEndless is for a file with more bytes than stat(2) says.
 var errEndless = fmt.Errorf("it is longer than it says; name a file of at most %d MiB", most>>20)
 
 // plain returns text in UTF-8 without a byte order mark. Editors and shells of Windows write such marks, and UTF-16.
@@ -98,7 +98,7 @@ func fromUTF16(text []byte, order binary.ByteOrder) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
-// readAll reads to the end, which may be further away than a file's size told.
+// readAll reads to the end. A file may be longer than its size said.
 func readAll(r io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, most+1))
 	switch {

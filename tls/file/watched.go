@@ -5,23 +5,22 @@ import (
 	"time"
 )
 
-// A Watched is a file that is read, and looked at for changes from then on. Its methods are for one goroutine at a
-// time.
+// A Watched is a file that is read and then watched for changes. Only one goroutine at a time may call its methods.
 type Watched struct {
 	Path string
-	// Public is whether everybody may read what was read last. What only some may read is quoted to nobody.
+	// Public is whether every user may read the file that was last read. Errors quote no other file.
 	Public bool
 
 	stamp Stamp
-	young bool // it may have changed since it was looked at
-	read  bool // it could be read
+	young bool // it may have changed since then and have the same stamp
+	read  bool // the last read succeeded
 	sum   [sha256.Size]byte
 	looks int
 }
 
-// Read returns what is in the file, as the function Read does, and takes note of it.
+// Read returns the content of the file, as the function Read does, and remembers its state.
 func (w *Watched) Read() ([]byte, error) {
-	w.stamp = StampOf(w.Path) // before it is read: a change in between is seen at the next look
+	w.stamp = StampOf(w.Path) // before the read: so a change in between is seen at the next look
 	w.young = w.stamp.young(time.Now())
 	text, info, err := read(w.Path)
 	w.read, w.sum = err == nil, sha256.Sum256(text)
@@ -29,18 +28,18 @@ func (w *Watched) Read() ([]byte, error) {
 	return text, err
 }
 
-// forAll is the right of everybody to read (inode(7)).
+// forAll is the permission of all users to read (inode(7)).
 const forAll = 0o004
 
-// Some file systems keep no time of change (vfat, some over a network). So now and then the content is compared of a
-// file that looks as it did, if it is small: of a key and its certificate that takes 30 µs.
+// Some file systems keep no time of change (vfat, some over a network). So the content of a small file is compared now
+// and then, even if its Stamp is the same. For a key and its certificate that takes 30 µs.
 const (
 	comparedEach = 64 // looks
 	mostCompared = 1 << 20
 )
 
-// Changed reports whether the file is another than that which was read or seen last. One that can't be read is another
-// than one that could. What has only been touched, or been given other rights, is the same.
+// Changed reports whether the file has changed since the last Read or Changed. That it can't be read any more is a
+// change, too. A new time or other permissions alone are not.
 func (w *Watched) Changed() bool {
 	now := StampOf(w.Path)
 	w.looks++

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// An Allow lists certificates of which one attribute suffices to be let in. The zero value lets in all.
+// An Allow lists attributes of certificates. A client whose certificate has one of them is let in. The zero value lets
+// in all.
 type Allow struct {
 	DNS         []string // subject alternative names (RFC 5280, section 4.2.1.6), compared without case
 	URIs        []string // as written: "spiffe://example.org/web"
@@ -24,7 +25,8 @@ func (a *Allow) empty() bool {
 
 // check says why c is not let in.
 func (a *Allow) check(c *x509.Certificate) error {
-	if a.empty() || a.names(c) || slices.Contains(a.CommonNames, c.Subject.CommonName) || slices.Contains(a.Pins, PinOf(c)) {
+	if a.empty() || a.names(c) || slices.Contains(a.CommonNames, c.Subject.CommonName) ||
+		slices.Contains(a.Pins, PinOf(c)) {
 		return nil
 	}
 	return fmt.Errorf("the client's certificate for %q (%s) is not on the list of those allowed", c.Subject, PinOf(c))
@@ -51,8 +53,8 @@ func (a *Allow) names(c *x509.Certificate) bool {
 }
 
 // urisOf returns the URIs among the subject alternative names of c as they are written (RFC 5280, section 4.2.1.6).
-// What net/url makes of them may be what another one is as well: it leaves out an empty fragment, writes the scheme
-// small, and escapes otherwise.
+// net/url could make two of them equal: it drops an empty fragment, writes the scheme in lower case, and changes
+// escapes.
 func urisOf(c *x509.Certificate) (all []string) {
 	const uniformResourceIdentifier = 6
 	for _, e := range c.Extensions {
@@ -72,13 +74,13 @@ func urisOf(c *x509.Certificate) (all []string) {
 	return all
 }
 
-// sameMailbox compares as RFC 5280, section 7.5, says.
+// sameMailbox compares two addresses by RFC 5280, section 7.5.
 func sameMailbox(a, b string) bool {
 	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
 	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
-// lists returns what is listed, by kind, each sorted.
+// lists returns one sorted list for each kind of attribute.
 func (a *Allow) lists() (lists [][][]byte) {
 	for _, texts := range [...][]string{a.DNS, a.URIs, a.Emails, a.CommonNames} {
 		list := make([][]byte, len(texts))

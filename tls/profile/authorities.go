@@ -10,11 +10,11 @@ import (
 	"forebay/tls/file"
 )
 
-// Authorities are whom certificates are verified by, out of PEM files that are read again when they change. Some in a
-// file may have expired by now, as is common among those of a system, but not all. The nil Authorities are those of the
-// system.
+// Authorities are the authorities that certificates are verified by. They come from PEM files, which are read again
+// when they change. Some in a file may have expired, as is common among those of a system, but not all. The nil
+// Authorities are those of the system.
 type Authorities struct {
-	asked bool // clients are told who they are
+	asked bool // clients are told their names
 	files []*authorityFile
 	set   atomic.Pointer[authoritySet]
 
@@ -22,7 +22,7 @@ type Authorities struct {
 	changed []func()
 }
 
-// An authoritySet is all of the files at one moment.
+// An authoritySet is the content of all files at one moment.
 type authoritySet struct {
 	list []*x509.Certificate
 	pool *x509.CertPool
@@ -34,12 +34,11 @@ type authorityFile struct {
 	file watched[[]*x509.Certificate]
 }
 
-// LoadAuthorities reads the files of those who vouch for backends. The error tells what is wrong with the first one
-// that is bad.
+// LoadAuthorities reads the files of authorities for backends. The error is that of the first bad file.
 func LoadAuthorities(paths ...string) (*Authorities, error) { return new(Authorities).load(paths) }
 
-// LoadClientAuthorities reads the files of those who vouch for clients. These are told their names, so there must not
-// be too many.
+// LoadClientAuthorities reads the files of authorities for clients. Clients are told the names of these, so there must
+// not be too many.
 func LoadClientAuthorities(paths ...string) (*Authorities, error) {
 	return (&Authorities{asked: true}).load(paths)
 }
@@ -56,7 +55,7 @@ func (a *Authorities) load(paths []string) (*Authorities, error) {
 	return a, nil
 }
 
-// List returns all of them, in the order of the files. It is not the caller's to change.
+// List returns all authorities, in the order of the files. The caller must not change it.
 func (a *Authorities) List() []*x509.Certificate {
 	if a == nil {
 		return nil
@@ -64,7 +63,7 @@ func (a *Authorities) List() []*x509.Certificate {
 	return a.set.Load().list
 }
 
-// Pool returns a pool of all of them, as crypto/tls takes it: nil for those of the system.
+// Pool returns all authorities as crypto/tls takes them: nil means those of the system.
 func (a *Authorities) Pool() *x509.CertPool {
 	if a == nil {
 		return nil
@@ -72,7 +71,7 @@ func (a *Authorities) Pool() *x509.CertPool {
 	return a.set.Load().pool
 }
 
-// Files returns what is to be checked.
+// Files returns the files, for Watch.
 func (a *Authorities) Files() (all []File) {
 	if a == nil {
 		return nil
@@ -83,15 +82,15 @@ func (a *Authorities) Files() (all []File) {
 	return all
 }
 
-// WhenChanged has f called each time that there are others, after they are in use. It is called by who checks the
-// files, without locks held.
+// WhenChanged has f called each time that the authorities have changed, when the new ones are in use. The goroutine
+// that checks the files calls it, without locks held.
 func (a *Authorities) WhenChanged(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changed = append(a.changed, f)
 }
 
-// gather puts together what the files hold.
+// gather takes the authorities of all files into use.
 func (a *Authorities) gather() {
 	var all []*x509.Certificate
 	for _, f := range a.files {
@@ -134,13 +133,13 @@ func (f *authorityFile) parse(text []byte) ([]*x509.Certificate, error) {
 	return list, f.checkNames(list)
 }
 
-// mostNames is how many bytes the names of authorities may take that a client is told (RFC 8446, section 4.2.4). Their
-// list, and in TLS 1.3 that and all other extensions of the request together, has a length of two bytes; those others
-// take less than 512.
+// mostNames is how many bytes the names of authorities for a client may take (RFC 8446, section 4.2.4). The length of
+// their list is a number of two bytes. In TLS 1.3 so is that of all extensions of the request together; the others take
+// less than 512 bytes.
 const mostNames = 1<<16 - 1 - 512
 
-// checkNames says whether the names of list, and of those in the other files, can be told to a client. What crypto/tls
-// does with more is to fail every handshake.
+// checkNames says why a client can't be told the names of list and of the other files: there are too many. crypto/tls
+// would fail every handshake.
 func (f *authorityFile) checkNames(list []*x509.Certificate) error {
 	count, size := 0, 0
 	add := func(list []*x509.Certificate) {
@@ -162,7 +161,7 @@ func (f *authorityFile) checkNames(list []*x509.Certificate) error {
 	return nil
 }
 
-// checkTime refuses authorities by which nothing can be verified any more.
+// checkTime refuses authorities that have all expired.
 func checkTime(list []*x509.Certificate, now time.Time) error {
 	last := time.Time{}
 	for _, c := range list {

@@ -9,15 +9,15 @@ import (
 	"slices"
 )
 
-// Clients is which clients are let in, by their certificates.
+// Clients says which clients are let in, by their certificates.
 type Clients struct {
-	Authorities *Authorities // who must have issued them
-	Optional    bool         // a client without a certificate is let in, too; one with a bad one is not
-	Allow       Allow        // which of them; the zero value: all
+	Authorities *Authorities // the authorities that must have issued the certificates
+	Optional    bool         // a client without a certificate is let in, too; one with a bad certificate is not
+	Allow       Allow        // which certificates are let in; the zero value: all
 	Revoked     *CRL         // nil: none
 }
 
-// apply sets what c needs.
+// apply sets the fields of c.
 func (k *Clients) apply(c *tls.Config) error {
 	if len(k.Authorities.List()) == 0 {
 		return errors.New("client certificates are asked for, but no certificate authority is named to verify them by")
@@ -31,11 +31,11 @@ func (k *Clients) apply(c *tls.Config) error {
 	return nil
 }
 
-// verify looks at a certificate that is signed by an authority and valid. crypto/tls calls it in resumed handshakes as
-// well, with what the ticket says, so that a certificate that is revoked meanwhile does not get in by a ticket.
+// verify checks a certificate that is valid and signed by an authority. crypto/tls calls it in resumed handshakes as
+// well, with the certificate in the ticket. So a ticket does not let in a certificate that was revoked in the meantime.
 func (k *Clients) verify(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
-		return nil // crypto/tls has refused it, unless it is optional
+		return nil // crypto/tls has refused the client already, unless a certificate is optional
 	}
 	if err := k.Revoked.check(state.VerifiedChains); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (k *Clients) verify(state tls.ConnectionState) error {
 	return k.Allow.check(state.PeerCertificates[0])
 }
 
-// rules returns a digest of who gets in. Revocation is left out, as it is looked at each time.
+// rules returns a digest of the rules for who is let in. Revocation is left out, since it is checked in each handshake.
 func (k *Clients) rules() (digest [sha256.Size]byte) {
 	h := sha256.New()
 	add := func(b []byte) {

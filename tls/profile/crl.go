@@ -13,40 +13,41 @@ import (
 	"forebay/tls/file"
 )
 
-// A CRL is the certificates that their authorities have revoked (RFC 5280, section 5), out of a file of one list for
-// each of the authorities, in PEM, or a single one in DER. Once it is used, each certificate from the client's up to
-// the root is looked up in the list of who has issued it, and nobody gets in where one is revoked, or its list missing
-// or out of date: that is how OpenSSL (X509_V_FLAG_CRL_CHECK_ALL), and so nginx and HAProxy, see it. An authority whose
-// own issuer is not among the authorities is taken for a root, so that clients can be verified by one in between alone.
+// A CRL is the certificates that their authorities have revoked (RFC 5280, section 5). Its file has one list for each
+// authority in PEM, or a single list in DER. With a CRL, each certificate from the client's up to the root is looked up
+// in the list of its issuer. The client is refused where one of them is revoked, or its list is missing or out of date.
+// OpenSSL (X509_V_FLAG_CRL_CHECK_ALL) does the same, and so do nginx and HAProxy. An authority whose own issuer is not
+// among the authorities counts as a root, so that an intermediate authority alone is enough.
 type CRL struct {
 	Now         func() time.Time // nil: time.Now
 	file        watched[revocations]
 	authorities *Authorities
 	mu          sync.Mutex
-	told        map[authority]List // what was last told of whose list
+	told        map[authority]List // what was last reported of each authority's list
 }
 
 // A List is one of the lists of a CRL, as plain values.
 type List struct {
-	Authority string    // whose it is
-	Next      time.Time // when the next one is due, and this one goes out of date; zero: not said
+	Authority string    // the name of its authority
+	Next      time.Time // when the next one is due, and this one goes out of date; zero: the list does not say
 	Age       Age
 	of        authority
 }
 
-// An Age is how far a list is from its end.
+// An Age says how near a list is to its end.
 type Age uint8
 
 const (
 	Fresh   Age = iota
 	Ending      // a tenth of its life is left, or three days
-	Overdue     // it is out of date: nobody gets in whose certificate its authority has issued
+	Overdue     // it is out of date: clients whose certificates its authority has issued are refused
 )
 
 // revocations are lists by authority.
 type revocations map[authority]*revocationList
 
-// An authority is the name and key that certificates are issued under: it stays when its own certificate is renewed.
+// An authority is the name and key that certificates are issued with. It is the same when its own certificate is
+// renewed.
 type authority struct{ subject, key string }
 
 func authorityOf(c *x509.Certificate) authority {
@@ -56,14 +57,14 @@ func authorityOf(c *x509.Certificate) authority {
 type revocationList struct {
 	issuer     string
 	serials    map[string]bool // serial numbers, in decimal: one may be negative
-	from, next time.Time       // when the next list is due; zero: not said
+	from, next time.Time       // next: when the next list is due; zero: the list does not say
 }
 
-// longestNotice is how long before its end a list is Ending at most. Those that live longer are made by hand.
+// longestNotice is the longest time before its end that a list is Ending.
 const longestNotice = 3 * 24 * time.Hour
 
-// age is what it is at the time now. Most lists live for a day or a week, and the next one comes some time before the
-// end.
+// age returns the age at the time now. Most lists live for a day or a week, and the next one is made some time before
+// the end.
 func (l *revocationList) age(now time.Time) Age {
 	switch left := l.next.Sub(now); {
 	case l.next.IsZero():
@@ -86,7 +87,8 @@ func LoadCRL(path string, authorities *Authorities) (*CRL, error) {
 	return c, nil
 }
 
-// Check reads the file again if it has changed. That one of its lists is Ending, and that it is Overdue, is told once.
+// Check reads the file again if it has changed. It reports each list once when that is Ending, and once when it is
+// Overdue.
 func (c *CRL) Check() (Event, bool) {
 	if e, ok := c.file.check(); ok {
 		return e, ok
@@ -109,16 +111,17 @@ func (c *CRL) now() time.Time {
 	return time.Now()
 }
 
-// Lists returns the lists, the one that goes out of date first before the others.
+// Lists returns the lists, sorted by when they go out of date.
 func (c *CRL) Lists() (all []List) {
 	for of, l := range *c.file.value.Load() {
 		all = append(all, List{l.issuer, l.next, l.age(c.now()), of})
 	}
-	slices.SortFunc(all, func(a, b List) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.Authority, b.Authority)) })
+	slices.SortFunc(all,
+		func(a, b List) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.Authority, b.Authority)) })
 	return all
 }
 
-// Next returns when the first of the lists goes out of date; zero where none does.
+// Next returns when the first of the lists goes out of date; the zero time where none does.
 func (c *CRL) Next() time.Time {
 	for _, l := range c.Lists() {
 		if !l.Next.IsZero() {
@@ -158,8 +161,9 @@ func (r revocations) add(der []byte, authorities []*x509.Certificate) error {
 		return fmt.Errorf("no revocation list: %w", err)
 	}
 	for _, e := range list.Extensions {
-		if e.Critical { // a delta, or a list of some certificates only (RFC 5280, sections 5.2.4 and 5.2.5)
-			return fmt.Errorf("the revocation list of %q has the critical extension %s: only complete lists are right", list.Issuer, e.Id)
+		if e.Critical { // a delta, or a list for some of the certificates (RFC 5280, sections 5.2.4 and 5.2.5)
+			return fmt.Errorf("the revocation list of %q has the critical extension %s: only complete lists are right",
+				list.Issuer, e.Id)
 		}
 	}
 	issuer, err := signerOf(list, authorities)
@@ -183,11 +187,13 @@ func signerOf(list *x509.RevocationList, authorities []*x509.Certificate) (autho
 			return authorityOf(a), nil
 		}
 	}
-	return authority{}, fmt.Errorf("the revocation list of %q is signed by none of the authorities that client certificates are verified by", list.Issuer)
+	return authority{}, fmt.Errorf(
+		"the revocation list of %q is signed by none of the authorities that client certificates are verified by",
+		list.Issuer)
 }
 
-// check says why none of the chains, each from the client's certificate to an authority, is good. A nil CRL finds all
-// good.
+// check returns nil if one of the chains is good; each is from the client's certificate to an authority. A nil CRL
+// finds all good.
 func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	if c == nil {
 		return nil
@@ -203,8 +209,8 @@ func (c *CRL) check(chains [][]*x509.Certificate) (err error) {
 	return err
 }
 
-// complete returns chain as it goes on to a root, in each way that there is. crypto/tls ends chains at any of the
-// authorities, and one whose issuer is among them as well may have been revoked by that.
+// complete returns every continuation of chain up to a root. crypto/tls ends a chain at any of the authorities. Where
+// that one's issuer is an authority as well, the issuer may have revoked it.
 func (c *CRL) complete(chain []*x509.Certificate) (all [][]*x509.Certificate) {
 	last := chain[len(chain)-1]
 	for _, a := range c.authorities.List() {
@@ -221,16 +227,18 @@ func (c *CRL) complete(chain []*x509.Certificate) (all [][]*x509.Certificate) {
 
 // issued reports whether a has signed c.
 func issued(a, c *x509.Certificate) bool {
-	return bytes.Equal(a.RawSubject, c.RawIssuer) && a.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+	return bytes.Equal(a.RawSubject, c.RawIssuer) &&
+		a.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// check looks up all of a chain but the root.
+// check looks up every certificate of a chain but the root.
 func (r revocations) check(chain []*x509.Certificate, now time.Time) error {
 	for i, c := range chain[:len(chain)-1] {
 		list := r[authorityOf(chain[i+1])]
 		switch {
 		case list == nil:
-			return fmt.Errorf("there is no revocation list of %q, who has issued the certificate for %q", c.Issuer, c.Subject)
+			return fmt.Errorf("there is no revocation list of %q, who has issued the certificate for %q", c.Issuer,
+				c.Subject)
 		case list.age(now) == Overdue:
 			return fmt.Errorf("the revocation list of %q was to be renewed by %s", c.Issuer, date(list.next))
 		case list.serials[c.SerialNumber.String()]:

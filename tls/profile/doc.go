@@ -1,7 +1,7 @@
 // Package profile makes the *tls.Config for the client side and for the backend side.
 //
-// [Server] and [Backend] are what an operator asks for. What is not asked for is what a careful one would: TLS 1.2 or
-// newer, for clients only cipher suites with authenticated encryption, Go's key exchanges (post-quantum ones among
-// them) in Go's order, and backends verified. Files that change while in use — ticket keys, revocation lists, Encrypted
-// Client Hello keys — are looked at again by Check.
+// [Server] and [Backend] are the operator's settings. The defaults are those of a careful operator: TLS 1.2 or newer,
+// for clients only cipher suites with authenticated encryption, Go's key exchanges (post-quantum ones too) in Go's
+// order, and verified backends. Files that may change while in use are read again by Check: authorities, ticket keys,
+// revocation lists and keys for Encrypted Client Hello.
 package profile

@@ -19,14 +19,14 @@ import (
 	"forebay/tls/file"
 )
 
-// ECH is the keys for Encrypted Client Hello (RFC 9849), out of a file in the format of RFC 9934: a PRIVATE KEY and
-// then its ECHCONFIG, as often as there are keys. All decrypt; the first is what a client is told whose own has gone.
+// ECH is the keys for Encrypted Client Hello (RFC 9849), from a file in the format of RFC 9934: for each key a PRIVATE
+// KEY and then its ECHCONFIG. All keys decrypt. A client with a key that is not among them is told the first one.
 type ECH struct {
 	file watched[[]tls.EncryptedClientHelloKey]
 }
 
-// LoadECH reads the file. It is of use, now and whenever it has changed, only if fit finds nothing wrong with any of
-// its public names.
+// LoadECH reads the file. fit is called with each of its public names, now and whenever the file has changed. If it
+// returns an error, the file is not used.
 func LoadECH(path string, fit func(publicName string) error) (*ECH, error) {
 	e := new(ECH)
 	parse := func(text []byte) ([]tls.EncryptedClientHelloKey, error) {
@@ -55,13 +55,13 @@ func (e *ECH) keys(*tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) 
 	return *e.file.value.Load(), nil
 }
 
-// PublicNames returns the names that clients of these keys ask for in clear, in the file's order, each once. Clients
-// whose key has gone are told of the new one by a certificate for that name.
+// PublicNames returns the names that clients of these keys send in clear, in the file's order, each once. A client with
+// an old key learns the new one in a handshake with a certificate for that name.
 func (e *ECH) PublicNames() []string { return publicNames(*e.file.value.Load()) }
 
 func publicNames(keys []tls.EncryptedClientHelloKey) (names []string) {
 	for _, k := range keys {
-		c, _ := readECHConfig(k.Config) // which has been read before
+		c, _ := readECHConfig(k.Config) // it was read without error before
 		if !slices.Contains(names, c.publicName) {
 			names = append(names, c.publicName)
 		}
@@ -92,7 +92,8 @@ func parseECH(text []byte) (keys []tls.EncryptedClientHelloKey, err error) {
 			key.SendAsRetry = len(keys) == 0
 			keys, private = append(keys, key), nil
 		default:
-			return nil, fmt.Errorf("line %d: %s in the wrong place: each PRIVATE KEY must be followed by its ECHCONFIG", block.Line, block.Type)
+			return nil, fmt.Errorf("line %d: %s in the wrong place: each PRIVATE KEY must be followed by its ECHCONFIG",
+				block.Line, block.Type)
 		}
 	}
 	if len(keys) == 0 || private != nil {
@@ -101,7 +102,7 @@ func parseECH(text []byte) (keys []tls.EncryptedClientHelloKey, err error) {
 	return keys, nil
 }
 
-// echKey puts a private key (PKCS #8) together with its ECHConfigList, which must have one configuration.
+// echKey joins a private key (PKCS #8) with its ECHConfigList, which must have exactly one configuration.
 func echKey(der, list []byte) (key tls.EncryptedClientHelloKey, err error) {
 	if len(list) < 2 || int(binary.BigEndian.Uint16(list)) != len(list)-2 {
 		return key, errors.New("the ECHCONFIG is no ECHConfigList: its length is wrong")
@@ -118,7 +119,8 @@ func echKey(der, list []byte) (key tls.EncryptedClientHelloKey, err error) {
 	if err != nil {
 		return key, fmt.Errorf("the ECHCONFIG: %w", err)
 	}
-	if want := hpke.DHKEM(private.Curve()).ID(); kem.ID() != want || !bytes.Equal(private.PublicKey().Bytes(), config.public) {
+	if want := hpke.DHKEM(private.Curve()).ID(); kem.ID() != want ||
+		!bytes.Equal(private.PublicKey().Bytes(), config.public) {
 		return key, errors.New("the private key is not that of the ECHCONFIG behind it")
 	}
 	return tls.EncryptedClientHelloKey{Config: list[2:], PrivateKey: private.Bytes()}, nil
@@ -139,7 +141,7 @@ func ecdhKey(der []byte) (*ecdh.PrivateKey, error) {
 	return nil, fmt.Errorf("the private key is a %T: one for X25519 or a NIST curve is right", key)
 }
 
-// An echConfig is what of an ECHConfig (RFC 9849, section 4) must fit the key, and the name that stands in the clear.
+// An echConfig is the part of an ECHConfig (RFC 9849, section 4) that must fit the key, and the public name.
 type echConfig struct {
 	kem        uint16
 	public     []byte
@@ -148,8 +150,8 @@ type echConfig struct {
 
 const echVersion = 0xfe0d
 
-// readECHConfig reads b, which must hold one ECHConfig and nothing else. crypto/tls would fail every client that has
-// one that it can't read.
+// readECHConfig reads b, which must be one ECHConfig and nothing else. With one that it can't read, crypto/tls would
+// fail every client that uses ECH.
 func readECHConfig(b []byte) (c echConfig, err error) {
 	if len(b) < 4 || int(binary.BigEndian.Uint16(b[2:])) != len(b)-4 {
 		return c, errors.New("one configuration for each key is right")
@@ -171,7 +173,7 @@ func readECHConfig(b []byte) (c echConfig, err error) {
 	return c, nil
 }
 
-// vectors reads what TLS calls vectors (RFC 8446, section 3.4). What reaches over the end sets broken.
+// vectors reads vectors as TLS defines them (RFC 8446, section 3.4). A read past the end sets broken.
 type vectors struct {
 	b      []byte
 	broken bool
@@ -187,7 +189,7 @@ func (r *vectors) fixed(n int) []byte {
 	return v
 }
 
-// vector reads a vector whose length is in size bytes.
+// vector reads a vector whose length field has size bytes.
 func (r *vectors) vector(size int) []byte {
 	n := 0
 	for _, c := range r.fixed(size) {
@@ -196,14 +198,14 @@ func (r *vectors) vector(size int) []byte {
 	return r.fixed(n)
 }
 
-// An ECHKey is a new key for Encrypted Client Hello, as NewECHKey makes it.
+// An ECHKey is a new key for Encrypted Client Hello. NewECHKey makes one.
 type ECHKey struct {
 	private *ecdh.PrivateKey
 	configs []byte
 }
 
-// NewECHKey makes a key for X25519. publicName is what observers see all clients ask for, and what there must be a
-// certificate for: with it, clients whose configuration is out of date are told of the new one.
+// NewECHKey makes a key for X25519. publicName is the name that observers see in all hellos. There must be a
+// certificate for it: with that, clients with an old configuration learn the new one.
 func NewECHKey(publicName string) (*ECHKey, error) {
 	if err := checkPublicName(publicName); err != nil {
 		return nil, err
@@ -217,25 +219,27 @@ func NewECHKey(publicName string) (*ECHKey, error) {
 	return &ECHKey{private, echConfigList(id[0], private.PublicKey().Bytes(), publicName)}, nil
 }
 
-// checkPublicName says whether clients would take name (RFC 9849, section 4): labels of letters, digits and hyphens, of
-// which the last is no number.
+// checkPublicName returns an error if clients would refuse name (RFC 9849, section 4). It must have labels of letters,
+// digits and hyphens, and the last label must not be a number.
 func checkPublicName(name string) error {
 	labels := strings.Split(name, ".")
 	bad := func(label string) bool {
-		return label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
+		return label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
 	}
 	last := labels[len(labels)-1]
-	if len(name) > 253 || slices.ContainsFunc(labels, bad) || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
+	if len(name) > 253 || slices.ContainsFunc(labels, bad) || strings.Trim(last, "0123456789") == "" ||
+		strings.HasPrefix(last, "0x") {
 		return fmt.Errorf("%q is no public name: a DNS name is right, as www.example.com", name)
 	}
 	return nil
 }
 
-// maxNameLength tells clients to pad shorter names to this, so that the length says nothing about most.
+// maxNameLength is the length to which clients pad shorter names, so that the length tells nothing about most names.
 const maxNameLength = 64
 
-// echConfigList encodes an ECHConfigList (RFC 9849, section 4) of one configuration for X25519, HKDF-SHA256 and, as the
-// client likes, AES-128-GCM or ChaCha20-Poly1305.
+// echConfigList encodes an ECHConfigList (RFC 9849, section 4) of one configuration: X25519, HKDF-SHA256, and
+// AES-128-GCM or ChaCha20-Poly1305, as the client chooses.
 func echConfigList(id byte, public []byte, name string) []byte {
 	put16 := binary.BigEndian.AppendUint16
 	contents := put16([]byte{id}, hpke.DHKEM(ecdh.X25519()).ID())
@@ -251,10 +255,11 @@ func echConfigList(id byte, public []byte, name string) []byte {
 	return append(list, contents...)
 }
 
-// ConfigList returns what clients need, as crypto/tls takes it.
+// ConfigList returns the ECHConfigList for clients, as crypto/tls takes it.
 func (k *ECHKey) ConfigList() []byte { return slices.Clone(k.configs) }
 
-// DNS returns what the HTTPS and SVCB records of the names behind it say: "ech=…" (RFC 9848, section 3).
+// DNS returns the parameter for the HTTPS and SVCB records of the names that the key is used for: "ech=…" (RFC 9848,
+// section 3).
 func (k *ECHKey) DNS() string { return "ech=" + base64.StdEncoding.EncodeToString(k.configs) }
 
 // PEM returns the file that LoadECH reads.

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A Pin is the SHA-256 of a public key, as SubjectPublicKeyInfo (RFC 7469, section 2.4). It outlives the certificate.
+// A Pin is the SHA-256 of a public key, as SubjectPublicKeyInfo (RFC 7469, section 2.4). It stays the same when the
+// certificate is renewed with the same key.
 type Pin [sha256.Size]byte
 
 const pinPrefix = "sha256//"
@@ -31,7 +32,8 @@ func (p *Pin) UnmarshalText(text []byte) error {
 		b, err = hex.DecodeString(digits)
 	}
 	if err != nil || len(b) != len(p) {
-		return fmt.Errorf("%q is no pin: the SHA-256 of a public key is right, as sha256//BASE64 or 64 hexadecimal digits", text)
+		return fmt.Errorf(
+			"%q is no pin: the SHA-256 of a public key is right, as sha256//BASE64 or 64 hexadecimal digits", text)
 	}
 	copy(p[:], b)
 	return nil

@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 )
 
-// A Server is how TLS is spoken with clients. The zero value asks for no client certificate and keeps ticket keys in
-// the process. Load has its files read; certificates come from elsewhere.
+// A Server is the configuration of TLS with clients. The zero value asks for no client certificate, and uses ticket
+// keys of the process's own. It has no server certificates: see package certs.
 type Server struct {
 	MinVersion Version
-	Protocols  []Protocol // in order of preference; none: whatever the client offers is passed over in silence (RFC 7301, section 3.2)
+	Protocols  []Protocol // in order of preference; none: what the client offers is ignored (RFC 7301, section 3.2)
 	Clients    *Clients   // nil: no client certificate is asked for
-	Tickets    *Tickets   // nil: keys of the process's own, changed each day by crypto/tls
+	Tickets    *Tickets   // nil: the process's own keys, which crypto/tls changes each day
 	ECH        *ECH       // nil: no Encrypted Client Hello
 }
 
-// suites are those for TLS 1.2 that authenticate what they encrypt and have forward secrecy (RFC 9325, section 4.2).
-// crypto/tls orders them by what the machine does fastest. Those of TLS 1.3 are all of that kind.
+// suites returns the suites for TLS 1.2 with authenticated encryption and forward secrecy (RFC 9325, section 4.2).
+// crypto/tls orders them by what is fastest on this machine. All suites of TLS 1.3 are of that kind.
 func suites() []uint16 {
 	return []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
@@ -29,8 +29,8 @@ func suites() []uint16 {
 	}
 }
 
-// Config returns a Config of its own for one listener, without certificates. It is used as it is, not cloned per
-// connection: tickets hang on it. The error tells all faults.
+// Config returns a new Config for one listener, without certificates. The caller uses it for all connections and does
+// not clone it: it holds the ticket keys. The error names all faults.
 func (s *Server) Config() (*tls.Config, error) {
 	c := &tls.Config{
 		MinVersion:   s.MinVersion.number(),
@@ -58,10 +58,10 @@ func (s *Server) Config() (*tls.Config, error) {
 	return c, nil
 }
 
-// follow has clients of c verified by the authorities as they are, once these are others than now. crypto/tls takes
-// them from a Config that must not change while it is used, so each time there is a new one, of all that c has by then.
-// A ticket stands for the authorities of its time: one from a file's keys is not understood any more, and for one of
-// the process's own crypto/tls looks whether they are still there.
+// follow has clients of c verified by the new authorities when the authorities change. crypto/tls takes them from a
+// Config, which must not change while it is used. So each change makes a new Config from c. A ticket is tied to the
+// authorities at its time. With ticket keys from a file, the keys change with the authorities, so that an old ticket
+// can't be decrypted. With the process's own keys, crypto/tls checks whether the authorities are still the same.
 func (s *Server) follow(c *tls.Config) {
 	var now atomic.Pointer[tls.Config]
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return now.Load(), nil }

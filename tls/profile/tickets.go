@@ -12,23 +12,23 @@ import (
 	"sync"
 )
 
-// maxTicketKeys bounds the work that a ticket that nobody has issued makes: each key is tried.
+// maxTicketKeys bounds the work for a ticket that fits no key: each key is tried.
 const maxTicketKeys = 16
 
-// A ticketKey is a line of the file. No ticket is encrypted with it, but with what is derived from it.
+// A ticketKey is a line of the file. Tickets are encrypted with keys that are derived from it.
 type ticketKey [32]byte
 
-// Tickets are session ticket keys out of a file, so that sessions outlive a restart and are resumed on any machine that
-// has the same file. The file has a key a line: 32 random bytes in base64 (`openssl rand -base64 32`). The first one
-// encrypts, all decrypt. To change keys, put the new one second everywhere, then first everywhere, and take the old one
-// out a week later, when no ticket is left. Empty lines and those that begin with # are passed over.
+// Tickets are session ticket keys from a file. With them sessions are resumed after a restart, and on any machine that
+// has the same file. The file has one key a line: 32 random bytes in base64 (`openssl rand -base64 32`). The first one
+// encrypts, all decrypt. To change keys, put the new one second on all machines, then first on all machines. Remove the
+// old one a week later, when no ticket of it is left. Empty lines and lines that begin with # are skipped.
 type Tickets struct {
 	file  watched[[]ticketKey]
 	mu    sync.Mutex
 	bound []binding
 }
 
-// A binding is a Config that has keys, and the digest of whom it lets in.
+// A binding is a Config that has keys, with the digest of its rules for clients.
 type binding struct {
 	config *tls.Config
 	rules  [sha256.Size]byte
@@ -43,7 +43,7 @@ func LoadTickets(path string) (*Tickets, error) {
 	return t, nil
 }
 
-// parseTicketKeys reads keys, and never shows one in an error.
+// parseTicketKeys reads keys. Its errors never quote one.
 func parseTicketKeys(text []byte) (keys []ticketKey, err error) {
 	number := 0
 	for line := range bytes.Lines(text) {
@@ -54,7 +54,9 @@ func parseTicketKeys(text []byte) (keys []ticketKey, err error) {
 		}
 		b, err := base64.StdEncoding.DecodeString(string(line))
 		if err != nil || len(b) != len(ticketKey{}) {
-			return nil, fmt.Errorf("line %d is no session ticket key: 32 random bytes in base64 are right (openssl rand -base64 32)", number)
+			return nil, fmt.Errorf(
+				"line %d is no session ticket key: 32 random bytes in base64 are right (openssl rand -base64 32)",
+				number)
 		}
 		if slices.Contains(keys, ticketKey(b)) {
 			return nil, fmt.Errorf("line %d is a key that has been there before", number)
@@ -63,9 +65,11 @@ func parseTicketKeys(text []byte) (keys []ticketKey, err error) {
 	}
 	switch {
 	case len(keys) == 0:
-		return nil, errors.New("no session ticket key in it: 32 random bytes in base64 are right (openssl rand -base64 32)")
+		return nil, errors.New(
+			"no session ticket key in it: 32 random bytes in base64 are right (openssl rand -base64 32)")
 	case len(keys) > maxTicketKeys:
-		return nil, fmt.Errorf("%d session ticket keys in it: at most %d are right, as each is tried", len(keys), maxTicketKeys)
+		return nil, fmt.Errorf("%d session ticket keys in it: at most %d are right, as each is tried", len(keys),
+			maxTicketKeys)
 	}
 	return keys, nil
 }
@@ -84,9 +88,9 @@ func (t *Tickets) Check() (Event, bool) {
 	return e, ok
 }
 
-// bind gives c keys, now and whenever they change. Listeners that let in other clients get other keys: a ticket holds
-// the certificate that a client has shown, and must not stand for it where that has not been looked at (RFC 8446,
-// section 4.6.1).
+// bind gives c keys, now and whenever they change. Listeners with other rules for clients get other keys: a ticket
+// contains the certificate that a client has shown, and must not be accepted where that certificate was not checked
+// (RFC 8446, section 4.6.1).
 func (t *Tickets) bind(c *tls.Config, rules [sha256.Size]byte) {
 	b := binding{c, rules}
 	t.mu.Lock()
@@ -111,11 +115,11 @@ func (t *Tickets) set(b binding) {
 	b.config.SetSessionTicketKeys(derived)
 }
 
-// derive makes the key for listeners with the rules of that digest (RFC 5869).
+// derive returns the key for listeners whose rules have that digest (RFC 5869).
 func (k ticketKey) derive(rules [sha256.Size]byte) (key [32]byte) {
 	b, err := hkdf.Key(sha256.New, k[:], rules[:], "forebay session tickets 1", len(key))
 	if err != nil {
-		panic(err) // too long a key
+		panic(err) // only for a key that is too long
 	}
 	return [32]byte(b)
 }

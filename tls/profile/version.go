@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// A Version is the oldest TLS version that is spoken. The zero value is TLS 1.2.
+// A Version is the oldest TLS version that is accepted. The zero value is TLS 1.2.
 type Version uint16
 
-// The versions that there are. Older ones are not spoken (RFC 8996).
+// The versions. Older ones are not supported (RFC 8996).
 const (
 	TLS12 Version = tls.VersionTLS12
 	TLS13 Version = tls.VersionTLS13

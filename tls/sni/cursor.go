@@ -2,18 +2,17 @@ package sni
 
 import "strings"
 
-// A cursor reads the handshake bytes of a connection in order, stepping over the record headers between them. All
-// records of the message are known to be there. What reaches over the end of the vector being read sets broken, and
-// reads as zeros from then on.
+// A cursor reads the handshake bytes of a connection in order, and skips the record headers between them. All records
+// of the message must be there. A read past the end of the current vector sets broken; then all reads return zeros.
 type cursor struct {
 	b      []byte // the connection, from the next byte on
 	run    int    // bytes before the next record header
-	left   int    // bytes before the end of the vector being read
+	left   int    // bytes before the end of the current vector
 	broken bool
 }
 
-// next returns up to n bytes, as many as lie together, and goes behind them. It returns none only where n is 0 or c is
-// broken.
+// next returns up to n bytes, as many as are in the same record, and moves past them. It returns none only where n is 0
+// or c is broken.
 func (c *cursor) next(n int) []byte {
 	if n > c.left {
 		c.broken, c.left = true, 0
@@ -37,7 +36,7 @@ func (c *cursor) skip(n int) {
 	}
 }
 
-// copy fills to.
+// copy reads as many bytes as to has.
 func (c *cursor) copy(to []byte) {
 	for len(to) > 0 && !c.broken {
 		to = to[copy(to, c.next(len(to))):]
@@ -70,7 +69,7 @@ func (c *cursor) uint16() int {
 	return high<<8 | c.uint8()
 }
 
-// open makes the next n bytes the vector being read, and returns how many lie behind it.
+// open makes the next n bytes the current vector, and returns how many bytes of the outer one follow it.
 func (c *cursor) open(n int) (behind int) {
 	if n > c.left {
 		c.broken, n = true, c.left
@@ -80,7 +79,7 @@ func (c *cursor) open(n int) (behind int) {
 	return behind
 }
 
-// close skips what is left of the vector, and goes on in the outer one.
+// close skips the rest of the vector, and makes the outer one current. behind is what open returned.
 func (c *cursor) close(behind int) {
 	c.skip(c.left)
 	c.left = behind

@@ -2,8 +2,8 @@ package sni
 
 import "errors"
 
-// malformed is an ErrMalformed that says what is wrong: a field is out of range, or a length does not fit. As a
-// constant it is an error that takes no memory, and so are the others here.
+// malformed is an ErrMalformed that says what is wrong: a field is out of range, or a length does not fit. The errors
+// here are constants, so that they allocate nothing.
 type malformed string
 
 func (m malformed) Error() string { return ErrMalformed.Error() + ": " + string(m) }
@@ -19,7 +19,7 @@ func (u unexpected) Error() string { return malformed(u).Error() }
 // Is makes errors.Is(u, ErrMalformed) true.
 func (unexpected) Is(target error) bool { return target == ErrMalformed }
 
-// errAlertFirst is for a client that begins with an alert. Some servers pass over one that only warns.
+// errAlertFirst is for a client that begins with an alert. Some servers ignore an alert that is only a warning.
 const errAlertFirst = unexpected("an alert comes before it")
 
 // overlong is an ErrMalformed for a record that is too long.
@@ -30,7 +30,8 @@ func (o overlong) Error() string { return malformed(o).Error() }
 // Is makes errors.Is(o, ErrMalformed) true.
 func (overlong) Is(target error) bool { return target == ErrMalformed }
 
-// An Alert is the description of a TLS alert (RFC 8446, section 6). 0, which is close_notify, stands for none.
+// An Alert is the description of a TLS alert (RFC 8446, section 6). 0, which is close_notify there, means no alert
+// here.
 type Alert uint8
 
 // Alerts that tell a client what is wrong with its ClientHello (RFC 8446, section 6.2).
@@ -42,9 +43,8 @@ const (
 	UnrecognizedName  Alert = 112 // RFC 6066, section 3
 )
 
-// AlertFor returns the alert with which a server answers what a Parser has refused with err. It is none where the
-// client would not understand it: where it speaks no TLS, and where it has begun with an alert of its own, which is
-// never answered.
+// AlertFor returns the alert with which a server answers a hello that a Parser refused with err. It is 0 where the
+// client does not speak TLS, and where the client began with an alert of its own, which is never answered.
 func AlertFor(err error) Alert {
 	if err == errAlertFirst {
 		return 0
@@ -66,7 +66,7 @@ func AlertFor(err error) Alert {
 	return 0
 }
 
-// Record returns the alert as a record of a server that has not agreed on a version yet, fatal.
+// Record returns a as a fatal alert, in a record of a server that has not agreed on a version yet.
 func (a Alert) Record() []byte {
 	const fatal = 2
 	return []byte{typeAlert, majorVersion, 1, 0, 2, fatal, byte(a)}

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// MaxSize is how many bytes of a connection, record headers included, a Parser looks at. A hello of today's browsers
-// has about 1,800.
+// MaxSize is how many bytes of a connection a Parser reads at most, record headers included. A hello of today's
+// browsers has about 1,800.
 const MaxSize = 64 << 10
 
-// What Parse returns where it returns no Hello. Errors of ErrMalformed and ErrNotTLS say more: compare with errors.Is.
+// The errors of Parse. Those that are ErrMalformed or ErrNotTLS may say more: compare with errors.Is.
 var (
 	ErrMore      = errors.New("the ClientHello is not complete yet")
 	ErrNotTLS    = errors.New("not TLS: the first bytes are no handshake record")
@@ -21,19 +21,19 @@ var (
 // uses Encrypted Client Hello, it is the outer one.
 type Hello struct {
 	// ServerName is the DNS name of the server_name extension (RFC 6066, section 3), in lower case and without a dot at
-	// its end. It is empty where there is none, and where what is there is not a DNS name: an IP address, say.
+	// its end. It is empty where there is none, and where the extension holds something else, such as an IP address.
 	ServerName string
-	// Dotted tells that it had a dot at its end, which no client may send. crypto/tls refuses it, and nginx takes the
-	// dot off.
+	// Dotted tells that the name had a dot at its end, which no client may send. crypto/tls refuses it, and nginx
+	// removes the dot.
 	Dotted bool
-	// Odd tells that what is there is neither a DNS name nor an IP address. Servers differ in what they make of that:
-	// nginx takes a port off, and Java reads fullwidth letters as those of ASCII. So who refuses a name must refuse
-	// these.
+	// Odd tells that the extension holds neither a DNS name nor an IP address. Servers read such texts differently:
+	// nginx removes a port, and Java reads fullwidth letters as ASCII letters. So a caller that refuses some names must
+	// refuse these as well.
 	Odd bool
 	// Protocols are those of the ALPN extension (RFC 7301, section 3.1), in the client's order.
 	Protocols []string
-	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order; without
-	// the extension, the highest version that the client has. Values that mean nothing (GREASE, RFC 8701) are left in.
+	// Versions are those of the supported_versions extension (RFC 8446, section 4.2.1), in the client's order. Without
+	// the extension it is the one version in the hello. Values without a meaning (GREASE, RFC 8701) are left in.
 	Versions []uint16
 	// ECH tells that there is an encrypted_client_hello extension (RFC 9849, section 5). It may be GREASE, which looks
 	// the same.
@@ -51,7 +51,7 @@ const (
 // known are the extensions that are read.
 var known = [...]int{extServerName, extALPN, extSupportedVersions, extECH}
 
-// readHello reads a ClientHello from behind its handshake header. Lengths that overrun show in c.broken.
+// readHello reads a ClientHello after its handshake header. A length that does not fit sets c.broken.
 func readHello(c *cursor) (Hello, error) {
 	version := uint16(c.uint16())
 	c.skip(32)        // random
@@ -74,7 +74,7 @@ func readHello(c *cursor) (Hello, error) {
 	return h, nil
 }
 
-// readExtensions reads what must be the rest of the hello.
+// readExtensions reads the extensions, which must be the rest of the hello.
 func (h *Hello) readExtensions(c *cursor) error {
 	if c.uint16() != c.left {
 		return malformed("its extensions do not end where it does")
@@ -94,7 +94,7 @@ func (h *Hello) readExtensions(c *cursor) error {
 	return nil
 }
 
-// readExtension reads one extension, or leaves it for c.close to skip.
+// readExtension reads one extension. It does not read those that are not known: c.close skips them.
 func (h *Hello) readExtension(c *cursor, kind int) error {
 	switch kind {
 	case extServerName:
@@ -109,7 +109,7 @@ func (h *Hello) readExtension(c *cursor, kind int) error {
 	return nil
 }
 
-// readServerName reads a ServerNameList, of which type 0 is the only one that there has ever been.
+// readServerName reads a ServerNameList. Type 0 is the only type of name that was ever defined.
 func (h *Hello) readServerName(c *cursor) error {
 	const hostName = 0
 	if n := c.uint16(); n != c.left || n == 0 {
@@ -132,7 +132,7 @@ func (h *Hello) readServerName(c *cursor) error {
 	return nil
 }
 
-// readName reads a name of n bytes. It is not worth memory if it is longer than any DNS name.
+// readName reads a name of n bytes. It skips one that is longer than any DNS name.
 func (h *Hello) readName(c *cursor, n int) {
 	if n > maxName+1 || n > c.left {
 		c.skip(n)
@@ -147,8 +147,8 @@ func (h *Hello) readName(c *cursor, n int) {
 	h.Odd = h.ServerName == "" && !isAddress(name)
 }
 
-// readProtocols makes one string of the whole list, and the protocols parts of it: two allocations, however many there
-// are.
+// readProtocols makes one string of the whole list. The protocols are parts of that string, so that there are two
+// allocations for any number of them.
 func (h *Hello) readProtocols(c *cursor) error {
 	n := c.uint16()
 	if n != c.left || n == 0 {
@@ -183,11 +183,10 @@ func (h *Hello) readVersions(c *cursor) error {
 	return nil
 }
 
-// seen remembers which of the extensions that are read have been there. Others may come twice: that is for the server
-// to judge.
+// seen remembers which of the known extensions have come. Others may come twice here: the server decides about them.
 type seen [len(known)]bool
 
-// twice reports whether kind has been there before.
+// twice reports whether kind is known and has come before.
 func (s *seen) twice(kind int) bool {
 	i := slices.Index(known[:], kind)
 	if i < 0 {

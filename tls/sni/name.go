@@ -9,7 +9,7 @@ const maxName = 253
 const maxLabel = 63
 
 // Name returns name as a Hello has it: in lower case and without a dot at its end, and empty if it is no DNS name. It
-// is for names that another reader took out of a ClientHello.
+// is for names from a ClientHello that something else has read.
 func Name(name string) string {
 	if len(name) > maxName+1 {
 		return ""
@@ -18,7 +18,7 @@ func Name(name string) string {
 	return checked(text[:copy(text[:], name)])
 }
 
-// checked is Name, of a text that it changes.
+// checked is Name for a text that it may change.
 func checked(text []byte) string {
 	name := lower(text)
 	if !isName(name) {
@@ -27,7 +27,7 @@ func checked(text []byte) string {
 	return string(name)
 }
 
-// lower makes name lower case, in place, and takes the dot off its end.
+// lower makes name lower case in place, and removes a dot at its end.
 func lower(name []byte) []byte {
 	for i, c := range name {
 		if 'A' <= c && c <= 'Z' {
@@ -41,8 +41,8 @@ func lower(name []byte) []byte {
 }
 
 // isName reports whether name, in lower case and without a dot at its end, can be a DNS name: letters, digits, hyphens
-// and underscores between dots. An address is none (RFC 6066, section 3): that of version 6 has colons, that of version
-// 4 ends in a number, which no name does (RFC 3696, section 2).
+// and underscores between dots. An IP address is none (RFC 6066, section 3): IPv6 has colons, and IPv4 ends in a
+// number, which no name does (RFC 3696, section 2).
 func isName[T string | []byte](name T) bool {
 	if len(name) > maxName {
 		return false
@@ -68,14 +68,13 @@ func isName[T string | []byte](name T) bool {
 	return label > digits
 }
 
-// isAddress reports whether name is an IP address. Clients that mean one should send no name (RFC 6066, section 3), and
-// some do.
+// isAddress reports whether name is an IP address. Clients should not send one (RFC 6066, section 3), but some do.
 func isAddress(name []byte) bool {
 	a, err := netip.ParseAddr(string(name))
 	return err == nil && a.Zone() == ""
 }
 
-// inName reports whether c may stand in a label. Underscores may not, by the letter, but do.
+// inName reports whether c may be in a label. The RFCs forbid underscores, but they are in use.
 func inName(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }

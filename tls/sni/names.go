@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// A Pattern is which names an operator means: one name ("db.example.com"), all names with one label more than the rest
-// ("*.example.com"), or everything else ("*"), a client that gives no name included.
+// A Pattern says which names an operator means: one name ("db.example.com"), all names with one label in place of the
+// star ("*.example.com"), or everything else ("*"), which includes clients that give no name.
 type Pattern string
 
-// Rest is the Pattern for what no other one is for.
+// Rest is the Pattern for all names that no other one matches.
 const Rest Pattern = "*"
 
 // MarshalText returns the pattern.
@@ -21,7 +21,9 @@ func (p Pattern) MarshalText() ([]byte, error) { return []byte(p), nil }
 func (p *Pattern) UnmarshalText(text []byte) error {
 	name := string(lower([]byte(string(text))))
 	if name != string(Rest) && !isName(strings.TrimPrefix(name, "*.")) {
-		return fmt.Errorf("%q is no name to route by: write db.example.com, *.example.com for one label more, or * for the rest%s", text, hint(name))
+		return fmt.Errorf(
+			"%q is no name to route by: write db.example.com, *.example.com for one label more, or * for the rest%s",
+			text, hint(name))
 	}
 	*p = Pattern(name)
 	return nil
@@ -42,23 +44,23 @@ func hint(name string) string {
 	return ""
 }
 
-// key is what p is found by: a name, the end of one from its first dot on, or nothing.
+// key returns the key of p in Names: a name, the end of one from its first dot on, or "".
 func (p Pattern) key() string { return strings.TrimPrefix(string(p), "*") }
 
-// Names holds a value for each of some patterns. The zero value is empty. It may be read from several goroutines, once
-// filled.
+// Names holds values by Pattern. The zero value is empty. Several goroutines may read it while nobody adds to it.
 type Names[T any] struct {
 	values map[string]T // by Pattern.key
 }
 
-// A DuplicateError is a Pattern that is there already.
+// A DuplicateError is the error of adding a Pattern twice.
 type DuplicateError struct{ Pattern Pattern }
 
 func (e *DuplicateError) Error() string {
 	return fmt.Sprintf("%q is given twice: a name can lead to one place only", string(e.Pattern))
 }
 
-// Add makes v the value for p. The error is a *DuplicateError. Patterns may overlap: Lookup takes the most specific.
+// Add makes v the value for p. Its only error is a *DuplicateError. Patterns may overlap: Lookup takes the most
+// specific one.
 func (n *Names[T]) Add(p Pattern, v T) error {
 	if _, ok := n.values[p.key()]; ok {
 		return &DuplicateError{p}
@@ -70,8 +72,8 @@ func (n *Names[T]) Add(p Pattern, v T) error {
 	return nil
 }
 
-// Lookup returns the value for name, which is in lower case and without a dot at its end, as in a Hello: that of the
-// name itself, else that of the wildcard for its first label, else that of Rest. It does not allocate.
+// Lookup returns the value for name: that of the name itself, else that of the wildcard for its first label, else that
+// of Rest. name must be in lower case and without a dot at its end, as in a Hello. Lookup does not allocate.
 func (n *Names[T]) Lookup(name string) (v T, ok bool) {
 	if v, ok = n.values[name]; ok {
 		return v, true
@@ -88,5 +90,5 @@ func (n *Names[T]) Lookup(name string) (v T, ok bool) {
 // Len returns how many patterns there are.
 func (n *Names[T]) Len() int { return len(n.values) }
 
-// Values returns what the patterns stand for, in any order; a value as often as patterns stand for it.
+// Values returns the values of all patterns, in any order. A value of several patterns comes several times.
 func (n *Names[T]) Values() iter.Seq[T] { return maps.Values(n.values) }

@@ -8,7 +8,8 @@ const (
 	typeClientHello = 1
 	majorVersion    = 3
 
-	// strangeVersion is a major version that no record has: crypto/tls reads all below, and OpenSSL 3 alone.
+	// strangeVersion is the lowest major version that no server takes for TLS. crypto/tls reads all below; OpenSSL
+	// reads 3 alone.
 	strangeVersion = 0x10
 )
 
@@ -20,19 +21,19 @@ const (
 	typeHeartbeat        = 24
 )
 
-// A Parser reads one ClientHello out of what a client has sent so far. The zero value is ready. It keeps how far it has
-// come, so that a hello that arrives byte by byte, in records of one byte, costs no more to read than one that arrives
-// whole.
+// A Parser reads one ClientHello from the bytes that a client has sent so far. The zero value is ready. It remembers
+// how far it has read. So a hello that arrives byte by byte, in records of one byte, costs no more than one that
+// arrives whole.
 type Parser struct {
 	at   int // where in the connection the next record begins
 	have int // handshake bytes before it
-	size int // of the message, its header included; 0: not known yet
+	size int // of the message with its header; 0: not known yet
 	need int
 }
 
-// Parse looks at b, which is everything that the client has sent: what an earlier call was given, and more. It returns
-// ErrMore until the hello is complete, ErrNotTLS at the first byte that cannot be TLS, ErrTooLarge as soon as the hello
-// can't end within MaxSize, or an ErrMalformed. What follows the hello is not looked at. The Hello holds no part of b.
+// Parse reads b, which is everything that the client has sent: the bytes of earlier calls, and more. It returns ErrMore
+// until the hello is complete, ErrNotTLS at the first byte that can't be TLS, ErrTooLarge as soon as the hello can't
+// end within MaxSize, or an ErrMalformed. It does not read what follows the hello. The Hello contains no part of b.
 func (p *Parser) Parse(b []byte) (Hello, error) {
 	p.need = 1
 	if err := checkStart(b); err != nil {
@@ -47,13 +48,13 @@ func (p *Parser) Parse(b []byte) (Hello, error) {
 	return readHello(&c)
 }
 
-// Need returns how many bytes more the hello takes, at least, where Parse has returned ErrMore. While it is open
-// whether this is TLS, it is 1: a client of another protocol may have sent all it will.
+// Need returns how many more bytes the hello has at least, after Parse has returned ErrMore. As long as it is uncertain
+// whether this is TLS, it is 1: a client of another protocol may have sent all that it will.
 func (p *Parser) Need() int { return p.need }
 
-// checkStart refuses what a ClientHello can't begin with; ErrMore where it is too early to tell. Whatever a server
-// might take for TLS is not ErrNotTLS: some pass over an alert that stands before the hello, and some read records of
-// any version, which is not to be looked at (RFC 8446, section 5.1).
+// checkStart refuses bytes that a ClientHello can't begin with. It returns ErrMore where it is too early to tell. It
+// never returns ErrNotTLS for what some server takes for TLS: some ignore an alert before the hello, and some read
+// records of any version, as the version must be ignored (RFC 8446, section 5.1).
 func checkStart(b []byte) error {
 	switch {
 	case len(b) == 0:
@@ -74,20 +75,21 @@ func checkStart(b []byte) error {
 	return notTLS(b)
 }
 
-// checkStrange is checkStart for a handshake record of another major version: it must begin with a ClientHello to be
-// taken for one.
+// checkStrange is checkStart for a handshake record of another major version. It is TLS only if a ClientHello begins in
+// it.
 func checkStrange(b []byte) error {
 	length := 0
 	if len(b) >= headerSize {
 		length = int(b[3])<<8 | int(b[4])
 	}
-	if len(b) >= headerSize && length > maxRecord || len(b) > headerSize && length > 0 && b[headerSize] != typeClientHello {
+	if len(b) >= headerSize && length > maxRecord ||
+		len(b) > headerSize && length > 0 && b[headerSize] != typeClientHello {
 		return notTLS(b)
 	}
 	return nil
 }
 
-// assemble goes over the records until the message is complete.
+// assemble reads the record headers until the message is complete.
 func (p *Parser) assemble(b []byte) error {
 	for {
 		rest := b[min(p.at, len(b)):]
@@ -110,7 +112,7 @@ func (p *Parser) assemble(b []byte) error {
 	}
 }
 
-// readHeader returns the length in the record header that b begins with, 0 while it is not all there.
+// readHeader returns the length in the record header at the start of b, 0 while the header is not complete.
 func readHeader(b []byte) (length int, err error) {
 	if len(b) > 0 && b[0] != typeHandshake || len(b) > 1 && b[1] >= strangeVersion {
 		return 0, unexpected("another record comes between its parts")
@@ -128,7 +130,7 @@ func readHeader(b []byte) (length int, err error) {
 	return length, nil
 }
 
-// learnSize reads the message's header, once have bytes of it are there.
+// learnSize reads the message's header. have is how many bytes of the message are there.
 func (p *Parser) learnSize(b []byte, have int) error {
 	if p.size > 0 || have == 0 {
 		return nil
@@ -144,8 +146,8 @@ func (p *Parser) learnSize(b []byte, have int) error {
 	return nil
 }
 
-// more returns ErrMore, and reckons what the hello takes at least: the rest of this record, of the given length (0: its
-// header is not all there), and the fewest records that hold what it does not.
+// more returns ErrMore, and computes how many bytes the hello still has at least: the rest of this record, of the given
+// length (0: its header is not complete), and the fewest records for what is missing then.
 func (p *Parser) more(b []byte, length int) error {
 	end, missing := p.at, max(p.size, messageSize)-p.have
 	if length > 0 {

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// stranger is an ErrNotTLS of a client that speaks the protocol of that name.
+// stranger is an ErrNotTLS for a client that speaks another protocol; its value is the protocol's name.
 type stranger string
 
 func (s stranger) Error() string { return "not TLS: the client speaks " + string(s) }
@@ -13,7 +13,7 @@ func (s stranger) Error() string { return "not TLS: the client speaks " + string
 // Is makes errors.Is(s, ErrNotTLS) true.
 func (stranger) Is(target error) bool { return target == ErrNotTLS }
 
-// Strangers that something else is said to than to others.
+// Strangers that get an answer of their own.
 const (
 	// ErrHTTP is the ErrNotTLS of a client that speaks HTTP in clear.
 	ErrHTTP = stranger("HTTP")
@@ -35,12 +35,13 @@ func notTLS(b []byte) error {
 	return ErrNotTLS
 }
 
-// openings are what clients of other protocols begin with. Only those stand here whose clients speak first.
+// openings are the first bytes of clients of other protocols, of those protocols whose clients speak first.
 var openings = [...]struct {
 	opening  string
 	stranger stranger
 }{
-	{"GET ", ErrHTTP}, {"HEAD ", ErrHTTP}, {"POST ", ErrHTTP}, {"PUT ", ErrHTTP}, {"DELETE ", ErrHTTP}, {"OPTIONS ", ErrHTTP}, {"PATCH ", ErrHTTP},
+	{"GET ", ErrHTTP}, {"HEAD ", ErrHTTP}, {"POST ", ErrHTTP}, {"PUT ", ErrHTTP}, {"DELETE ", ErrHTTP},
+	{"OPTIONS ", ErrHTTP}, {"PATCH ", ErrHTTP},
 	{"TRACE ", ErrHTTP}, {"CONNECT ", ErrHTTP}, {"PROPFIND ", ErrHTTP}, {"REPORT ", ErrHTTP}, {"MKCOL ", ErrHTTP},
 	{"PRI * HTTP/2", "HTTP/2 in clear"},
 	{"SSH-", "SSH"},
@@ -48,10 +49,10 @@ var openings = [...]struct {
 	{"EHLO ", "SMTP"}, {"HELO ", "SMTP"}, {"LHLO ", "LMTP"},
 	{"PING\r\n", "Redis"}, {"<stream:stream", "XMPP"}, {"<?xml", "XMPP"},
 	{"AMQP\x00", "AMQP"}, {"AMQP\x03", "AMQP"},
-	{"\x16\xfe", "DTLS"}, // whose version counts down from there (RFC 9147, section 4)
+	{"\x16\xfe", "DTLS"}, // its versions count down from there (RFC 9147, section 4)
 }
 
-// shapes are those that have something else before what they are known by.
+// shapes are the strangers whose mark is not at the beginning.
 var shapes = [...]struct {
 	stranger stranger
 	fits     func(b []byte) bool
@@ -68,7 +69,8 @@ var shapes = [...]struct {
 	}},
 	{"MQTT", func(b []byte) bool { return len(b) > 8 && b[0] == 0x10 && bytes.Contains(b[2:9], []byte("MQ")) }},
 	{"MongoDB", func(b []byte) bool {
-		return len(b) >= 16 && (binary.LittleEndian.Uint32(b[12:]) == 2013 || binary.LittleEndian.Uint32(b[12:]) == 2004)
+		return len(b) >= 16 &&
+			(binary.LittleEndian.Uint32(b[12:]) == 2013 || binary.LittleEndian.Uint32(b[12:]) == 2004)
 	}},
 	{"RDP", func(b []byte) bool { return len(b) > 5 && b[0] == 3 && b[1] == 0 && b[5] == 0xe0 }},
 	{"SMB", func(b []byte) bool { return len(b) > 7 && b[0] == 0 && bytes.Equal(b[5:8], []byte("SMB")) }},
@@ -77,8 +79,8 @@ var shapes = [...]struct {
 	{"SOCKS 4", func(b []byte) bool { return len(b) > 8 && b[0] == 4 && (b[1] == 1 || b[1] == 2) && b[len(b)-1] == 0 }},
 }
 
-// postgresCode returns the code of a message of PostgreSQL's that has no type, of which a version is one kind; 0 for
-// none (PostgreSQL manual, section "Message Formats").
+// postgresCode returns the code of a PostgreSQL message without a type, or 0. In a StartupMessage the code is a version
+// (PostgreSQL manual, section "Message Formats").
 func postgresCode(b []byte) uint32 {
 	if len(b) < 8 || b[0] != 0 || b[1] != 0 {
 		return 0
