@@ -15,8 +15,8 @@ import (
 	"forebay/pool/health"
 )
 
-// halfAnHour is how often a server is asked in that time, every two seconds.
-const halfAnHour = 1000
+// often is how often a server is asked: as in three minutes, and many times as often as it takes errors from one host.
+const often = 100
 
 // A watched server is one of which every line of its log is read.
 type watched struct {
@@ -94,7 +94,7 @@ func TestChecksLeaveNoTraceInPostgreSQL(t *testing.T) {
 		rude: func(conn net.Conn) { conn.Write([]byte("\x00\x00\x00\x08\x00\x09\x00\x00")) },
 		says: "unsupported frontend protocol 9.0",
 	}
-	w.wantNoTrace(t, halfAnHour, "tcp", "postgres")
+	w.wantNoTrace(t, often, "tcp", "postgres")
 	w.wantNoTrace(t, 100, "postgres,user=postgres") // a session each, which takes longer
 }
 
@@ -113,7 +113,7 @@ func TestChecksLeaveNoTraceInMariaDB(t *testing.T) {
 		says: "closed normally without authentication",
 		mute: "could not be resolved: ",
 	}
-	w.wantNoTrace(t, halfAnHour, "tcp", "mysql")
+	w.wantNoTrace(t, often, "tcp", "mysql")
 	if got := aborted(); before != "Aborted_connects\t0" || got != "Aborted_connects\t1" {
 		t.Errorf("before the checks it counts %q, after them and one rude guest %q", before, got)
 	}
@@ -135,7 +135,7 @@ func TestChecksLeaveNoTraceInRedis(t *testing.T) {
 			conn.Read(make([]byte, 1))
 		},
 		says: "Possible SECURITY ATTACK",
-	}.wantNoTrace(t, halfAnHour, "tcp", "redis", `send:PING\r\n,expect:+PONG`)
+	}.wantNoTrace(t, often, "tcp", "redis", `send:PING\r\n,expect:+PONG`)
 }
 
 // serveMariaDB starts a MariaDB that blocks a host after three errors, and returns where, who runs a query, and its
