@@ -12,11 +12,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"forebay/l4/l4test"
 )
 
 // The commands of README.md and docs/*.md are run as they stand: the blocks of a page one after the other, in one
 // shell, in an empty directory, with forebay on the PATH. A line across the page, ---, ends the shell and begins
-// another in the same directory. The word after a block's three backticks says what it is:
+// another in the same directory. Where network namespaces may be made each page has its own, and pages run side by side.
+// The word after a block's three backticks says what it is:
 //
 //	sh              is run to its end; an error ends the page
 //	sh & 8080 8001  runs beside what follows, which waits until these ports listen (or this path is a socket), and is stopped when
@@ -38,17 +41,29 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Run(strings.TrimPrefix(path, "../"), func(t *testing.T) {
 			p := readPage(t, path)
 			p.require(t)
-			p.play(t)
+			network, err := l4test.NewNetwork(t)
+			if err == nil {
+				t.Parallel() // ports are another page's, too
+			} else {
+				t.Logf("in this machine's own network: %v", err)
+				p.requirePorts(t)
+			}
+			p.play(t, network)
 		})
 	}
 }
 
-// require skips a page that needs a program, or a port, that this machine does not have to give.
+// require skips a page that needs a program that this machine does not have.
 func (p *page) require(t *testing.T) {
 	t.Helper()
 	for _, tool := range p.needs {
 		need(t, tool)
 	}
+}
+
+// requirePorts skips a page that needs a port that this machine does not have to give.
+func (p *page) requirePorts(t *testing.T) {
+	t.Helper()
 	for _, b := range p.blocks {
 		places, _ := strings.CutPrefix(b.info, "sh & ")
 		for _, place := range strings.Fields(places) {
@@ -62,11 +77,12 @@ func (p *page) require(t *testing.T) {
 // A play is one run of a page.
 type play struct {
 	*page
-	dir string // holds a file with the output of each block, and the working directory
+	network *l4test.Network // nil: this machine's own
+	dir     string          // holds a file with the output of each block, and the working directory
 }
 
-func (p *page) play(t *testing.T) {
-	pl := &play{page: p, dir: t.TempDir()}
+func (p *page) play(t *testing.T, network *l4test.Network) {
+	pl := &play{page: p, network: network, dir: t.TempDir()}
 	pl.furnish(t)
 	pl.checkRoot(t)
 	for scene := range p.scenes() {
@@ -220,7 +236,7 @@ func (p *play) run(t *testing.T, scene int) error {
 	bash.Stderr = errs
 	living, gone := whileLiving(t)
 	bash.ExtraFiles = []*os.File{living}
-	if err := bash.Start(); err != nil {
+	if err := p.start(bash); err != nil {
 		t.Fatal(err)
 	}
 	living.Close()
@@ -229,6 +245,14 @@ func (p *play) run(t *testing.T, scene int) error {
 	err = bash.Wait()
 	stopGroup(t, bash.Process.Pid, gone)
 	return err
+}
+
+// start starts a command in the page's network.
+func (p *play) start(cmd *exec.Cmd) error {
+	if p.network == nil {
+		return cmd.Start()
+	}
+	return p.network.Start(cmd)
 }
 
 // whileLiving returns a file for a process to inherit. gone is closed when nobody holds it any more, children included.

@@ -172,12 +172,7 @@ func newNamespace() (fd int, err error) {
 
 // onOtherHost calls f on a thread whose network is the other host's. A socket that is made there stays there.
 func onOtherHost(f func() error) error {
-	return onOwnThread(func() error {
-		if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("setns: %w", err)
-		}
-		return f()
-	})
+	return (&Network{there}).do(f)
 }
 
 // onOwnThread calls f on a thread that ends with it, and so may change what threads have of their own.
