@@ -55,6 +55,7 @@ func TestAccessLogTellsWhatWasNotDelivered(t *testing.T) {
 
 // A session without a byte, as a port scan makes, is logged only on request.
 func TestEmptySessionsAreLoggedOnRequest(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		args []string

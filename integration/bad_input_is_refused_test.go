@@ -15,6 +15,7 @@ import (
 
 // Each slip is answered with one clear line on stderr that names the culprit, with status 2, and nothing is started.
 func TestBadInputIsRefused(t *testing.T) {
+	t.Parallel()
 	taken := l4test.Echo(t).Addr()
 	for _, c := range []struct {
 		name string

@@ -34,6 +34,7 @@ func TestBandwidthIsShared(t *testing.T) {
 
 // Both directions of a session have their own bandwidth, with TLS as well as without, and what comes arrives whole.
 func TestBandwidthOfASession(t *testing.T) {
+	t.Parallel()
 	const size = 3 << 20
 	for _, w := range append([]arrangement{{name: "in clear"}}, arrangements...) {
 		t.Run(w.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ const bulk = 64 * mib
 // 64 MiB go each way at once, and every byte is compared. What fills a read several times in a row is spliced; what
 // never does is copied, and the pipes that forebay holds afterwards tell which it was.
 func TestBulkArrivesWhole(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		move   func(p *l4test.Peer, out, in uint64)
@@ -58,6 +59,7 @@ func inSteps(p *l4test.Peer, out, in uint64) {
 
 // The same through TLS, which is copied.
 func TestBulkArrivesWholeThroughTLS(t *testing.T) {
+	t.Parallel()
 	inEach(t, always, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { inOneGo(p, 1, 2) })
 		inOneGo(f.dial(t), 2, 1)

@@ -9,6 +9,7 @@ import (
 // Peers that vanish without a word, as with a cable pulled, are noticed by --user-timeout when there is something for
 // them, and by --keep-alive when there is not. The log tells which side it was, and what never arrived.
 func TestDeadPeersAreNoticed(t *testing.T) {
+	t.Parallel()
 	limits := []string{"--user-timeout", "2s", "--keep-alive", "1s"}
 	t.Run("client with bytes on their way", func(t *testing.T) {
 		t.Parallel()

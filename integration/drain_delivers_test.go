@@ -75,6 +75,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 
 // Without sessions there is nothing to wait for, whatever the signal.
 func TestIdleProcessStopsCleanly(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()

@@ -60,6 +60,7 @@ func TestClientIsResetWhereAllBackendsFail(t *testing.T) {
 
 // What a backend does after it has accepted is the session's end, told as it was.
 func TestBackendThatEndsSessionsIsMirrored(t *testing.T) {
+	t.Parallel()
 	t.Run("closes", func(t *testing.T) {
 		t.Parallel()
 		f := start(t, "--log-empty", l4test.AcceptAndClose(t).Addr())

@@ -13,6 +13,7 @@ import (
 // A backend that comes and goes under load is used while it is there, and no client notices that it goes: those that
 // find it gone are served by another, and with --replay even those whose connections it resets.
 func TestFlappingBackendsHarmNobody(t *testing.T) {
+	t.Parallel()
 	var dying ponderer
 	for _, test := range []struct {
 		name   string

@@ -11,6 +11,7 @@ const mib = 1 << 20
 // One side says everything and sends its FIN; then the other sends 1 MiB and its own. RFC 9293 section 3.6 calls it
 // half-closed.
 func TestHalfCloseIsForwarded(t *testing.T) {
+	t.Parallel()
 	t.Run("client first", func(t *testing.T) {
 		t.Parallel()
 		b := l4test.Serve(t, func(p *l4test.Peer) {

@@ -70,6 +70,7 @@ func TestHangUpEndsInOrder(t *testing.T) {
 // Who starts it by nohup(1) does not want it to end with the terminal. Then, and while the terminal is there, SIGHUP is
 // what it is for a daemon.
 func TestSIGHUPIsNoHangUp(t *testing.T) {
+	t.Parallel()
 	for name, shell := range map[string]string{"nohup": `trap '' HUP; exec "$0" "$@"`, "terminal": `exec "$0" "$@"`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +95,7 @@ func TestSIGHUPIsNoHangUp(t *testing.T) {
 
 // logrotate sends SIGHUP, or SIGUSR1 where its file was written for nginx.
 func TestLogFileIsOpenedAnew(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()

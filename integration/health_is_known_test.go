@@ -153,6 +153,7 @@ func TestStuckServerIsSeenInItsQueue(t *testing.T) {
 // All of ten are down, and back: with try, clients are served by what is there before checks have seen it; with refuse,
 // as soon as they have.
 func TestAllDownAndBack(t *testing.T) {
+	t.Parallel()
 	for _, do := range []string{"try", "refuse"} {
 		t.Run(do, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 // The same link-local address is another host on each link. A rule for one link is for that one alone: who may connect,
 // and whose PROXY header is believed. What backends and the log are told follows.
 func TestLinksAreToldApart(t *testing.T) {
+	t.Parallel()
 	if !l4test.TwoHosts(t) {
 		return
 	}

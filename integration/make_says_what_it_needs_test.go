@@ -10,6 +10,7 @@ import (
 
 // Where Go is missing, or can't read go.mod and calls it invalid, make says what is needed and where it is to be had.
 func TestMakeSaysWhichGoIsNeeded(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		version, toolchain string // of the Go that is found; "": there is none
 		want               string // what is said first; "": nothing, and it is taken

@@ -11,6 +11,7 @@ import (
 
 // Round robin is exact, whatever the number of loops.
 func TestRoundRobinIsExact(t *testing.T) {
+	t.Parallel()
 	const clients = 1000
 	for _, loops := range []string{"auto", "2"} {
 		for _, weights := range [][]int{{1, 1, 1, 1}, {3, 1}} {
@@ -115,6 +116,7 @@ func TestBackupServesLast(t *testing.T) {
 
 // The other policies spread, each in its way, and lose nobody.
 func TestEveryPolicyServes(t *testing.T) {
+	t.Parallel()
 	for policy, spread := range map[string]bool{"random": true, "least-time": true, "first": false} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ const signature = "\r\n\r\n\x00\r\nQUIT\n"
 // The header is the byte-exact one of the PROXY protocol's specification, for clients that speak first and for clients
 // that are silent.
 func TestProxyHeaderIsExact(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		listen, version string
 		header          func(client, local string) string

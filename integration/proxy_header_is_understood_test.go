@@ -11,6 +11,7 @@ import (
 
 // nginx, HAProxy and gunicorn read our headers, and tell the client's address and port.
 func TestProxyHeaderIsUnderstood(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		versions []string

@@ -18,6 +18,7 @@ import (
 // HAProxy is told the name that the client asked for, whether TLS ends at forebay or at HAProxy itself, and verifies
 // the checksum over it.
 func TestProxyHeaderTellsNames(t *testing.T) {
+	t.Parallel()
 	file := write(t, "a.example.pem", selfSigned(t, "a.example"))
 	for _, c := range []struct {
 		name         string

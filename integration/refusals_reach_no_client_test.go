@@ -18,6 +18,7 @@ var witnesses = map[string][]string{
 // Many clients come to four backends. One refuses from the start, and once that is known another one begins to: until
 // it is known too, and after that, every client is answered.
 func TestRefusalsReachNoClient(t *testing.T) {
+	t.Parallel()
 	for name, args := range witnesses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 // A filter of system calls or a security module may refuse what forebay uses. Bulk is copied where splice(2) is
 // refused, from its first call or at the end of a pipe that is full, and everything arrives.
 func TestBulkIsCopiedWhereSpliceIsRefused(t *testing.T) {
+	t.Parallel()
 	const size = 40 * mib
 	for _, r := range []l4test.Refusal{
 		{Call: unix.SYS_SPLICE, Errno: unix.EPERM},
@@ -51,6 +52,7 @@ func TestBulkIsCopiedWhereSpliceIsRefused(t *testing.T) {
 // Where accept(2) goes on failing, and the client stays in the queue, that is told; accepting pauses, so that no
 // processor is used up; and a stop ends the process all the same.
 func TestRefusedAcceptIsTold(t *testing.T) {
+	t.Parallel()
 	for _, errno := range []syscall.Errno{unix.EACCES, unix.EPERM, unix.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +73,7 @@ func TestRefusedAcceptIsTold(t *testing.T) {
 
 // Other calls have another way, or can be done without: what was said arrives, in whole, and a reset stays one.
 func TestRefusedCallsHarmNobody(t *testing.T) {
+	t.Parallel()
 	const size = 4 * mib
 	for name, r := range map[string]l4test.Refusal{
 		"ioctl":          {Call: unix.SYS_IOCTL},

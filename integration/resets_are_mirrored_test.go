@@ -9,6 +9,7 @@ import (
 
 // A reset on one side becomes one on the other, after every byte that had arrived before it.
 func TestResetsAreMirrored(t *testing.T) {
+	t.Parallel()
 	t.Run("backend in the middle of data", func(t *testing.T) {
 		t.Parallel()
 		b := l4test.Dying(t, 1, mib)

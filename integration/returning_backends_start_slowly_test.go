@@ -12,6 +12,7 @@ import (
 // start it gets few at first, whatever the policy. What least-time does is tested in the pool alone: here it hangs on
 // what times this machine takes.
 func TestReturningBackendIsNotFlooded(t *testing.T) {
+	t.Parallel()
 	const clients, few = 48, 48 / 8
 	for _, test := range []struct {
 		policy, slowStart string

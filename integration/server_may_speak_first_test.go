@@ -8,6 +8,7 @@ import (
 
 // A server's greeting reaches a client that has sent nothing, as SMTP, MySQL and SSH need it; with a PROXY header too.
 func TestServerMaySpeakFirst(t *testing.T) {
+	t.Parallel()
 	const greeting = "220 mail.example ESMTP\r\n"
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()

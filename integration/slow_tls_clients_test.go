@@ -65,6 +65,7 @@ func (r *recorder) Close() error             { return nil }
 
 // A handshake has its time, and no byte that trickles in adds to it.
 func TestTricklingDoesNotExtendTheHandshake(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		whole int // of what the client writes

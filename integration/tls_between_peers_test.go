@@ -13,6 +13,7 @@ import (
 // A client's TLS goes through nginx or HAProxy, which say who it is by a PROXY header, ends in forebay, and goes on in
 // another TLS, with a header before it, to HAProxy or nginx, which tell who the client is.
 func TestTLSBetweenNginxAndHAProxy(t *testing.T) {
+	t.Parallel()
 	a := l4test.NewAuthority(t)
 	site := a.Issue("site", l4test.Leaf{Names: []string{"a.example", "127.0.0.1"}})
 	for _, c := range []struct {

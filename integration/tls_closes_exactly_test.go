@@ -13,6 +13,7 @@ import (
 
 // One side says everything and sends close_notify and FIN; both reach the other side, which then answers with 1 MiB.
 func TestHalfCloseThroughTLS(t *testing.T) {
+	t.Parallel()
 	inEach(t, always, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.Expect("request").ExpectEOF().SendContent(1, mib).CloseWrite() })
 		f.dial(t).Send("request").CloseWrite().ExpectContent(1, mib).ExpectEOF().Close()
@@ -34,6 +35,7 @@ func TestHalfCloseThroughTLS(t *testing.T) {
 // A FIN without close_notify may have been sent by anybody. What came before it is delivered. A backend is then reset:
 // it must not take a part for the whole; and so is a client, where that is asked for.
 func TestTruncationIsMirroredAsReset(t *testing.T) {
+	t.Parallel()
 	inEach(t, withClient, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.ExpectContent(1, mib).ExpectReset() })
 		f.dial(t).SendContent(1, mib).Truncate()
@@ -54,6 +56,7 @@ func TestTruncationIsMirroredAsReset(t *testing.T) {
 // A backend's FIN without close_notify is passed on as one, to a client that speaks TLS without close_notify as well.
 // The client's half goes on.
 func TestTruncationIsPassedOn(t *testing.T) {
+	t.Parallel()
 	inEach(t, withBackend, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.SendContent(1, mib).Truncate().ExpectContent(2, mib).ExpectEOF() })
 		p := f.dial(t).ExpectContent(1, mib)
@@ -72,6 +75,7 @@ func TestTruncationIsPassedOn(t *testing.T) {
 
 // A reset is mirrored through TLS as it is without, after every byte that had arrived before it.
 func TestResetsAreMirroredThroughTLS(t *testing.T) {
+	t.Parallel()
 	inEach(t, always, func(t *testing.T, w arrangement) {
 		f := w.build(t, func(p *l4test.Peer) { p.ExpectContent(1, mib).ExpectReset() })
 		f.dial(t).SendContent(1, mib).AwaitAcked().Reset()
@@ -135,6 +139,7 @@ func TestRefusalIsOneAlert(t *testing.T) {
 // A record that can't be decrypted is answered with one alert and nothing after it, no close_notify either, and the
 // backend is reset.
 func TestBadRecordIsOneAlert(t *testing.T) {
+	t.Parallel()
 	for version, name := range map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

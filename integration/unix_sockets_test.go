@@ -15,6 +15,7 @@ import (
 
 // UNIX sockets serve on either side and on both, with all that a session promises: half-close both ways, and bulk.
 func TestUNIXSockets(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name            string
 		client, backend bool // whether that side is a UNIX socket

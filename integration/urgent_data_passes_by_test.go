@@ -12,6 +12,7 @@ import (
 // that does not ask for it sees what it would see without forebay, and one that does gets it. Streams begin as copies
 // and go on by splice(2), which stops at a mark and says that the stream has ended where it has not.
 func TestUrgentDataPassesBy(t *testing.T) {
+	t.Parallel()
 	begin := uint64(time.Now().UnixNano())
 	for i, how := range []l4test.Reading{l4test.Plainly, l4test.OutOfLine, l4test.InLine} {
 		t.Run(how.String(), func(t *testing.T) {
