@@ -60,6 +60,7 @@ func (s *session) connectTo(a *attempt) {
 // often, for as long as a connect may take.
 func (s *session) waitForRoom(a *attempt) {
 	s.closeSide(&a.side)
+	a.side = noSide() // its number may be that of another try's socket meanwhile
 	a.again = s.loop.now + min(max((s.loop.now-a.opened)/4, int64(firstPause)), int64(mostRoomPause))
 }
 

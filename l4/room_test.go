@@ -61,3 +61,27 @@ func TestFullUNIXSocketIsGivenUp(t *testing.T) {
 		t.Errorf("tries %+v, want one that timed out after 300ms", r.Tries)
 	}
 }
+
+// While one try waits for a full UNIX socket, the events of the try beside it are that one's. Else it would wait for
+// them in vain, and end with the connect timeout.
+func TestTryBesideFullUNIXSocketHasItsEvents(t *testing.T) {
+	addr, _ := fullUNIX(t)
+	s := serve(t, func(s *Server) { s.ConnectTimeout = time.Minute }, addr, l4test.Echo(t).Addr())
+	p := l4test.Dial(t, s.addr).Send("x")
+	l4test.Await(t, patience, "the try waits", func() bool { return s.has(dialing) })
+	s.onOne(func(l *loop, one *session) {
+		lease, err := one.setup.route.Pool.Pick(&one.setup.request)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		one.start(lease)
+		second := &one.setup.attempts[1].side
+		if one.side(int32(second.number)) != second {
+			t.Errorf("an event for socket %d of the session is taken for the other try's", second.number)
+		}
+		l.step(one)
+	})
+	p.Expect("x").CloseWrite().ExpectEOF()
+	s.record(t, ClientClosed)
+}
