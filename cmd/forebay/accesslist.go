@@ -114,7 +114,7 @@ func (f *rangeFile) read() error {
 
 // parse reads one range a line. Empty lines, and what stands behind a #, are passed over.
 func (f *rangeFile) parse(text []byte) (all []l4.Range, err error) {
-	faults := lineFaults{path: f.file.Path, public: f.file.Public, right: "a range of addresses, such as " + rangeExamples}
+	faults := lineFaults{path: f.file.Path, quotable: f.file.Quotable, right: "a range of addresses, such as " + rangeExamples}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++

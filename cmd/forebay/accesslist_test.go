@@ -111,26 +111,46 @@ func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 	}
 }
 
-// TestFaultyLinesAreQuotedSparingly has the same lines in files that everybody may read, and that only some may.
+// TestFaultyLinesAreQuotedSparingly has the same lines in files that everybody may read, and that only some may: as the
+// file is closed, or a directory into which a link leads.
 func TestFaultyLinesAreQuotedSparingly(t *testing.T) {
 	const secret = "root:$y$j9T$secret:19000:0:99999:7:::"
 	text := strings.Repeat(secret+"\n", 10) + strings.Repeat("x", 9000) + "\n"
 	for _, flag := range []string{"allow-file", "deny-file", "drain-file"} {
-		for mode, quoted := range map[os.FileMode]int{0o644: 10, 0o640: 0, 0o600: 0} {
-			path := filepath.Join(t.TempDir(), "shadow")
-			rewrite(t, path, text)
-			link := path + ".link"
-			if err := errors.Join(os.Chmod(path, mode), os.Symlink(path, link)); err != nil {
+		for _, c := range []struct {
+			file, dir os.FileMode
+			linked    bool
+			quoted    int
+		}{
+			{0o644, 0o755, false, 10},
+			{0o644, 0o700, false, 10},
+			{0o644, 0o755, true, 10},
+			{0o644, 0o700, true, 0},
+			{0o640, 0o755, false, 0},
+			{0o640, 0o755, true, 0},
+			{0o600, 0o755, true, 0},
+		} {
+			path := filepath.Join(openDir(t), "closed", "shadow")
+			link := filepath.Join(t.TempDir(), "link")
+			if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.Symlink(path, link)); err != nil {
 				t.Fatal(err)
 			}
-			_, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "127.0.0.1:1", "--"+flag, link)
-			if n := strings.Count(stderr, "$secret"); status != exitUsage || n < quoted || n > 2*quoted || len(stderr) > 3000 {
-				t.Errorf("--%s, mode %v: quoted %d times, want %d lines; status %d\n%s", flag, mode, n, quoted, status, stderr)
+			rewrite(t, path, text)
+			if err := errors.Join(os.Chmod(path, c.file), os.Chmod(filepath.Dir(path), c.dir)); err != nil {
+				t.Fatal(err)
 			}
-			more := 11 - max(quoted, 3)
+			named := path
+			if c.linked {
+				named = link
+			}
+			_, stderr, status := invoke(nil, "check", "-l", "127.0.0.1:0", "127.0.0.1:1", "--"+flag, named)
+			if n := strings.Count(stderr, "$secret"); status != exitUsage || n < c.quoted || n > 2*c.quoted || len(stderr) > 3000 {
+				t.Errorf("--%s, %+v: quoted %d times; status %d\n%s", flag, c, n, status, stderr)
+			}
+			more := 11 - max(c.quoted, 3)
 			for _, want := range []string{": line 1: ", ": line 3: ", fmt.Sprintf(" (and %d more)", more)} {
 				if !strings.Contains(stderr, want) {
-					t.Errorf("--%s, mode %v: got\n%swant %q", flag, mode, stderr, want)
+					t.Errorf("--%s, %+v: got\n%swant %q", flag, c, stderr, want)
 				}
 			}
 		}
@@ -177,7 +197,7 @@ func FuzzRanges(f *testing.F) {
 	for _, text := range []string{"", "10.0.0.0/8\n192.0.2.7 # one\n", "::/0", "# nobody\r\n\r\n2001:db8::/32", "10.0.0.1/8", "fe80::1%eth0\n", "\x00"} {
 		f.Add([]byte(text))
 	}
-	open := &rangeFile{file: file.Watched{Path: "file", Public: true}}
+	open := &rangeFile{file: file.Watched{Path: "file", Quotable: true}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		all, err := open.parse(text)
 		if err != nil {

@@ -113,7 +113,7 @@ func (f *drainFile) read() error {
 	if err != nil {
 		return err
 	}
-	orders, err := f.parse(text, looked.Public)
+	orders, err := f.parse(text, looked.Quotable)
 	if err == nil {
 		f.orders = orders
 	}
@@ -122,9 +122,9 @@ func (f *drainFile) read() error {
 
 // parse reads one order a line. Empty lines are passed over, and so is what stands behind a # at the beginning or after
 // a space.
-func (f *drainFile) parse(text []byte, public bool) (drainOrders, error) {
+func (f *drainFile) parse(text []byte, quotable bool) (drainOrders, error) {
 	orders, lines := drainOrders{}, map[*pool.Backend]int{}
-	faults := lineFaults{path: f.path, public: public, right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
+	faults := lineFaults{path: f.path, quotable: quotable, right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++

@@ -8,11 +8,11 @@ import (
 // lineFaults is what is wrong with the lines of a file. Little of it is told, and nothing of what is in a file that not
 // everybody may read: the path may lead to another than was meant, as to the one that has the passwords.
 type lineFaults struct {
-	path   string
-	public bool
-	right  string // what a line is to be
-	all    []error
-	more   int
+	path     string
+	quotable bool
+	right    string // what a line is to be
+	all      []error
+	more     int
 }
 
 const (
@@ -28,10 +28,10 @@ func (f *lineFaults) add(n int, err error) {
 	switch told := len(f.all); {
 	case err == nil:
 		return
-	case told == mostTold || !f.public && told == mostUnquoted:
+	case told == mostTold || !f.quotable && told == mostUnquoted:
 		f.more++
 		return
-	case !f.public:
+	case !f.quotable:
 		err = fmt.Errorf("it is not %s; it is not quoted, as not everybody may read the file", f.right)
 	}
 	f.all = append(f.all, fmt.Errorf("%s: line %d: %w", f.path, n, err))

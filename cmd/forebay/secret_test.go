@@ -8,15 +8,31 @@ import (
 	"testing"
 )
 
-// TestKeysThatAllCanReadAreToldOf has the file of each kind of key readable for all, and then not, or in a directory
-// that is closed.
-func TestKeysThatAllCanReadAreToldOf(t *testing.T) {
-	f := furnished(t)
-	for dir := f.dir; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+// openDir returns a new directory that everybody may pass through.
+func openDir(t *testing.T) string {
+	t.Helper()
+	return opened(t, t.TempDir())
+}
+
+// opened opens dir, a test's own, for everybody.
+func opened(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // which testing has made for its owner alone
+		t.Fatal(err)
+	}
+	for dir := dir; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err != nil || info.Mode()&1 == 0 {
 			t.Skipf("%s is closed to others", dir)
 		}
 	}
+	return dir
+}
+
+// TestKeysThatAllCanReadAreToldOf has the file of each kind of key readable for all, and then not, or in a directory
+// that is closed.
+func TestKeysThatAllCanReadAreToldOf(t *testing.T) {
+	f := furnished(t)
+	opened(t, f.dir)
 	args := f.args("-l 127.0.0.1:0 127.0.0.1:1 --tls-cert $D/site.pem --tls-key $D/site.key --tls-ticket-keys $D/tickets --tls-ech-keys $D/ech.pem " +
 		"--backend-tls --backend-ca $D/ca.pem --backend-cert $D/both.pem")
 	open := func(mode os.FileMode) {

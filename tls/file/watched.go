@@ -8,8 +8,8 @@ import (
 // A Watched is a file that is read and then watched for changes. Only one goroutine at a time may call its methods.
 type Watched struct {
 	Path string
-	// Public is whether every user may read the file that was last read. Errors quote no other file.
-	Public bool
+	// Quotable is whether what was read last may be quoted: everybody may read it, also by the way that links take to it.
+	Quotable bool
 
 	stamp Stamp
 	young bool // it may have changed since then and have the same stamp
@@ -24,12 +24,9 @@ func (w *Watched) Read() ([]byte, error) {
 	w.young = w.stamp.young(time.Now())
 	text, info, err := read(w.Path)
 	w.read, w.sum = err == nil, sha256.Sum256(text)
-	w.Public = err == nil && info.Mode()&forAll != 0
+	w.Quotable = err == nil && quotable(w.Path, info)
 	return text, err
 }
-
-// forAll is the permission of all users to read (inode(7)).
-const forAll = 0o004
 
 // Some file systems keep no time of change (vfat, some over a network). So the content of a small file is compared now
 // and then, even if its Stamp is the same. For a key and its certificate that takes 30 µs.
