@@ -31,13 +31,15 @@ func serve(e *env, c *commandLine, _ []string) error {
 // accepted.
 func balance(e *env, c *commandLine, ready func(*process)) error {
 	signals := catch(e)
-	plan, stopped, err := settleUnlessStopped(e, c, signals)
+	plan, stop, err := settleUnlessStopped(e, c, signals)
 	switch {
-	case stopped && errors.Is(err, context.Canceled): // what was looked up when it came
-		e.logger().Info("stopped before it served", "signal", (<-signals).String())
+	case stop != nil && errors.Is(err, context.Canceled): // what was looked up when it came
+		e.logger().Info("stopped before it served", "signal", stop.String())
 		return nil
 	case err != nil:
 		return err
+	case stop != nil:
+		signals <- stop // there is room: what came meanwhile has been taken out
 	}
 	plan.hide()
 	said := newMessages(e)

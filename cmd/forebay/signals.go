@@ -22,34 +22,30 @@ func asksToStop(sig os.Signal) bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 }
 
-// settleUnlessStopped is settle. A signal to stop, or the end of the terminal, ends what it waits for, and is left in
-// signals; others have nothing to do yet, as whatever they would have read again is read now.
-func settleUnlessStopped(e *env, c *commandLine, signals chan os.Signal) (p *plan, stopped bool, err error) {
+// settleUnlessStopped is settle. A signal to stop, or the end of the terminal, ends what it waits for, and is returned.
+// Others have nothing to do yet, as whatever they would have read again is read now.
+func settleUnlessStopped(e *env, c *commandLine, signals <-chan os.Signal) (p *plan, stop os.Signal, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
 	settled, heard := make(chan struct{}), make(chan os.Signal, 1)
 	go func() {
 		defer close(heard)
-		for {
+		for asked := false; ; {
 			select {
 			case <-settled:
 				return
 			case sig := <-signals:
-				if asksToStop(sig) || sig == syscall.SIGHUP && e.terminal.gone() {
+				if !asked && (asksToStop(sig) || sig == syscall.SIGHUP && e.terminal.gone()) {
+					asked = true
 					heard <- sig
 					cancel()
-					return
 				}
 			}
 		}
 	}()
 	p, err = c.settle(ctx, e)
 	close(settled)
-	sig, stopped := <-heard
-	if stopped {
-		signals <- sig
-	}
-	return p, stopped, err
+	return p, <-heard, err
 }
 
 // A terminal is what a process may have been started from. Its hang-up is told by SIGHUP, as is what an administrator

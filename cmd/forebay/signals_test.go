@@ -50,6 +50,33 @@ func TestSignalsAreCaughtFirst(t *testing.T) {
 	}
 }
 
+// However many signals follow the one that asks to stop, it is obeyed, and it is the one that is told of.
+func TestStopAtTheStartIsNotDrownedOut(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	names, asked := silentNames(t)
+	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "db.example:5432")
+	e.resolver = names
+	signals := make(chan chan<- os.Signal, 1)
+	e.notify = func(c chan<- os.Signal, which ...os.Signal) { signals <- c }
+	status := make(chan int, 1)
+	go func() { status <- run(e) }()
+	<-asked
+	to, late := <-signals, time.After(patience)
+	to <- syscall.SIGQUIT
+	for {
+		select {
+		case to <- syscall.SIGHUP:
+		case got := <-status:
+			if got != exitDone || !strings.Contains(stderr.String(), `"msg":"stopped before it served","signal":"quit"`) {
+				t.Errorf("got status %d, %s", got, &stderr)
+			}
+			return
+		case <-late:
+			t.Fatal("it did not stop")
+		}
+	}
+}
+
 // A terminal that goes while names are looked up ends the process, as it does later.
 func TestHangUpAtTheStart(t *testing.T) {
 	var stdout, stderr bytes.Buffer
