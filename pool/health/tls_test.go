@@ -2,6 +2,7 @@ package health
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -86,6 +87,24 @@ func TestTLSVerifies(t *testing.T) {
 				t.Errorf("the Config was given the name %s", c.config.ServerName)
 			}
 		})
+	}
+}
+
+// A certificate names a link-local address without its zone, and so does the header of a request: a zone means something
+// on this machine alone.
+func TestTLSVerifiesLinkLocalAddresses(t *testing.T) {
+	a := l4test.NewAuthority(t)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }))
+	s.TLS, s.Config.ErrorLog = a.Issue("site", l4test.Leaf{Names: []string{"fe80::1"}}).Server(), log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	there := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+	}
+	for _, check := range []string{"tls", "https:///,match=^.fe80::1.$"} {
+		probe := mustParse(t, check).Probe(Dialer{TLS: a.Client(""), Dial: there})
+		judge(t, ask(t, probe, "[fe80::1%eth0]:443"), "")
+		judge(t, ask(t, probe, "[fe80::2%eth0]:443"), "not fe80::2")
 	}
 }
 
