@@ -115,16 +115,16 @@ func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 // file is closed, or a directory into which a link leads.
 func TestFaultyLinesAreQuotedSparingly(t *testing.T) {
 	const secret = "root:$y$j9T$secret:19000:0:99999:7:::"
-	text := strings.Repeat(secret+"\n", 10) + strings.Repeat("x", 9000) + "\n"
+	text := secret + "\n" + strings.Repeat("x", 9000) + "\n" + strings.Repeat(secret+"\n", 9)
 	for _, flag := range []string{"allow-file", "deny-file", "drain-file"} {
 		for _, c := range []struct {
 			file, dir os.FileMode
 			linked    bool
 			quoted    int
 		}{
-			{0o644, 0o755, false, 10},
-			{0o644, 0o700, false, 10},
-			{0o644, 0o755, true, 10},
+			{0o644, 0o755, false, 9},
+			{0o644, 0o700, false, 9},
+			{0o644, 0o755, true, 9},
 			{0o644, 0o700, true, 0},
 			{0o640, 0o755, false, 0},
 			{0o640, 0o755, true, 0},
@@ -147,8 +147,11 @@ func TestFaultyLinesAreQuotedSparingly(t *testing.T) {
 			if n := strings.Count(stderr, "$secret"); status != exitUsage || n < c.quoted || n > 2*c.quoted || len(stderr) > 3000 {
 				t.Errorf("--%s, %+v: quoted %d times; status %d\n%s", flag, c, n, status, stderr)
 			}
-			more := 11 - max(c.quoted, 3)
-			for _, want := range []string{": line 1: ", ": line 3: ", fmt.Sprintf(" (and %d more)", more)} {
+			long, more := ": line 2: it is not ", 8
+			if c.quoted > 0 {
+				long, more = ": line 2: it has 9000 bytes; write at most 512", 1
+			}
+			for _, want := range []string{": line 1: ", long, ": line 3: ", fmt.Sprintf(" (and %d more)", more)} {
 				if !strings.Contains(stderr, want) {
 					t.Errorf("--%s, %+v: got\n%swant %q", flag, c, stderr, want)
 				}
