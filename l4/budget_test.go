@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pires/go-proxyproto"
+
 	"forebay/l4/l4test"
 	"forebay/pool"
 )
@@ -238,5 +240,32 @@ func TestLooksForWhatToShedAreRare(t *testing.T) {
 	l.now = l.accept.timer.due
 	if l.economize(); stalled.age >= 0 {
 		t.Error("the session that stalls was not reset at the next look")
+	}
+}
+
+// Each part of a session that keeps bytes is counted.
+func TestEveryPartIsWeighed(t *testing.T) {
+	const size = 3000
+	some := make([]byte, size)
+	attempt := &setup{}
+	attempt.attempts[1].side.layer = &layer{}
+	for name, c := range map[string]struct {
+		s    *session
+		want int
+	}{
+		"nothing":                  {&session{}, 0},
+		"for the backend":          {&session{up: flow{held: some}}, size},
+		"for the client":           {&session{down: flow{held: some}}, size},
+		"in a pipe to the backend": {&session{up: flow{pipe: &pipe{held: size}}}, size},
+		"in a pipe to the client":  {&session{down: flow{pipe: &pipe{held: size}}}, size},
+		"for a replay":             {&session{trace: &trace{replay: &replay{kept: some}}}, traceBytes + size},
+		"fields of a PROXY header": {&session{trace: &trace{tlvs: []proxyproto.TLV{{Value: some}, {Value: some}}}}, traceBytes + 2*size},
+		"the client's TLS":         {&session{client: side{layer: &layer{held: some}}}, layerBytes + size},
+		"the backend's TLS":        {&session{backend: side{layer: &layer{held: some}}}, layerBytes + size},
+		"TLS of a try":             {&session{setup: attempt}, setupBytes + layerBytes},
+	} {
+		if got := c.s.holds(); got != c.want {
+			t.Errorf("%s: got %d bytes, want %d", name, got, c.want)
+		}
 	}
 }
