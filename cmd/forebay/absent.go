@@ -1,7 +1,8 @@
 package main
 
-// What other programs have and this one has not is answered by what does the same here. The keys are spelled as those
-// programs do, without dashes. They are nginx, HAProxy and Envoy, and what newcomers try.
+// Flags and commands of other programs that Forebay does not have. The answer says what does the same here. The keys
+// are spelled as in those programs, without dashes. They come from nginx, HAProxy and Envoy, and from what newcomers
+// try.
 
 // absentFlag returns what to do instead of the flag name; "" where there is nothing to say.
 func absentFlag(name string) string {
@@ -18,11 +19,14 @@ func absentFlag(name string) string {
 		"t": test, "test": test, "dry-run": test, "validate": test, "configtest": test,
 		"c": file, "f": file, "conf": file, "config": file, "config-file": file, "configuration": file, "file": file,
 		"s": signals, "signal": signals, "reload": signals, "stop": signals, "quit": signals, "reopen": signals,
-		"metrics": metrics, "prometheus": metrics, "stats": metrics, "status": metrics, "admin": metrics, "statsd": metrics,
+		"metrics": metrics, "prometheus": metrics, "stats": metrics,
+		"status": metrics, "admin": metrics, "statsd": metrics,
 		"p": pid, "pid": pid, "pidfile": pid, "pid-file": pid,
-		"d": foreground, "D": foreground, "daemon": foreground, "daemonize": foreground, "background": foreground, "detach": foreground,
+		"d": foreground, "D": foreground, "daemon": foreground,
+		"daemonize": foreground, "background": foreground, "detach": foreground,
 		"u": user, "user": user, "group": user, "chroot": user,
-		"sticky": source, "ip-hash": source, "ip_hash": source, "affinity": source, "session-affinity": source, "persist": source,
+		"sticky": source, "ip-hash": source, "ip_hash": source,
+		"affinity": source, "session-affinity": source, "persist": source,
 	}[name]
 }
 

@@ -10,8 +10,8 @@ import (
 	"forebay/tls/profile"
 )
 
-// An accessList is who may connect, from flags and files. Once something is served it belongs to the goroutine that
-// looks at the files.
+// An accessList says who may connect, by flags and files. While the process serves, only the goroutine that watches the
+// files uses it.
 type accessList struct {
 	l4.Access
 
@@ -19,7 +19,7 @@ type accessList struct {
 	files       []*rangeFile
 }
 
-// A rangeFile is one whose lines are ranges of addresses. It is read again when it changes.
+// A rangeFile is a file with a range of addresses on each line. It is read again when it changes.
 type rangeFile struct {
 	list   *accessList
 	file   file.Watched
@@ -30,7 +30,8 @@ type rangeFile struct {
 	told   bool
 }
 
-// noteLinks notes ranges of network interfaces that are not there, as those of a tunnel may come later.
+// noteLinks adds a note for each range whose network interface does not exist. That is no fault: the interface of a
+// tunnel, for example, may come later.
 func (p *plan) noteLinks() {
 	note := func(name string, r l4.Range) {
 		if r.Zone == "" {
@@ -82,7 +83,7 @@ func (a *accessList) open(path string, denies bool) error {
 	return f.read()
 }
 
-// apply makes what flags and files say what holds.
+// apply puts the ranges of flags and files into force.
 func (a *accessList) apply() {
 	allow, deny := a.allow[:len(a.allow):len(a.allow)], a.deny[:len(a.deny):len(a.deny)]
 	for _, f := range a.files {
@@ -95,7 +96,7 @@ func (a *accessList) apply() {
 	a.Set(allow, deny)
 }
 
-// read takes the ranges out of the file. It keeps those it had where the file does not hold.
+// read reads the ranges from the file. On an error it keeps the ranges that it had.
 func (f *rangeFile) read() error {
 	text, err := f.file.Read()
 	if err != nil {
@@ -112,9 +113,10 @@ func (f *rangeFile) read() error {
 	return nil
 }
 
-// parse reads one range a line. Empty lines, and what stands behind a #, are passed over.
+// parse reads one range from each line. It skips empty lines, and text after a #.
 func (f *rangeFile) parse(text []byte) (all []l4.Range, err error) {
-	faults := lineFaults{path: f.file.Path, quotable: f.file.Quotable, right: "a range of addresses, such as " + rangeExamples}
+	faults := lineFaults{path: f.file.Path, quotable: f.file.Quotable,
+		right: "a range of addresses, such as " + rangeExamples}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
@@ -133,9 +135,9 @@ func (f *rangeFile) parse(text []byte) (all []l4.Range, err error) {
 	return all, faults.err()
 }
 
-// Check reads the file again if it has changed, and as long as it is bad: what is wrong may go away without a change,
-// as does a file's mode. As it may be seen half written, what is bad is told only if it is still so at the next look at
-// the same file.
+// Check reads the file again if it has changed, and as long as it is bad: a file's mode, for example, may be mended
+// without a change. A file may be read half written. So a fault is reported only if it is still there at the next look
+// at the same file.
 func (f *rangeFile) Check() (e profile.Event, tell bool) {
 	changed := f.file.Changed()
 	if !changed && f.fault == nil {
@@ -166,7 +168,7 @@ func (a *accessList) reload(report func(profile.Event)) {
 	a.apply()
 }
 
-// watched returns what is looked at while a process serves.
+// watched returns the files to watch while the process serves.
 func (a *accessList) watched() (all []profile.File) {
 	if a == nil {
 		return nil

@@ -24,7 +24,7 @@ func (p *process) announce(e *env) {
 		"memory_from", p.memory.From}, p.tlsFacts()...)...)
 }
 
-// tlsFacts tells of certificates and routes, where there are any.
+// tlsFacts returns the certificates and routes for the log, if there are any.
 func (p *process) tlsFacts() (facts []any) {
 	if names := p.certifiedNames(); len(names) > 0 {
 		facts = append(facts, "certificates", names)
@@ -35,7 +35,7 @@ func (p *process) tlsFacts() (facts []any) {
 	return facts
 }
 
-// certifiedNames returns the names that clients can be shown a certificate for, by certificate.
+// certifiedNames returns the names that clients can get a certificate for, one text for each certificate.
 func (p *process) certifiedNames() (all []string) {
 	for _, s := range p.tls.certificates() {
 		all = append(all, namesOf(s))
@@ -66,7 +66,7 @@ func (p *process) banner() string {
 	return b.String()
 }
 
-// addresses returns where it listens, as bound, so that a port 0 shows which it became.
+// addresses returns the bound addresses of the listeners: in place of port 0 they have the port that the kernel chose.
 func (p *process) addresses() []string {
 	all := make([]string, len(p.listeners))
 	for i, l := range p.listeners {
@@ -75,7 +75,8 @@ func (p *process) addresses() []string {
 	return all
 }
 
-// boundName keeps :PORT as it was written, for the bound [::]:PORT means IPv6 alone when written.
+// boundName returns :PORT for a listener that was written so: its bound address [::]:PORT, as a flag, would mean IPv6
+// alone.
 func boundName(name string, at pool.Address) string {
 	if strings.HasPrefix(name, ":") {
 		return fmt.Sprintf(":%d", at.TCP().Port())
@@ -91,7 +92,7 @@ func (p *process) backendNames() []string {
 	return all
 }
 
-// shorten lists names, of many only the ends.
+// shorten lists names; of many it lists the first two and the last.
 func shorten(names []string) string {
 	const most = 6
 	if len(names) <= most {
@@ -100,10 +101,11 @@ func shorten(names []string) string {
 	return fmt.Sprintf("%s … %s, %d in all", strings.Join(names[:2], ", "), names[len(names)-1], len(names))
 }
 
-// warn says what should not be left as it is.
+// warn logs settings that are dangerous.
 func (p *process) warn() {
 	if p.BackendTLSInsecure {
-		p.logger.Warn("backends are not verified: anybody between here and there can read and change everything", "flag", "--backend-tls-insecure")
+		p.logger.Warn("backends are not verified: anybody between here and there can read and change everything",
+			"flag", "--backend-tls-insecure")
 	}
 	for _, path := range p.exposed() {
 		p.logger.Warn("a key can be read by every user of this machine", "file", path)

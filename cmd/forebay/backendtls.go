@@ -12,7 +12,7 @@ import (
 	"forebay/tls/profile"
 )
 
-// A backendTLS makes the Config for each backend, and keeps it: the sessions to be resumed hang on it.
+// A backendTLS makes a Config for each backend, and keeps it, since it holds the sessions that can be resumed.
 type backendTLS struct {
 	profile profile.Backend
 
@@ -20,14 +20,15 @@ type backendTLS struct {
 	made map[offer]*tls.Config
 }
 
-// An offer is a backend and the protocol that it is offered, "" for none or for those that are always offered.
+// An offer is a backend and the protocol that ALPN offers it; "" for none, or where the same protocols are always
+// offered.
 type offer struct{ backend, protocol string }
 
-// mostMade bounds what backends that have gone leave behind. At the bound all are made anew.
+// mostMade bounds how many Configs are kept, also those of backends that have gone. At the bound all are made again.
 const mostMade = 4096
 
-// config returns the Config for b. protocol is what ALPN agreed on with the client. It may be called by several
-// goroutines.
+// config returns the Config for b. protocol is the one that ALPN selected with the client. Several goroutines may call
+// it.
 func (t *backendTLS) config(b *pool.Backend, protocol string) *tls.Config {
 	o := offer{b.Name(), protocol}
 	if len(t.profile.Protocols) > 0 {
@@ -53,14 +54,13 @@ func (t *backendTLS) make(o offer) *tls.Config {
 	}
 	c, err := t.of(o)
 	if err != nil {
-		panic(err) // every backend has been looked at before the first session
+		panic(err) // the error can't come: every backend was checked before the first session
 	}
 	t.made[o] = c
 	return c
 }
 
-// renew has every Config made anew. Sessions that would be resumed go with the old ones: they stand for what was
-// trusted then.
+// renew has every Config made again. The sessions in the old ones are lost: they were verified by the old authorities.
 func (t *backendTLS) renew() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,8 +76,8 @@ func (t *backendTLS) of(o offer) (*tls.Config, error) {
 	return p.Config(hostOf(o.backend))
 }
 
-// hostOf returns the host in the name of a backend, by which its certificate is verified: that of
-// "db.example:5432(10.0.0.7)" is "db.example". A path has none.
+// hostOf returns the host in the name of a backend, by which its certificate is verified. For
+// "db.example:5432(10.0.0.7)" it is "db.example"; for a path it is "".
 func hostOf(backend string) string {
 	if strings.HasPrefix(backend, "unix:") {
 		return ""
@@ -90,7 +90,7 @@ func hostOf(backend string) string {
 	return host
 }
 
-// planBackendTLS settles how TLS is spoken to backends.
+// planBackendTLS sets up TLS with backends.
 func (c *commandLine) planBackendTLS(p *plan) {
 	cfg, t := c.config, &p.tls
 	t.backends = &backendTLS{made: make(map[offer]*tls.Config), profile: profile.Backend{
@@ -126,7 +126,7 @@ func (c *commandLine) planShown(t *tlsPlan) {
 	}
 }
 
-// refuseNameless refuses backends that have nothing to be verified by.
+// refuseNameless refuses backends that have no name to be verified by.
 func (c *commandLine) refuseNameless(p *plan) {
 	if c.config.BackendSNI != "" || bool(c.config.BackendTLSInsecure) || c.named("backend-sni").rejected {
 		return

@@ -13,10 +13,10 @@ import (
 	"forebay/l4/handoff"
 )
 
-// resolveTime bounds how long names in a command line are looked up.
+// resolveTime is how long the names in a command line may take to be looked up, all together.
 const resolveTime = 10 * time.Second
 
-// check reports every fault of a command line, or shows what it means.
+// check reports every fault of a command line. If there is none, it shows the settings.
 func check(e *env, c *commandLine, _ []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
 	defer cancel()
@@ -37,25 +37,27 @@ func check(e *env, c *commandLine, _ []string) error {
 	return nil
 }
 
-// sortProbed adds what is in the way of p's listeners. That a running forebay has an address is but a note: the command
-// line is checked before that one is restarted with it.
+// sortProbed adds a fault for each listener that can't be opened. Where a running forebay has the address, it adds a
+// note only: that one will be restarted with this command line.
 func (c *commandLine) sortProbed(p *plan, refused []error) {
 	for _, err := range refused {
 		if taken, ok := errors.AsType[*handoff.InUseError](err); ok && isForebay(taken.PID, taken.Program) {
-			p.note("listen %s is in use by %s (pid %d): a restart must stop that first", taken.Spec, taken.Program, taken.PID)
+			p.note("listen %s is in use by %s (pid %d): a restart must stop that first", taken.Spec, taken.Program,
+				taken.PID)
 			continue
 		}
 		c.faults.add("", err)
 	}
 }
 
-// isForebay reports whether another process runs this program, by the name that it goes by here or by its usual one.
+// isForebay reports whether pid is another process of this program. called is that process's name: it must be the usual
+// name, or the name of this process.
 func isForebay(pid int, called string) bool {
 	own, _ := os.ReadFile("/proc/self/comm")
 	return pid != 0 && pid != os.Getpid() && (called == programName || called == strings.TrimSpace(string(own)))
 }
 
-// show prints the effective settings, where each came from, and a command line that says the same.
+// show prints the effective settings, the origin of each, and a command line that means the same.
 func (c *commandLine) show(e *env, p *plan) {
 	table := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
@@ -67,10 +69,11 @@ func (c *commandLine) show(e *env, p *plan) {
 	fmt.Fprintf(e.stdout, "\n%s\n", c.paste())
 }
 
-// reason says where the number of sessions comes from.
+// reason says what the number of sessions follows from.
 func (p *plan) reason() string {
 	if p.MaxConns > 0 {
-		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit, l4.MaxConnsFor(p.limit, l4.LoopsFor(int(p.Loops))))
+		return fmt.Sprintf("as --max-conns says; the limit of %d file descriptors would allow %d", p.limit,
+			l4.MaxConnsFor(p.limit, l4.LoopsFor(int(p.Loops))))
 	}
 	if p.scarce {
 		return fmt.Sprintf("from a memory of %s (%s)", limitText(p.memory), p.memory.From)
@@ -78,7 +81,7 @@ func (p *plan) reason() string {
 	return fmt.Sprintf("from the limit of %d file descriptors", p.limit)
 }
 
-// paste returns a command line with everything that is not a default.
+// paste returns a command line with all settings that were given.
 func (c *commandLine) paste() string {
 	quoted := []string{programName}
 	for _, word := range c.words() {
@@ -87,7 +90,7 @@ func (c *commandLine) paste() string {
 	return strings.Join(quoted, " ")
 }
 
-// words are the arguments that say what c says.
+// words returns the arguments of a command line that means the same as c.
 func (c *commandLine) words() []string {
 	words := []string{serveName}
 	for _, s := range c.settings {
@@ -101,7 +104,7 @@ func (c *commandLine) words() []string {
 	return append(words, c.named("backend").value.texts()...)
 }
 
-// quote makes text one word for a shell.
+// quote returns text as one word for a shell.
 func quote(text string) string {
 	special := func(r rune) bool {
 		word := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'

@@ -8,21 +8,21 @@ import (
 	"forebay/pool"
 )
 
-// chronicleLength is how many transitions may wait to be logged: a dozen of each backend of a large pool, some 10 MB.
+// chronicleLength is how many transitions may wait to be logged: a dozen for each backend of a large pool, some 10 MB.
 const chronicleLength = 64 << 10
 
-// A chronicle logs the states of backends on a goroutine of its own: a transition may come about on the loop of a
+// A chronicle logs the transitions of backends on a goroutine of its own. A transition may happen on the loop of a
 // session, which must not wait for the log's reader.
 type chronicle struct {
 	logger   *slog.Logger
 	patience func(context.Context) // called before each is logged; it may wait
-	allDown  string                // what becomes of sessions while no backend is up
-	dark     map[*pool.Pool]bool   // of which no backend is up
+	allDown  string                // what happens to sessions while no backend is up
+	dark     map[*pool.Pool]bool   // the pools of which no backend is up
 	entered  chan struct{}         // has a token when there are entries
 
 	mu      sync.Mutex // guards what follows
 	entries []entry
-	lost    uint64 // that had no room behind the entries
+	lost    uint64 // transitions that had no room in entries
 }
 
 // An entry is one transition of a backend of a pool.
@@ -33,10 +33,11 @@ type entry struct {
 }
 
 func newChronicle(logger *slog.Logger, allDown pool.WhenAllDown, patience func(context.Context)) *chronicle {
-	return &chronicle{logger: logger, patience: patience, allDown: allDown.String(), dark: make(map[*pool.Pool]bool), entered: make(chan struct{}, 1)}
+	return &chronicle{logger: logger, patience: patience, allDown: allDown.String(), dark: make(map[*pool.Pool]bool),
+		entered: make(chan struct{}, 1)}
 }
 
-// follow has every transition in p logged, soon after it. What it does meanwhile waits for nothing.
+// follow has every transition in p logged, soon after it. The goroutine of the transition never waits.
 func (c *chronicle) follow(p *pool.Pool) {
 	p.Watch(func(b *pool.Backend, t pool.Transition) { c.enter(entry{p, b, t}) })
 }
@@ -55,7 +56,7 @@ func (c *chronicle) enter(e entry) {
 	}
 }
 
-// take returns what has been entered, and how much had no room behind it.
+// take returns and removes the entries, and the number of those that had no room.
 func (c *chronicle) take() (entries []entry, lost uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,7 +88,8 @@ func (c *chronicle) write(ctx context.Context) {
 }
 
 func (c *chronicle) log(e entry) {
-	about := []any{"backend", e.backend.Name(), "from", e.From.String(), "to", e.To.String(), "by", e.Witness.String(), "why", e.Reason}
+	about := []any{"backend", e.backend.Name(), "from", e.From.String(), "to", e.To.String(), "by", e.Witness.String(),
+		"why", e.Reason}
 	if !e.Until.IsZero() {
 		about = append(about, "hold", e.Until.Sub(e.At).String())
 	}
@@ -98,7 +100,8 @@ func (c *chronicle) log(e entry) {
 	c.logger.Warn("a backend is "+e.To.String(), about...)
 }
 
-// logDark logs when the last backend of p is up no more. That one is up again has been logged by its name.
+// logDark logs that no backend of p is up any more. That one is up again needs no message: its own transition is
+// logged.
 func (c *chronicle) logDark(p *pool.Pool) {
 	up, all := p.Count()
 	dark := up == 0 && all > 0

@@ -6,7 +6,7 @@ import (
 	"forebay/l4"
 )
 
-// A clientConfig is what can be said about how much one client may have.
+// A clientConfig is the settings for who may connect, and how much one client may have.
 type clientConfig struct {
 	Allow, Deny         []addressRange
 	AllowFile, DenyFile []text
@@ -25,7 +25,7 @@ type clientConfig struct {
 	LimitDelay duration
 }
 
-// limits returns what a Server keeps to. Who may connect at all is the plan's to settle.
+// limits returns the Limits for a Server. The plan adds who may connect.
 func (c *clientConfig) limits() l4.Limits {
 	return l4.Limits{
 		ClientConns:     int(c.ClientConns),
@@ -46,7 +46,7 @@ func (c *clientConfig) lists() bool {
 	return len(c.Allow)+len(c.Deny)+len(c.AllowFile)+len(c.DenyFile) > 0
 }
 
-// clientSettings lists what can be said about clients, in the order of help.
+// clientSettings lists the settings for clients, in the order of help.
 func clientSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupClients, name: "allow", arg: "CIDR", value: many(&c.Allow), shown: "all",
@@ -67,11 +67,13 @@ func clientSettings(c *config) []*setting {
 			meaning: "new sessions of a listener; more wait in the kernel's queue"},
 		{group: groupClients, name: "session-upload", arg: "BANDWIDTH", value: one(&c.SessionUpload), shown: "no limit",
 			meaning: "from the client of each session, such as 1MiB/s"},
-		{group: groupClients, name: "session-download", arg: "BANDWIDTH", value: one(&c.SessionDownload), shown: "no limit",
+		{group: groupClients, name: "session-download", arg: "BANDWIDTH", value: one(&c.SessionDownload),
+			shown:   "no limit",
 			meaning: "to the client of each session"},
 		{group: groupClients, name: "client-upload", arg: "BANDWIDTH", value: one(&c.ClientUpload), shown: "no limit",
 			meaning: "from one IPv4 address or IPv6 /64, all its sessions together"},
-		{group: groupClients, name: "client-download", arg: "BANDWIDTH", value: one(&c.ClientDownload), shown: "no limit",
+		{group: groupClients, name: "client-download", arg: "BANDWIDTH", value: one(&c.ClientDownload),
+			shown:   "no limit",
 			meaning: "to one"},
 		{group: groupClients, name: "min-progress", arg: "BANDWIDTH", value: one(&c.MinProgress), shown: "none",
 			meaning: "end a session in which a peer takes less than this of what waits for it all the time"},
@@ -84,17 +86,19 @@ func clientSettings(c *config) []*setting {
 	}
 }
 
-// clientDependences lists the settings that speak of limits, for where there are none.
+// clientDependences lists the settings that have no effect without a limit.
 func (c *clientConfig) clientDependences() []dependence {
 	refuses := c.lists() || c.ClientConns > 0 || c.ClientRate.N > 0
 	return []dependence{
 		{c.MinProgress > 0, "it has no effect without --min-progress", []string{"min-progress-over"}},
-		{refuses, "nobody is turned away without --client-conns, --client-rate, --allow or --deny", []string{"on-limit"}},
-		{refuses && l4.Refusal(c.OnLimit) == l4.Delay, "nobody is kept without --on-limit delay", []string{"limit-delay"}},
+		{refuses, "nobody is turned away without --client-conns, --client-rate, --allow or --deny",
+			[]string{"on-limit"}},
+		{refuses && l4.Refusal(c.OnLimit) == l4.Delay, "nobody is kept without --on-limit delay",
+			[]string{"limit-delay"}},
 	}
 }
 
-// validateClients adds what is wrong with what is said about clients.
+// validateClients adds the faults of the settings for clients.
 func (c *commandLine) validateClients() {
 	cfg := c.config
 	c.refuseUnread(cfg.clientDependences())
@@ -102,7 +106,8 @@ func (c *commandLine) validateClients() {
 		c.refuse("limit-delay", "0 keeps nobody; write 1s, or --on-limit reset")
 	}
 	if cfg.MinProgress > 0 && time.Duration(cfg.MinProgressOver) < time.Second {
-		c.refuse("min-progress-over", "%v is too short to tell a slow peer from a short pause; write 1s or more", cfg.MinProgressOver)
+		c.refuse("min-progress-over", "%v is too short to tell a slow peer from a short pause; write 1s or more",
+			cfg.MinProgressOver)
 	}
 	c.refuseRangesTwice("allow", cfg.Allow)
 	c.refuseRangesTwice("deny", cfg.Deny)

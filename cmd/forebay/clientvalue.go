@@ -11,7 +11,7 @@ import (
 	"forebay/l4"
 )
 
-// rangeExamples is what an error shows.
+// rangeExamples are the examples in errors.
 const rangeExamples = "10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"
 
 // An addressRange is a range of IP addresses; one address alone is a range of one.
@@ -22,8 +22,7 @@ func (r *addressRange) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// parseRange reads a range, and one of a network interface's links as fe80::1%eth0 or fe80::%eth0/64. examples are what
-// an error names as right.
+// parseRange reads a range. With a zone it is written fe80::1%eth0 or fe80::%eth0/64. An error shows examples.
 func parseRange(text, examples string) (r l4.Range, err error) {
 	plain, zone := text, ""
 	if address, rest, found := strings.Cut(text, "%"); found {
@@ -42,11 +41,14 @@ func parseRange(text, examples string) (r l4.Range, err error) {
 	masked := l4.Range{Prefix: r.Masked(), Zone: zone}
 	switch {
 	case plain != text && (!r.Addr().IsLinkLocalUnicast() || r.Addr().Is4()):
-		return l4.Range{}, fmt.Errorf("%q has a zone, which only link-local addresses have (fe80::/10); write %s", text, plain)
+		return l4.Range{}, fmt.Errorf("%q has a zone, which only link-local addresses have (fe80::/10); write %s", text,
+			plain)
 	case plain != text && strings.Trim(zone, "0123456789") == "":
-		return l4.Range{}, fmt.Errorf("%q does not name its interface; write %s%%eth0, or whatever ip link calls it", text, r.Addr())
+		return l4.Range{}, fmt.Errorf("%q does not name its interface; write %s%%eth0, or whatever ip link calls it",
+			text, r.Addr())
 	case r != masked:
-		return l4.Range{}, fmt.Errorf("%q names an address within a range; write %s for the range, or the address alone", text, masked)
+		return l4.Range{}, fmt.Errorf(
+			"%q names an address within a range; write %s for the range, or the address alone", text, masked)
 	}
 	return r, nil
 }
@@ -54,7 +56,7 @@ func parseRange(text, examples string) (r l4.Range, err error) {
 // A rate is an l4.Rate of sessions; 0 for none.
 type rate l4.Rate
 
-// mostPer is the longest time that a rate may speak of.
+// mostPer is the longest time of a rate.
 const mostPer = 24 * time.Hour
 
 func (r *rate) UnmarshalText(text []byte) error {
@@ -114,7 +116,7 @@ func (b bandwidth) String() string {
 	return size(b).String() + "/s"
 }
 
-// over returns the bytes of a time at this bandwidth.
+// over returns b as a Rate with d as its time.
 func (b bandwidth) over(d time.Duration) l4.Rate {
 	if b == 0 {
 		return l4.Rate{}

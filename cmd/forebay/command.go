@@ -22,21 +22,23 @@ const (
 // The exit statuses.
 const (
 	exitDone   = 0
-	exitFailed = 1 // at work; sessions that were cut count
-	exitUsage  = 2 // wrong usage or configuration; nothing was started
+	exitFailed = 1 // an error at work, or sessions were cut
+	exitUsage  = 2 // a wrong command line; nothing was started
 )
 
-// A command is one verb or noun. The first in the table is what a command line without one means.
+// A command is one word of the command line. A command line without a command means the first in the table.
 type command struct {
 	name     string
 	usage    string
-	more     string // what help says of it; "": what it says of all
-	settings bool   // takes the flags and BACKENDs
+	more     string // what help says about it; "": the general help
+	settings bool   // it takes flags and BACKENDs
 	run      func(e *env, c *commandLine, operands []string) error
 }
 
-// printing returns what run does where its output is all there is to it: output that was lost is an error.
-func printing(run func(e *env, c *commandLine, operands []string) error) func(e *env, c *commandLine, operands []string) error {
+// printing returns run for a command that only prints: an error of the output is an error of the command.
+func printing(
+	run func(e *env, c *commandLine, operands []string) error,
+) func(e *env, c *commandLine, operands []string) error {
 	return func(e *env, c *commandLine, operands []string) error {
 		out := bufio.NewWriter(e.stdout)
 		printer := *e
@@ -53,7 +55,8 @@ func commands() []command {
 		{serveName, "balance; forebay [flags] BACKEND ... means the same", "", true, serve},
 		{"check", "say all that is wrong, or show the settings; touches no traffic", helpCheck, true, printing(check)},
 		{"demo", "four sample backends, a balancer before them, nothing to install", helpDemo, true, demo},
-		{"ech-key", "ech-key NAME FILE makes a key for Encrypted Client Hello in FILE", helpECHKey, false, printing(makeECHKey)},
+		{"ech-key", "ech-key NAME FILE makes a key for Encrypted Client Hello in FILE", helpECHKey, false,
+			printing(makeECHKey)},
 		{"completion", "print a script for the shell: bash, zsh or fish", helpCompletion, false, printing(complete)},
 		{"version", "what was built from what, and where it runs", helpVersion, false, printing(version)},
 		{helpName, "this; help GROUP and help all tell more", "", false, printing(help)},
@@ -72,7 +75,7 @@ func isCommand(name string) bool {
 	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == name })
 }
 
-// moreOf returns what help says of a command alone.
+// moreOf returns what help says about one command; "" where it has nothing of its own.
 func moreOf(name string) string {
 	for _, c := range commands() {
 		if c.name == name {
@@ -96,7 +99,7 @@ func run(e *env) int {
 	return e.exit(e.app(c).Run(args))
 }
 
-// app returns the command line's parser. It prints nothing and ends no process: what is wrong comes back from Run.
+// app returns the command line's parser. It prints nothing and does not end the process: Run returns the errors.
 func (e *env) app(c *commandLine) *cli.App {
 	app := &cli.App{
 		Name:            programName,
@@ -136,21 +139,21 @@ func (e *env) command(c *commandLine, cmd command) *cli.Command {
 	return parsed
 }
 
-// wrongUsage is asked about what the parser refused. That is a flag of serve with a command that has none: all else was
-// sorted out.
+// wrongUsage replaces the error of the parser. The only error left is a flag with a command that takes none: sort has
+// found all others.
 func wrongUsage(ctx *cli.Context, _ error, _ bool) error {
 	var f faults
 	f.addf("", "%s takes no flags", ctx.Command.Name)
 	return f.err()
 }
 
-// exit reports err and returns the status that it ends the process with.
+// exit reports err, and returns the exit status for it.
 func (e *env) exit(err error) int {
 	if err == nil {
 		return exitDone
 	}
 	if _, ok := errors.AsType[*l4.CutError](err); ok {
-		return exitFailed // told when it happened
+		return exitFailed // logged when it happened
 	}
 	fmt.Fprint(e.stderr, lines(err))
 	if _, ok := errors.AsType[*multierror.Error](err); ok {
@@ -159,13 +162,13 @@ func (e *env) exit(err error) int {
 	return exitFailed
 }
 
-// draft checks everything that can be checked without a socket.
+// draft checks all that can be checked without a socket.
 func (c *commandLine) draft(ctx context.Context, e *env) *plan {
 	c.validate()
 	return c.plan(ctx, e.resolver)
 }
 
-// settle checks everything that can be checked before a socket is opened. The error holds every fault.
+// settle checks all that can be checked before the listeners are opened. The error holds every fault.
 func (c *commandLine) settle(ctx context.Context, e *env) (*plan, error) {
 	p := c.draft(ctx, e)
 	if c.faults.err() != nil {
@@ -174,7 +177,7 @@ func (c *commandLine) settle(ctx context.Context, e *env) (*plan, error) {
 	return p, c.faults.err()
 }
 
-// noOperands refuses what a command has no use for.
+// noOperands refuses operands for a command that takes none.
 func noOperands(name string, operands []string) error {
 	var f faults
 	for _, o := range operands {

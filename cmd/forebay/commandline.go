@@ -11,15 +11,15 @@ import (
 	"forebay/pool"
 )
 
-// A commandLine is what the operator wrote, taken apart.
+// A commandLine is the parts of what the operator wrote.
 type commandLine struct {
 	config   *config
 	settings []*setting
 	faults   faults
-	asked    string   // the command that --help or --version stand for; "" without them
-	topic    []string // what help is asked about behind --help, or nothing
+	asked    string   // the command that --help or --version stands for; "" without them
+	topic    []string // the topic after --help; none: empty
 	implied  bool     // no command was written
-	ports    []string // the operands that are a port alone, and so say where to listen
+	ports    []string // the operands that are a port alone: addresses to listen at
 }
 
 func newCommandLine() *commandLine {
@@ -32,9 +32,9 @@ func newCommandLine() *commandLine {
 	return c
 }
 
-// sort brings args into the order that the parser wants: the command, then the flags as --name=value, then the rest
-// after "--". So flags may stand anywhere before a "--", all that are unknown are found, and a command line without a
-// command serves. Listen addresses that stand first, as in "forebay :8080 127.0.0.1:8000-8003", become flags.
+// sort puts args into the order that the parser wants: the command, then the flags as --name=value, then the rest after
+// "--". So flags may be anywhere before a "--", all unknown flags are found, and a command line without a command
+// serves. Listen addresses at the beginning, as in "forebay :8080 127.0.0.1:8000-8003", become flags.
 func (c *commandLine) sort(args []string) []string {
 	var flags, operands []string
 	for len(args) > 0 {
@@ -45,7 +45,7 @@ func (c *commandLine) sort(args []string) []string {
 			operands = append(operands, args...)
 			args = nil
 		case len(operands) > 0 && operands[0] == helpName && c.isFlag(arg) && asks(arg) == "":
-			operands = append(operands, arg) // help --policy tells of that flag
+			operands = append(operands, arg) // help --policy explains that flag
 		case asks(arg) != "":
 			c.asked = asks(arg)
 			var topic []string
@@ -74,7 +74,7 @@ func (c *commandLine) sort(args []string) []string {
 	return slices.Concat([]string{programName, command}, flags, []string{"--"}, operands)
 }
 
-// asks returns the command that arg stands for if it is one of the flags that every program has.
+// asks returns the command that arg stands for, if it is one of the usual flags for help and version; else "".
 func asks(arg string) string {
 	switch arg {
 	case "-h", "-help", "--help":
@@ -85,8 +85,8 @@ func asks(arg string) string {
 	return ""
 }
 
-// sortTopic returns what help is to tell of if arg asks for it, as in "forebay --help tls" or "forebay --help policy",
-// and what is left of the arguments after it.
+// sortTopic returns the topic after a flag for help, as in "forebay --help tls" or "forebay --help policy", and the
+// rest of the arguments.
 func (c *commandLine) sortTopic(arg string, after []string) (topic, rest []string) {
 	if asks(arg) != helpName || len(after) == 0 || !slices.Contains(topics(), after[0]) && c.named(after[0]) == nil {
 		return nil, after
@@ -94,7 +94,7 @@ func (c *commandLine) sortTopic(arg string, after []string) (topic, rest []strin
 	return after[:1], after[1:]
 }
 
-// sortFlag returns the flag arg as --name=value and what is left of the arguments after it; "" for a faulty one.
+// sortFlag returns the flag arg as --name=value, and the rest of the arguments. flag is "" for a faulty one.
 func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []string) {
 	name, text, hasText := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	s := c.named(name)
@@ -104,7 +104,7 @@ func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []
 		return "", after
 	case s == nil:
 		c.faults.add(unknown(arg), c.noFlag(arg, name))
-		c.named("backend").rejected = true // whether it was to name some is not known
+		c.named("backend").rejected = true // it is not known whether that flag was meant to name backends
 		return "", skipValue(hasText, after)
 	case hasText:
 	case s.arg == "":
@@ -121,13 +121,13 @@ func (c *commandLine) sortFlag(arg string, after []string) (flag string, rest []
 	return "--" + s.name + "=" + text, after
 }
 
-// unknown is how an unknown flag is named: as written, without its value.
+// unknown returns how errors name an unknown flag: as written, without its value.
 func unknown(arg string) string {
 	name, _, _ := strings.Cut(arg, "=")
 	return name
 }
 
-// skipValue drops the value of an unknown flag, which would be taken for a command or a BACKEND.
+// skipValue drops the value of an unknown flag, which would else be taken for a command or a BACKEND.
 func skipValue(hasText bool, after []string) []string {
 	if hasText || len(after) == 0 || strings.HasPrefix(after[0], "-") || strings.Contains(after[0], ":") {
 		return after
@@ -135,7 +135,7 @@ func skipValue(hasText bool, after []string) []string {
 	return after[1:]
 }
 
-// isFlag reports whether arg is a flag that there is, and so no value.
+// isFlag reports whether arg is an existing flag, and so not a value.
 func (c *commandLine) isFlag(arg string) bool {
 	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	return strings.HasPrefix(arg, "-") && (arg == "--" || c.named(name) != nil || asks(arg) != "")
@@ -151,7 +151,7 @@ func (c *commandLine) named(name string) *setting {
 	return nil
 }
 
-// noFlag says what to write for arg, whose name is no flag's.
+// noFlag says what to write instead of arg, whose name is not that of a flag.
 func (c *commandLine) noFlag(arg, name string) error {
 	if instead := absentFlag(name); instead != "" {
 		return errors.New(instead)
@@ -159,9 +159,10 @@ func (c *commandLine) noFlag(arg, name string) error {
 	return fmt.Errorf("there is no such flag; %s", c.nearest(arg, name))
 }
 
-// nearest says which flag was most likely meant by arg, whose name is name.
+// nearest says which flag was most likely meant by arg. name is the name in arg.
 func (c *commandLine) nearest(arg, name string) string {
-	if s := c.named(name[:min(1, len(name))]); s != nil && !strings.HasPrefix(arg, "--") && strings.Contains(name, ":") {
+	if s := c.named(name[:min(1, len(name))]); s != nil && !strings.HasPrefix(arg, "--") &&
+		strings.Contains(name, ":") {
 		return fmt.Sprintf("did you mean -%s %s?", s.short, name[1:])
 	}
 	near := c.meant(name)
@@ -182,7 +183,7 @@ func (c *commandLine) flags() []cli.Flag {
 	return all
 }
 
-// sortListen makes flags of the operands that stand first and are a port alone.
+// sortListen makes flags of the first operands, as far as these are a port alone.
 func (c *commandLine) sortListen(flags, operands []string) ([]string, []string) {
 	for len(operands) > 0 && isPort(operands[0]) {
 		flags = append(flags, "--listen="+operands[0])
@@ -192,14 +193,14 @@ func (c *commandLine) sortListen(flags, operands []string) ([]string, []string) 
 	return flags, operands
 }
 
-// isPort reports whether operand is a colon and digits. What else begins with a colon is a slip: an IPv6 address
-// without brackets, say.
+// isPort reports whether operand is a colon and digits. Anything else that begins with a colon is a mistake, such as an
+// IPv6 address without brackets.
 func isPort(operand string) bool {
 	digits, found := strings.CutPrefix(operand, ":")
 	return found && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// complete enters the operands, as backends, and then the environment, which is written as os.Environ does.
+// complete enters the operands as backends, and then the environment, which has the form of os.Environ.
 func (c *commandLine) complete(operands, environ []string) {
 	for i, operand := range operands {
 		c.enterOperand(operand, i == 0 && c.implied)
@@ -207,8 +208,8 @@ func (c *commandLine) complete(operands, environ []string) {
 	c.enterVariables(variablesOf(environ))
 }
 
-// enterOperand enters one operand as a backend, unless it was meant to be something else. first is true for one where a
-// command could have stood.
+// enterOperand enters one operand as a backend, unless it was meant to be something else. first is true where a command
+// could have been instead.
 func (c *commandLine) enterOperand(operand string, first bool) {
 	backend := c.named("backend")
 	switch {
@@ -226,8 +227,8 @@ func (c *commandLine) enterOperand(operand string, first bool) {
 	backend.rejected = true
 }
 
-// isWord reports whether operand can be a command, and no BACKEND: it has no port, and it is neither an address, a name
-// with dots, a path nor an option.
+// isWord reports whether operand can be a command but no BACKEND: it has no port, and is not an address, a name with
+// dots, a path or an option.
 func isWord(operand string) bool {
 	return !strings.ContainsAny(operand, ":./=") && operand != "localhost" && strings.Trim(operand, "0123456789-") != ""
 }

@@ -14,7 +14,8 @@ func complete(e *env, c *commandLine, operands []string) error {
 	}
 	switch operands[0] {
 	case "bash":
-		fmt.Fprintf(e.stdout, bashCompletion, c.worded("	%s) words='%s' ;;\n"), c.valued("|"), shellNames, strings.Join(topics(), " "),
+		fmt.Fprintf(e.stdout, bashCompletion, c.worded("	%s) words='%s' ;;\n"), c.valued("|"), shellNames,
+			strings.Join(topics(), " "),
 			c.flagNames(), strings.Join(commandNames(), " "))
 	case "zsh":
 		fmt.Fprintf(e.stdout, zshCompletion, described(commandMeanings()), described(c.flagMeanings()),
@@ -29,8 +30,8 @@ func complete(e *env, c *commandLine, operands []string) error {
 
 const shellNames = "bash zsh fish"
 
-// The value of a flag is one of few words, or completed as a file, if at all. Flags are offered behind a dash alone:
-// they would bury the commands. In --flag=value the sign is a word to bash.
+// A flag's value is completed as one of a few words, or as a file. Flags are offered only after a dash: there are so
+// many that the commands would be lost among them. In --flag=value, bash takes the equals sign for a word.
 const bashCompletion = `# bash completion for forebay; source <(forebay completion bash)
 _forebay() {
 	local words= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
@@ -88,7 +89,7 @@ else
 fi
 `
 
-// A meaning is a word that is offered, and what it means.
+// A meaning is a word for completion with its meaning.
 type meaning struct{ word, text string }
 
 func commandMeanings() []meaning {
@@ -107,7 +108,7 @@ func (c *commandLine) flagMeanings() []meaning {
 	return append(all, meaning{"--help", "tell what there is"}, meaning{"--version", "what was built from what"})
 }
 
-// described writes all as elements of an array for _describe of zsh, a line each.
+// described returns all as elements of an array for zsh's _describe, one a line.
 func described(all []meaning) string {
 	var b strings.Builder
 	for _, m := range all {
@@ -125,7 +126,7 @@ func (c *commandLine) flagNames() string {
 	return strings.Join(all, " ")
 }
 
-// valued returns the flags that a value follows, with sep between.
+// valued returns the flags that take a value, with sep between.
 func (c *commandLine) valued(sep string) string {
 	var all []string
 	for _, s := range c.settings {
@@ -140,7 +141,7 @@ func (c *commandLine) valued(sep string) string {
 	return strings.Join(all, sep)
 }
 
-// worded returns format for each flag whose value is one of few words, with its name and these.
+// worded returns format for each flag whose value is one of a few words, filled with the flag's name and the words.
 func (c *commandLine) worded(format string) string {
 	var b strings.Builder
 	for _, s := range c.settings {
@@ -151,7 +152,7 @@ func (c *commandLine) worded(format string) string {
 	return b.String()
 }
 
-// fishCompletion has a line for each command and flag, with its meaning.
+// fishCompletion returns a script with a line for each command and flag, with its meaning.
 func (c *commandLine) fishCompletion() string {
 	var b strings.Builder
 	b.WriteString("# fish completion for forebay; forebay completion fish | source\n")
@@ -159,7 +160,8 @@ func (c *commandLine) fishCompletion() string {
 		fmt.Fprintf(&b, "complete -c forebay -n __fish_use_subcommand -a %s -d %s\n", cmd.name, quote(cmd.usage))
 	}
 	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from completion' -f -a '%s'\n", shellNames)
-	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from help' -f -a '%s'\n", strings.Join(topics(), " "))
+	fmt.Fprintf(&b, "complete -c forebay -n '__fish_seen_subcommand_from help' -f -a '%s'\n",
+		strings.Join(topics(), " "))
 	for _, s := range c.settings {
 		fmt.Fprintf(&b, "complete -c forebay -l %s", s.name)
 		if s.short != "" {

@@ -11,7 +11,7 @@ import (
 	"forebay/tls/profile"
 )
 
-// A config is everything that a command line can say.
+// A config is all settings of a command line.
 type config struct {
 	Listen  []handoff.Spec
 	Backlog autoCount // auto: net.core.somaxconn
@@ -28,8 +28,8 @@ type config struct {
 	Replay         size     // 0: nothing
 	Sources        []localIP
 
-	MaxConns         autoCount // auto: what the descriptor limit and the memory allow
-	Memory           memory    // auto: what the control groups and the machine say
+	MaxConns         autoCount // auto: as many as the descriptor limit and the memory allow
+	Memory           memory    // auto: the limit of the control groups or of the machine
 	Queue            count
 	QueueTimeout     duration
 	IdleTimeout      duration // 0: no limit, here and in the next two
@@ -66,7 +66,7 @@ type config struct {
 	ProxyPassTLV toggle
 
 	TLSCerts         []text
-	TLSKeys          []text // of those certificates whose files have none, in their order
+	TLSKeys          []text // for the certificates whose files have no key, in order
 	TLSStrictSNI     toggle
 	TLSMinVersion    profile.Version
 	ALPN             []protocol
@@ -101,7 +101,7 @@ type config struct {
 	DrainTimeout duration
 }
 
-// defaultConfig returns what a careful operator would choose. It has no backends.
+// defaultConfig returns the defaults: what a careful operator would choose. It has no backends.
 func defaultConfig() *config {
 	s, checks := l4.DefaultServer(nil), health.NewChecker(nil, nil)
 	return &config{
@@ -116,7 +116,8 @@ func defaultConfig() *config {
 		LifetimeJitter:   share(s.LifetimeJitter),
 		UserTimeout:      duration(s.UserTimeout),
 		KeepAlive:        duration(s.KeepAlive),
-		clientConfig:     clientConfig{MinProgressOver: duration(30 * time.Second), LimitDelay: duration(s.Limits.LimitDelay)},
+		clientConfig: clientConfig{MinProgressOver: duration(30 * time.Second),
+			LimitDelay: duration(s.Limits.LimitDelay)},
 		Check:            mustCheck("tcp"),
 		CheckInterval:    duration(checks.Interval),
 		CheckTimeout:     duration(checks.Timeout),
@@ -134,7 +135,7 @@ func defaultConfig() *config {
 	}
 }
 
-// mustListen reads a listen address of this program's own.
+// mustListen parses a listen address that is written in this program. It panics on an error.
 func mustListen(text string) handoff.Spec {
 	var s handoff.Spec
 	if err := s.UnmarshalText([]byte(text)); err != nil {
@@ -143,7 +144,7 @@ func mustListen(text string) handoff.Spec {
 	return s
 }
 
-// mustCheck reads a check of this program's own.
+// mustCheck parses a check that is written in this program. It panics on an error.
 func mustCheck(text string) health.Check {
 	c, err := health.ParseCheck(text)
 	if err != nil {
@@ -152,7 +153,7 @@ func mustCheck(text string) health.Check {
 	return c
 }
 
-// poolOptions says how the pool picks.
+// poolOptions returns the Options for a pool.
 func (c *config) poolOptions() pool.Options {
 	o := pool.Options{
 		Policy:      c.Policy,
@@ -172,7 +173,7 @@ func (c *config) poolOptions() pool.Options {
 	return o
 }
 
-// sources returns where connections to backends come from; none: where the kernel chooses.
+// sources returns the local addresses for connections to backends; none: the kernel chooses.
 func (c *config) sources() []netip.Addr {
 	var all []netip.Addr
 	for _, ip := range c.Sources {
@@ -181,7 +182,7 @@ func (c *config) sources() []netip.Addr {
 	return all
 }
 
-// server returns a Server that does what c says of every session; its routes and its MaxConns are the plan's to settle.
+// server returns a Server with the settings of c. The plan sets its routes and its MaxConns.
 func (c *config) server() *l4.Server {
 	s := l4.DefaultServer(nil)
 	s.Loops = int(c.Loops)

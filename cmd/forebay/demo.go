@@ -14,7 +14,7 @@ import (
 	"forebay/l4/handoff"
 )
 
-// demoListen is where the demo's balancer listens unless told otherwise: out of reach for other machines.
+// demoListen is the demo's default listen address. Other machines can't reach it.
 const demoListen = "127.0.0.1:8080"
 
 //go:embed demo.html
@@ -41,7 +41,7 @@ func demo(e *env, c *commandLine, _ []string) error {
 	return balance(e, c, func(p *process) { fmt.Fprint(p.said, p.invitation()) })
 }
 
-// curlSocket has curl(1) connect to a UNIX socket.
+// curlSocket returns the option with which curl(1) connects to a UNIX socket.
 func curlSocket(path string) string {
 	if name, abstract := strings.CutPrefix(path, "@"); abstract {
 		return "--abstract-unix-socket " + quote(name)
@@ -49,7 +49,7 @@ func curlSocket(path string) string {
 	return "--unix-socket " + quote(path)
 }
 
-// invitation says what to try.
+// invitation returns the text that says what to try.
 func (p *process) invitation() string {
 	address := p.listeners[0].Address
 	at := address.String()
@@ -62,7 +62,7 @@ func (p *process) invitation() string {
 	}
 	look := fmt.Sprintf("  open %s://%s/ in a browser and reload\n", scheme, at)
 	if address.IsUNIX() {
-		at, look = "localhost", "" // no browser goes there
+		at, look = "localhost", "" // a browser can't open a UNIX socket
 		curl += " " + curlSocket(address.Path())
 	}
 	return fmt.Sprintf(`
@@ -75,11 +75,11 @@ Four sample backends answer on 127.0.0.1:8000-8003. Try:
 type sample struct {
 	at     string
 	server *http.Server
-	done   chan struct{} // closed when it serves no more
+	done   chan struct{} // closed when it has stopped serving
 }
 
-// startSamples starts a sample on each of the ports 8000 to 8003. The error holds every port that was taken; the
-// samples that run are returned with it.
+// startSamples starts a sample on each of the ports 8000 to 8003. The error names every port that was taken. The
+// samples that run are returned in any case.
 func startSamples() ([]*sample, error) {
 	var all []*sample
 	var refused []error
@@ -106,7 +106,7 @@ func startSample(at, colour string) (*sample, error) {
 	}
 	s := &sample{at: at, done: make(chan struct{})}
 	s.server = &http.Server{Handler: sampleHandler(at, colour), ReadHeaderTimeout: 10 * time.Second}
-	// A browser would keep its connection, and with it the backend: reloading would show nothing new.
+	// With keep-alive a browser would keep its connection, and so its backend: a reload would show nothing new.
 	s.server.SetKeepAlivesEnabled(false)
 	go func() {
 		defer close(s.done)
@@ -115,7 +115,7 @@ func startSample(at, colour string) (*sample, error) {
 	return s, nil
 }
 
-// sampleHandler answers with where it is: a page for browsers, a line for others.
+// sampleHandler answers with its own address: as a page for browsers, as a line of text for others.
 func sampleHandler(at, colour string) http.Handler {
 	page := template.Must(template.New("demo").Parse(demoPage))
 	_, port, _ := net.SplitHostPort(at)

@@ -9,8 +9,8 @@ import (
 	"forebay/tls/profile"
 )
 
-// describe lists the certificates as read, the routes, the backends as resolved, those that are drained, and the
-// sessions that fit.
+// describe lists the certificates, the routes, the backends with their addresses, the drained backends, and how many
+// sessions fit.
 func (p *plan) describe() string {
 	var b strings.Builder
 	p.describeCertificates(&b)
@@ -40,11 +40,12 @@ func (p *plan) describeCertificates(b *strings.Builder) {
 	}
 	if shown := p.tls.shown; shown != nil {
 		s := shown.Snapshot()[0]
-		fmt.Fprintf(b, "certificate %s for backends is that of %s, %s, valid until %s\n", s.Pair, namesOf(s), s.Kind, day(s.NotAfter))
+		fmt.Fprintf(b, "certificate %s for backends is that of %s, %s, valid until %s\n", s.Pair, namesOf(s), s.Kind,
+			day(s.NotAfter))
 	}
 }
 
-// certificates returns what clients are shown.
+// certificates returns the certificates for clients.
 func (t *tlsPlan) certificates() []certs.Snapshot {
 	if t.store == nil {
 		return nil
@@ -62,7 +63,7 @@ func namesOf(s certs.Snapshot) string {
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
-// describeRoutes says where whose sessions go, unless all go the same way.
+// describeRoutes says which clients each route takes, and where to. It writes nothing where there is one route only.
 func (p *plan) describeRoutes(b *strings.Builder) {
 	if len(p.Routes) == 0 {
 		return
@@ -72,7 +73,7 @@ func (p *plan) describeRoutes(b *strings.Builder) {
 	}
 }
 
-// fate says what becomes of the sessions of r.
+// fate says what happens to the sessions of r.
 func (p *plan) fate(r plannedRoute) string {
 	if r.refuses() {
 		return "is refused"
@@ -91,8 +92,8 @@ func (p *plan) fate(r plannedRoute) string {
 	return does + " to " + strings.Join(to, ", ") + over
 }
 
-// noteCertificates notes each certificate that is of no use or will soon be, and each name that there should be one
-// for.
+// noteCertificates adds a note for each certificate that is of no use or will soon expire, and for each name that
+// should have a certificate.
 func (p *plan) noteCertificates(now time.Time) {
 	for _, s := range p.tls.certificates() {
 		if !now.Before(s.Notice) {
@@ -117,7 +118,8 @@ func (p *plan) noteCertificates(now time.Time) {
 	}
 }
 
-// noteRevocations notes each revocation list that keeps everybody out, or soon will.
+// noteRevocations adds a note for each revocation list that is or will soon be out of date, so that clients are
+// refused.
 func (p *plan) noteRevocations() {
 	if p.tls.revoked == nil {
 		return
@@ -127,7 +129,8 @@ func (p *plan) noteRevocations() {
 		case profile.Ending:
 			p.note("the list of %s in %s goes out of date on %s", l.Authority, p.TLSClientCRL, day(l.Next))
 		case profile.Overdue:
-			p.note("the list of %s in %s is out of date: no client gets in whom this authority has certified", l.Authority, p.TLSClientCRL)
+			p.note("the list of %s in %s is out of date: no client gets in whom this authority has certified",
+				l.Authority, p.TLSClientCRL)
 		}
 	}
 }

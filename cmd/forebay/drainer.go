@@ -11,7 +11,7 @@ import (
 	"forebay/pool"
 )
 
-// A drainer has backends drained and resumed as the drain file says, for as long as a process serves.
+// A drainer drains and resumes backends as the drain file says, as long as the process serves.
 type drainer struct {
 	logger  *slog.Logger
 	drain   func(context.Context, l4.Drain) error // as l4.Server.Drain
@@ -22,24 +22,24 @@ type drainer struct {
 	ctx     context.Context
 	running sync.WaitGroup
 	under   map[*pool.Backend]*emptying
-	dark    map[*pool.Pool]bool // of which every backend is drained
+	dark    map[*pool.Pool]bool // the pools of which every backend is drained
 }
 
-// An emptying is a drain under way, or one that has ended and whose backend is still out of use.
+// An emptying is a drain that goes on, or one that has ended and whose backend is not resumed yet.
 type emptying struct {
 	logger *slog.Logger // names the backend
 	how    drainTimes
 	cancel context.CancelFunc
 	ended  chan struct{}
 	last   l4.DrainProgress
-	told   l4.DrainProgress // what was logged last
-	begun  bool             // something was
+	told   l4.DrainProgress // the progress that was last logged
+	begun  bool             // something was logged
 }
 
-// drainSilence is how long a drain in which no session ends goes without a word.
+// drainSilence is how long nothing is logged of a drain in which no session ends.
 const drainSilence = time.Minute
 
-// obey begins to do what the drain file says.
+// obey begins to follow the drain file.
 func (p *process) obey() {
 	if p.drains == nil {
 		return
@@ -51,7 +51,7 @@ func (p *process) obey() {
 	p.drains.obeyedBy(d.follow)
 }
 
-// disobey ends what obey began, and waits for it. Nobody looks at the file any more.
+// disobey ends what obey began, and waits for it. The file must not be watched any more.
 func (p *process) disobey() {
 	if p.drains == nil {
 		return
@@ -60,8 +60,8 @@ func (p *process) disobey() {
 	p.drainer.running.Wait()
 }
 
-// follow drains those backends that orders name, and resumes the others: these first, so that there is one for those
-// that are to go. It is called by one goroutine at a time.
+// follow resumes the backends that orders do not name, and then drains those that orders name. That order leaves a
+// backend for the sessions that have to move. Only one goroutine at a time calls it.
 func (d *drainer) follow(orders drainOrders) {
 	for _, m := range d.file.members {
 		if _, stays := orders[m.Backend]; !stays && d.under[m.Backend] != nil {
@@ -76,7 +76,7 @@ func (d *drainer) follow(orders drainOrders) {
 	d.tellDark(orders)
 }
 
-// begin drains m, unless it is drained so already.
+// begin drains m, unless m is being drained with the same times already.
 func (d *drainer) begin(m drainMember, how drainTimes) {
 	if e := d.under[m.Backend]; e != nil {
 		if e.how == how {
@@ -96,7 +96,7 @@ func (d *drainer) begin(m drainMember, how drainTimes) {
 	})
 }
 
-// end ends a drain where it stands. What it has concluded ends all the same.
+// end stops a drain. Sessions that it has ended already stay ended.
 func (e *emptying) end() {
 	e.cancel()
 	<-e.ended
@@ -120,29 +120,32 @@ func (d *drainer) about(m drainMember) *slog.Logger {
 	return l
 }
 
-// tellDark logs when the last backend of a route has been taken out of use.
+// tellDark logs that a route has no backend in use any more.
 func (d *drainer) tellDark(orders drainOrders) {
 	dark := map[*pool.Pool]bool{}
 	for _, m := range d.file.darkened(orders) {
 		dark[m.pool] = true
 		if !d.dark[m.pool] {
-			d.logger.Warn("every backend is drained, and clients are turned away", "route", m.route, "file", d.file.path)
+			d.logger.Warn("every backend is drained, and clients are turned away", "route", m.route,
+				"file", d.file.path)
 		}
 	}
 	d.dark = dark
 }
 
-// tell logs how far the drain is: at its beginning, then every five seconds while something changes, and seldom
-// otherwise.
+// tell logs the progress of the drain: at its beginning, then every five seconds while something changes, else once in
+// drainSilence.
 func (e *emptying) tell(p l4.DrainProgress) {
 	e.last = p
-	about := []any{"sessions", p.Left, "of", p.Total, "leaving", p.Leaving, "oldest", rounded(p.Oldest), "eta", rounded(p.ETA)}
+	about := []any{"sessions", p.Left, "of", p.Total, "leaving", p.Leaving, "oldest", rounded(p.Oldest),
+		"eta", rounded(p.ETA)}
 	switch {
 	case p.Left == 0:
 		return
 	case !e.begun:
 		e.begun = true
-		about = append(about, "idle", e.how.idle.String(), "spread", e.how.spread.String(), "deadline", e.how.deadline.String())
+		about = append(about, "idle", e.how.idle.String(), "spread", e.how.spread.String(),
+			"deadline", e.how.deadline.String())
 	case !e.due(p):
 		return
 	}
@@ -156,12 +159,13 @@ func (e *emptying) due(p l4.DrainProgress) bool {
 	return silent >= drainSilence || moves && silent >= progressEvery
 }
 
-// tellEnd logs how the drain ended. One that was ended from here is told by whoever did so.
+// tellEnd logs how the drain ended. It logs nothing where this process stopped the drain.
 func (e *emptying) tellEnd(err error) {
 	about := []any{"sessions", e.last.Total, "took", e.last.Elapsed.Round(100 * time.Millisecond).String()}
 	switch {
 	case err == nil && e.last.Cut > 0:
-		e.logger.Warn("a backend is drained, and sessions were cut at the deadline", append(about, "cut", e.last.Cut)...)
+		e.logger.Warn("a backend is drained, and sessions were cut at the deadline",
+			append(about, "cut", e.last.Cut)...)
 	case err == nil:
 		e.logger.Info("a backend is drained", about...)
 	case errors.Is(err, context.Canceled) || errors.Is(err, l4.ErrNotServing):
@@ -170,7 +174,7 @@ func (e *emptying) tellEnd(err error) {
 	}
 }
 
-// rounded writes a time in whole seconds; a negative one is known to nobody.
+// rounded returns d in whole seconds; a negative d means unknown.
 func rounded(d time.Duration) string {
 	if d < 0 {
 		return "unknown"

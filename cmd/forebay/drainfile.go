@@ -15,18 +15,18 @@ import (
 	"forebay/tls/profile"
 )
 
-// A drainFile says which backends are out of use, a line each. It is read again when it changes. Once something is
-// served it belongs to the goroutine that looks at the files: what the orders lead to may take its time, and nobody
-// waits for that at a mutex.
+// A drainFile says which backends are out of use, one on each line. It is read again when it changes. While the process
+// serves, only the goroutine that watches the files uses it. So it needs no mutex, which would be held for as long as
+// the orders take.
 type drainFile struct {
 	path    string
 	members []drainMember // all backends there are, in order
-	known   bool          // that these are all; false where some have a fault of their own
+	known   bool          // members are all backends; false where some could not be read
 
 	orders drainOrders       // of the last good file
-	seen   glance            // of the file that was looked at last
-	stale  bool              // that one has not been read yet
-	follow func(drainOrders) // does what the orders say; nil while nothing is served
+	seen   glance            // of the last look at the file
+	stale  bool              // what was seen has not been read yet
+	follow func(drainOrders) // carries out the orders; nil while nothing is served
 }
 
 // A drainMember is a backend and the route that leads to it.
@@ -63,14 +63,14 @@ func (c *commandLine) planDrains(p *plan) {
 	}
 }
 
-// A glance is how a file looks from outside.
+// A glance is the state of a file without its content.
 type glance struct {
-	stamp file.Stamp // zero: there is none
-	fault string     // why that can't be told
+	stamp file.Stamp // zero: there is no file
+	fault string     // why the state is not known; "": it is known
 }
 
-// look looks at the file. That it is not there is no fault: then nothing is drained. That its directory is not there is
-// one, for nobody could make the file, or what it said is out of sight.
+// look looks at the file. A missing file is no fault: then nothing is drained. A missing directory is a fault: the file
+// may have been in it, or nobody could make it.
 func (f *drainFile) look() glance {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -78,7 +78,8 @@ func (f *drainFile) look() glance {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return glance{fault: fmt.Sprintf("%s can't be made, for there is no directory %s: make it, or name another", f.path, filepath.Dir(f.path))}
+		return glance{fault: fmt.Sprintf("%s can't be made, for there is no directory %s: make it, or name another",
+			f.path, filepath.Dir(f.path))}
 	case err != nil:
 		return glance{fault: err.Error()}
 	case info != nil && !info.Mode().IsRegular():
@@ -89,7 +90,7 @@ func (f *drainFile) look() glance {
 	return glance{}
 }
 
-// closed says why the file can't be read, if so: that may change while the file does not.
+// closed says why the file can't be read, "" if it can. That may change without a change to the file's content.
 func (f *drainFile) closed() string {
 	const readable = 4 // R_OK of access(2)
 	if err := syscall.Access(f.path, readable); err != nil {
@@ -98,7 +99,7 @@ func (f *drainFile) closed() string {
 	return ""
 }
 
-// read takes the orders out of the file that was looked at. It keeps those it had where the file does not hold.
+// read reads the orders from the file. On an error it keeps the orders that it had.
 func (f *drainFile) read() error {
 	f.stale = false
 	switch {
@@ -120,11 +121,12 @@ func (f *drainFile) read() error {
 	return err
 }
 
-// parse reads one order a line. Empty lines are passed over, and so is what stands behind a # at the beginning or after
-// a space.
+// parse reads one order from each line. It skips empty lines, and text after a # at the beginning of a line or after a
+// space.
 func (f *drainFile) parse(text []byte, quotable bool) (drainOrders, error) {
 	orders, lines := drainOrders{}, map[*pool.Backend]int{}
-	faults := lineFaults{path: f.path, quotable: quotable, right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
+	faults := lineFaults{path: f.path, quotable: quotable,
+		right: "a backend that there is, with idle=TIME, spread=TIME and deadline=TIME behind it where you like"}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
@@ -144,7 +146,8 @@ func (f *drainFile) parse(text []byte, quotable bool) (drainOrders, error) {
 	return orders, faults.err()
 }
 
-// uncommented returns a line without its comment. A # within a word is none: the path of a UNIX socket may have one.
+// uncommented returns a line without its comment. A # within a word begins no comment: the path of a UNIX socket may
+// contain one.
 func uncommented(line []byte) []byte {
 	for i, c := range line {
 		if c == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
@@ -155,7 +158,7 @@ func uncommented(line []byte) []byte {
 	return bytes.TrimSpace(line)
 }
 
-// enter adds the order of a line to orders. lines tells which line each came from.
+// enter adds the order of a line to orders, and the line's number to lines.
 func (f *drainFile) enter(o drainOrder, line int, orders drainOrders, lines map[*pool.Backend]int) error {
 	for _, place := range o.places() {
 		found := false
@@ -175,7 +178,7 @@ func (f *drainFile) enter(o drainOrder, line int, orders drainOrders, lines map[
 	return nil
 }
 
-// names returns what the backends are called, each once.
+// names returns the names of the backends, each once.
 func (f *drainFile) names() (all []string) {
 	seen := map[string]bool{}
 	for _, m := range f.members {
@@ -187,7 +190,7 @@ func (f *drainFile) names() (all []string) {
 	return all
 }
 
-// darkened returns a member of each pool that orders leave no backend of.
+// darkened returns one member of each pool whose backends are all drained by orders.
 func (f *drainFile) darkened(orders drainOrders) (all []drainMember) {
 	left := map[*pool.Pool]int{}
 	for _, m := range f.members {
@@ -205,8 +208,8 @@ func (f *drainFile) darkened(orders drainOrders) (all []drainMember) {
 	return all
 }
 
-// Check reads the file again if it has changed, and not since the look before. For it may be seen half written, and
-// half a file may be a good one that takes other backends out of use, or all back into it.
+// Check reads the file if it has changed, but only when it looks the same at two looks in a row. It may be half
+// written: half a file may be valid, and drain other backends or none.
 func (f *drainFile) Check() (profile.Event, bool) {
 	now := f.look()
 	if now != f.seen {
@@ -219,7 +222,7 @@ func (f *drainFile) Check() (profile.Event, bool) {
 	return f.renew()
 }
 
-// renew reads the file and does what it says. A file that is gone is not told: what it drained is told by itself.
+// renew reads the file and carries it out. A file that is gone is not reported: the backends that come back are logged.
 func (f *drainFile) renew() (e profile.Event, tell bool) {
 	err := f.read()
 	if err == nil && f.follow != nil {
@@ -239,7 +242,7 @@ func (f *drainFile) reload(report func(profile.Event)) {
 	}
 }
 
-// watched returns what is looked at while a process serves.
+// watched returns the file to watch while the process serves.
 func (f *drainFile) watched() []profile.File {
 	if f == nil {
 		return nil
@@ -247,7 +250,7 @@ func (f *drainFile) watched() []profile.File {
 	return []profile.File{f}
 }
 
-// withhold takes the backends out of use that are to be, before a session could reach them.
+// withhold drains the backends of the orders before the first session.
 func (f *drainFile) withhold() {
 	if f == nil {
 		return
@@ -257,13 +260,13 @@ func (f *drainFile) withhold() {
 	}
 }
 
-// obeyedBy has follow do what the file says, now and from now on. It is called before the file is looked at.
+// obeyedBy has follow called with the orders, now and after each change. It must be called before the file is watched.
 func (f *drainFile) obeyedBy(follow func(drainOrders)) {
 	f.follow = follow
 	follow(f.orders)
 }
 
-// describeDrains says which backends are out of use, and how they come to be.
+// describeDrains says which backends are drained, and how.
 func (p *plan) describeDrains(b *strings.Builder) {
 	if p.drains == nil {
 		return
@@ -275,7 +278,7 @@ func (p *plan) describeDrains(b *strings.Builder) {
 	}
 }
 
-// ofRoute names the route of m where there are several.
+// ofRoute names the route of m, if there are several routes.
 func (p *plan) ofRoute(m drainMember) string {
 	if len(p.routes) == 1 {
 		return ""

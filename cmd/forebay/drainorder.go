@@ -12,23 +12,23 @@ import (
 	"forebay/pool"
 )
 
-// A drainOrder is a line of a drain file: which backends are taken out of use, and how.
+// A drainOrder is a line of a drain file: which backends are drained, and how.
 //
 //	BACKEND[,idle=TIME][,spread=TIME][,deadline=TIME]
 //
-// BACKEND is as on the command line, or one of those that a name stands for as the log calls it, such as
-// db.example:5432(10.0.0.7). What is not said is as in l4.DefaultDrain; but a shorter deadline shortens the spread, and
-// a longer spread puts the deadline off.
+// BACKEND is as on the command line. A single address of a name is written as in the log, such as
+// db.example:5432(10.0.0.7). Times that are not given are those of l4.DefaultDrain. But a shorter deadline shortens the
+// spread, and a longer spread moves the deadline.
 type drainOrder struct {
-	place pool.Spec  // its options are none
-	at    netip.Addr // the one of the place's addresses that is meant; zero: all
+	place pool.Spec  // without options
+	at    netip.Addr // the address of the place that is meant; zero: all
 	how   drainTimes
 }
 
 // drainTimes are the times of a l4.Drain.
 type drainTimes struct{ idle, spread, deadline duration }
 
-// longestDrain is far more than anybody waits for a server.
+// longestDrain is far longer than anybody waits for a server.
 const longestDrain = duration(365 * 24 * time.Hour)
 
 func (o *drainOrder) UnmarshalText(text []byte) error {
@@ -44,7 +44,7 @@ func (o *drainOrder) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// readPlace reads what stands before the options.
+// readPlace reads the text before the options.
 func (o *drainOrder) readPlace(text string) error {
 	host, ip, found := strings.Cut(text, "(")
 	if strings.HasPrefix(text, "unix:") || !found {
@@ -52,7 +52,9 @@ func (o *drainOrder) readPlace(text string) error {
 	}
 	at, err := netip.ParseAddr(strings.TrimSuffix(ip, ")"))
 	if err != nil || !strings.HasSuffix(ip, ")") {
-		return fmt.Errorf("%q is no backend: write it as on the command line, or as the log does, such as db.example:5432(10.0.0.7)", text)
+		return fmt.Errorf(
+			"%q is no backend: write it as on the command line, or as the log does, such as db.example:5432(10.0.0.7)",
+			text)
 	}
 	o.at = at.Unmap()
 	return o.place.UnmarshalText([]byte(host))
@@ -60,7 +62,7 @@ func (o *drainOrder) readPlace(text string) error {
 
 func (o drainOrder) String() string { return o.called() + o.how.String() }
 
-// called is what the order calls its backends.
+// called returns the order's name for its backends.
 func (o drainOrder) called() string {
 	if o.at.IsValid() {
 		return fmt.Sprintf("%s(%s)", o.place, o.at)
@@ -68,14 +70,14 @@ func (o drainOrder) called() string {
 	return o.place.String()
 }
 
-// A drainPlace is a backend, or all those of one name and port, that an order stands for.
+// A drainPlace is one backend, or all backends of one name and port.
 type drainPlace struct {
 	name    string
-	address pool.Address // zero: where it is reached says nothing
-	several bool         // name may stand for several backends, which are called after it
+	address pool.Address // zero: only the name counts
+	several bool         // name may stand for several backends, whose names begin with it
 }
 
-// places returns what o stands for, one for each port.
+// places returns the places of o, one for each port.
 func (o *drainOrder) places() (all []drainPlace) {
 	if o.place.Path != "" {
 		return []drainPlace{{name: o.place.String(), address: pool.UNIXAddress(o.place.Path)}}
@@ -98,15 +100,17 @@ func (o *drainOrder) on(port uint16) drainPlace {
 	return place
 }
 
-// holds reports whether b is one of them: by its name, or by where it is reached.
+// holds reports whether b is one of p's backends, by its name or its address.
 func (p drainPlace) holds(b *pool.Backend) bool {
 	which, named := strings.CutPrefix(b.Name(), p.name)
-	return named && (which == "" || p.several && which[0] == '(') || !p.address.IsZero() && slices.Contains(b.Addrs(), p.address)
+	return named && (which == "" || p.several && which[0] == '(') ||
+		!p.address.IsZero() && slices.Contains(b.Addrs(), p.address)
 }
 
-// drain returns what a Server is to do with b.
+// drain returns the l4.Drain of b with these times.
 func (t drainTimes) drain(b *pool.Backend) l4.Drain {
-	return l4.Drain{Backend: b, Idle: time.Duration(t.idle), Spread: time.Duration(t.spread), Deadline: time.Duration(t.deadline)}
+	return l4.Drain{Backend: b, Idle: time.Duration(t.idle), Spread: time.Duration(t.spread),
+		Deadline: time.Duration(t.deadline)}
 }
 
 func (t drainTimes) String() string {
@@ -145,12 +149,13 @@ func (t *drainTimes) read(options []string) error {
 	case !seen["deadline"]:
 		t.deadline = 2 * t.spread
 	default:
-		return fmt.Errorf("deadline=%v comes before spread=%v is over: write a later deadline, or a shorter spread", t.deadline, t.spread)
+		return fmt.Errorf("deadline=%v comes before spread=%v is over: write a later deadline, or a shorter spread",
+			t.deadline, t.spread)
 	}
 	return nil
 }
 
-// readOption reads one option. seen holds the keys that were there before.
+// readOption reads one option. seen holds the keys of the options before it.
 func (t *drainTimes) readOption(option string, seen map[string]bool) error {
 	key, value, hasValue := strings.Cut(option, "=")
 	at := t.named(key)

@@ -9,7 +9,7 @@ import (
 	"forebay/tls/profile"
 )
 
-// makeECHKey makes a key for Encrypted Client Hello in a new file, and prints what the DNS says of it.
+// makeECHKey makes a key for Encrypted Client Hello in a new file, and prints the parameter for the DNS.
 func makeECHKey(e *env, _ *commandLine, operands []string) error {
 	var f faults
 	if len(operands) != 2 {
@@ -30,7 +30,8 @@ func makeECHKey(e *env, _ *commandLine, operands []string) error {
 	return nil
 }
 
-// writeKey writes key to a file that only its owner can read. One that is there stays: it may hold the keys of clients.
+// writeKey writes key to a new file that only its owner can read. It does not overwrite a file, which may hold keys in
+// use.
 func writeKey(key *profile.ECHKey, path string) error {
 	text, err := key.PEM()
 	if err != nil {

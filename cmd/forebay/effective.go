@@ -10,10 +10,10 @@ import (
 	"forebay/pool"
 )
 
-// unused is what check shows for a setting that nothing reads.
+// unused is what check shows for a setting without effect.
 const unused = "–"
 
-// effective is the value in force: what was written, or what stands for it.
+// effective returns the value in force: the one that was given, or the one that the default comes to.
 func (p *plan) effective(e *env, s *setting) string {
 	if !p.reads(s.name) {
 		return unused
@@ -27,7 +27,7 @@ func (p *plan) effective(e *env, s *setting) string {
 	return s.String()
 }
 
-// reads reports whether the setting called name changes anything, given the others.
+// reads reports whether the setting called name has an effect with the other settings.
 func (p *plan) reads(name string) bool {
 	switch name {
 	case "hash-load-factor":
@@ -43,10 +43,11 @@ func (p *plan) reads(name string) bool {
 	case "log-file", "log-empty":
 		return p.Log != logFormat{accesslog.Off, true}
 	}
-	return !slices.ContainsFunc(slices.Concat(p.tlsDependences(), p.healthDependences(), p.clientDependences()), func(d dependence) bool { return !d.reads(name) })
+	return !slices.ContainsFunc(slices.Concat(p.tlsDependences(), p.healthDependences(), p.clientDependences()),
+		func(d dependence) bool { return !d.reads(name) })
 }
 
-// settled is what this machine or another setting makes of one that was left open; "" where it was not.
+// settled returns the value of a setting that follows from this machine or from another setting; "" where it does not.
 func (p *plan) settled(e *env, name string) string {
 	switch {
 	case name == "max-conns":
@@ -74,7 +75,7 @@ func (p *plan) settled(e *env, name string) string {
 	return ""
 }
 
-// logFormat is the format that sessions are logged in, to a file or to e's standard output.
+// logFormat returns the format of the access log, in a file or on e's standard output.
 func (c *config) logFormat(e *env) accesslog.Format {
 	switch {
 	case bool(c.Log.chosen):

@@ -10,7 +10,7 @@ import (
 
 // A fault is one thing that is wrong with a command line.
 type fault struct {
-	where string // the flag or variable; "" where the text says it
+	where string // the flag or variable; "" where err names it
 	err   error  // what was found and what would be right
 }
 
@@ -23,13 +23,13 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
-// The faults of a command line, all of them. The zero faults are none.
+// faults are all faults of a command line. The zero value has none.
 type faults struct {
 	all  *multierror.Error
-	told map[string]bool // word for word
+	told map[string]bool // the texts of all
 }
 
-// add notes err, or each of its parts where it holds several; nil is no fault, and the same words twice are one.
+// add adds err, or each of its parts if it joins several. nil is no fault. The same text twice is one fault.
 func (f *faults) add(where string, err error) {
 	for _, part := range partsOf(err) {
 		one := &fault{where, part}
@@ -51,7 +51,7 @@ func (f *faults) addf(where, format string, args ...any) {
 // err returns the faults as one error, nil if there are none.
 func (f *faults) err() error { return f.all.ErrorOrNil() }
 
-// partsOf takes an error that reports several apart: one of errors.Join, or of multierror.
+// partsOf returns the errors that err joins, by errors.Join or multierror; else err alone.
 func partsOf(err error) []error {
 	if err == nil {
 		return nil
@@ -66,7 +66,7 @@ func partsOf(err error) []error {
 	return joined.Unwrap()
 }
 
-// lines writes err for an operator, each of its parts on one line that begins with the program's name.
+// lines returns err as an operator reads it: each of its parts on one line, after the program's name.
 func lines(err error) string {
 	var b strings.Builder
 	for _, part := range partsOf(err) {

@@ -14,15 +14,16 @@ import (
 	"forebay/pool/health"
 )
 
-// enoughAnswers is how many sessions that were answered, between two checks, stand for a check.
+// enoughAnswers is how many sessions with an answer, since the last check, replace a check.
 const enoughAnswers = 3
 
-// ejection says when sessions that fail take their backend out of use.
+// ejection returns the Ejection of c's settings.
 func (c *config) ejection() pool.Ejection {
-	return pool.Ejection{After: int(c.EjectAfter), Share: float64(c.EjectShare), Slow: float64(c.EjectSlow), Hold: time.Duration(c.EjectHold)}
+	return pool.Ejection{After: int(c.EjectAfter), Share: float64(c.EjectShare), Slow: float64(c.EjectSlow),
+		Hold: time.Duration(c.EjectHold)}
 }
 
-// A caretaker finds out which backends are up, and logs what it finds, for as long as a process serves.
+// A caretaker finds out which backends are up, and logs it, as long as the process serves.
 type caretaker struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -31,7 +32,7 @@ type caretaker struct {
 	children *health.Children
 }
 
-// care begins to look after the backends of every route.
+// care begins to check the backends of every route.
 func (p *process) care() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &p.caretaker
@@ -55,8 +56,8 @@ func (p *process) care() {
 	}
 }
 
-// listenersOf returns what looks at the accept queues of the backends of r; nil where nothing does. Where sessions do
-// not ask for it sooner, it does so as often as checks would.
+// listenersOf returns the Listeners for the backends of r; nil where their accept queues are not watched. While no
+// sessions begin, they look as often as checks would.
 func (p *plan) listenersOf(r plannedRoute) *health.Listeners {
 	if p.EjectWaiting == 0 {
 		return nil
@@ -68,7 +69,7 @@ func (p *plan) listenersOf(r plannedRoute) *health.Listeners {
 	return l
 }
 
-// watchListeners looks at them, where the kernel lets it.
+// watchListeners runs l, and logs it where the kernel does not allow that.
 func (p *process) watchListeners(ctx context.Context, l *health.Listeners) {
 	if err := l.Run(ctx); err != nil {
 		p.logger.Info("the accept queues of backends on this machine are not watched", "error", err)
@@ -81,13 +82,13 @@ func (p *process) uncare() {
 	p.caretaker.running.Wait()
 }
 
-// checker returns what checks the backends of r; nil where nothing does. The programs that it starts are among
-// children.
+// checker returns the Checker for the backends of r; nil where there are no checks. children collects the programs that
+// it starts.
 func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checker {
 	if p.Check.Off() {
 		return nil
 	}
-	check, _ := p.check(r.route) // refuseVainChecks has told of errors
+	check, _ := p.check(r.route) // refuseVainChecks has reported the errors
 	dialer := health.Dialer{Header: p.checkHeader(), TLS: p.checkTLS(r), Roots: p.checkRoots(r),
 		Sources: health.NewSources(p.sources()...), Children: children}
 	c := health.NewChecker(r.pool, check.Probe(dialer))
@@ -100,7 +101,7 @@ func (p *plan) checker(r plannedRoute, children *health.Children) *health.Checke
 	return c
 }
 
-// check is how the backends of r are asked. Where sessions speak TLS, so do checks: a certificate that has expired is
+// check returns the check for the backends of r. Where sessions speak TLS, checks do, too: so an expired certificate is
 // found before a client meets it.
 func (c *config) check(r route) (health.Check, error) {
 	if c.speaksTLS(r) {
@@ -109,7 +110,7 @@ func (c *config) check(r route) (health.Check, error) {
 	return c.Check, nil
 }
 
-// checks lists how backends are asked, which may differ from route to route.
+// checks lists the checks of all routes, which may differ.
 func (c *config) checks() string {
 	var all []string
 	for _, r := range c.routes() {
@@ -121,7 +122,7 @@ func (c *config) checks() string {
 	return strings.Join(all, " and ")
 }
 
-// checkHeader is the PROXY header that backends want to see.
+// checkHeader returns the PROXY header for checks: as for sessions.
 func (c *config) checkHeader() health.Header {
 	switch l4.ProxyVersion(c.ProxyOut) {
 	case l4.ProxyV1:
@@ -132,7 +133,8 @@ func (c *config) checkHeader() health.Header {
 	return health.NoHeader
 }
 
-// checkTLS is how a check that speaks TLS does: as sessions do, where these speak it. nil: as health.Dialer has it.
+// checkTLS returns the TLS configuration for checks: that of sessions, if these speak TLS. nil: the default of
+// health.Dialer.
 func (p *plan) checkTLS(r plannedRoute) *tls.Config {
 	if !p.speaksTLS(r.route) {
 		return nil
@@ -146,7 +148,8 @@ func (p *plan) checkTLS(r plannedRoute) *tls.Config {
 	return config
 }
 
-// checkRoots is who vouches for a backend where sessions speak TLS, as the file says by then.
+// checkRoots returns a function for the authorities that backends are verified by now; nil where sessions do not speak
+// TLS.
 func (p *plan) checkRoots(r plannedRoute) func() *x509.CertPool {
 	if !p.speaksTLS(r.route) {
 		return nil
@@ -154,5 +157,5 @@ func (p *plan) checkRoots(r plannedRoute) func() *x509.CertPool {
 	return p.tls.backends.profile.Roots.Pool
 }
 
-// checksAtOnce is how many descriptors checks may need at a time.
+// checksAtOnce returns how many descriptors all checks need at a time, at most.
 func (p *plan) checksAtOnce() int { return p.Check.Descriptors() * len(p.backends()) }

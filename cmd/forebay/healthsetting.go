@@ -1,9 +1,10 @@
 package main
 
-// healthSettings lists what can be said about finding out which backends are up, in the order of help.
+// healthSettings lists the settings for checks and ejections, in the order of help.
 func healthSettings(c *config) []*setting {
 	return []*setting{
-		{group: groupHealth, name: "check", arg: "CHECK", value: one(&c.Check), words: "tcp tls http:/// https:/// redis postgres mysql smtp off", shown: "tcp, or tls with backend-tls",
+		{group: groupHealth, name: "check", arg: "CHECK", value: one(&c.Check),
+			words: "tcp tls http:/// https:/// redis postgres mysql smtp off", shown: "tcp, or tls with backend-tls",
 			brief:   "asks if they are up: http:///, redis, …",
 			meaning: "how to ask backends whether they are up: tcp, tls, http://…, redis, postgres, mysql, smtp, send:… and expect:…, exec:COMMAND, or off"},
 		{group: groupHealth, name: "check-interval", arg: "TIME", value: one(&c.CheckInterval),

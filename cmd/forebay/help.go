@@ -8,7 +8,7 @@ import (
 	"forebay/pool"
 )
 
-// The layout of help, which fits a terminal of 80 columns. Meanings begin in these columns.
+// The layout of help, for a terminal of 80 columns. The meanings begin in these columns.
 const (
 	helpWidth     = 80
 	flagColumn    = 32
@@ -16,7 +16,7 @@ const (
 	commandColumn = 14
 )
 
-// allTopics asks for everything that help knows.
+// allTopics is the topic for the whole help.
 const allTopics = "all"
 
 const helpHead = `Forebay balances TCP connections over backends.
@@ -63,7 +63,7 @@ SIGUSR1 opens --log-file anew. Exit status: 0 stopped as asked, 1 failed at work
 or sessions were cut, 2 wrong usage or configuration, and nothing was started.
 `
 
-// What there is to say of one command.
+// Help for single commands.
 const (
 	helpCheck = `Says all that is wrong with a command line, or shows what it comes to.
 
@@ -107,7 +107,7 @@ in /usr/local/share/zsh/site-functions/_forebay, and fish in
 `
 )
 
-// help prints what most need to know, or what there is to say of one command, or of some groups of flags.
+// help prints the short help, the help for one command, or the help for some groups of flags or single flags.
 func help(e *env, c *commandLine, operands []string) error {
 	switch {
 	case len(operands) == 1 && moreOf(operands[0]) != "":
@@ -136,7 +136,7 @@ func help(e *env, c *commandLine, operands []string) error {
 	return nil
 }
 
-// topics returns what may stand after help, and after --help.
+// topics returns the words that may follow help and --help.
 func topics() []string {
 	var all []string
 	for _, g := range groups() {
@@ -145,7 +145,7 @@ func topics() []string {
 	return append(all, allTopics)
 }
 
-// helpTopic tells of a group of flags, or of one flag, with its dashes or without; "": word is neither.
+// helpTopic returns the help for a group of flags or for one flag, which may have its dashes; "" where word is neither.
 func (c *commandLine) helpTopic(word string) string {
 	for _, g := range groups() {
 		if g.topic == word {
@@ -160,7 +160,7 @@ func (c *commandLine) helpTopic(word string) string {
 	return s.entry() + "\nforebay help " + groups()[i].topic + " tells of the flags beside it.\n"
 }
 
-// nearestTopic says what was most likely meant by word.
+// nearestTopic says which topic was most likely meant by word.
 func nearestTopic(word string) string {
 	if near := pool.Nearest(word, slices.Concat(topics(), commandNames())); near != "" {
 		return "did you mean " + near + "?"
@@ -168,7 +168,7 @@ func nearestTopic(word string) string {
 	return "there are " + strings.Join(topics(), ", ")
 }
 
-// helpBrief is what fits a screen.
+// helpBrief returns the short help, which fits a screen.
 func (c *commandLine) helpBrief() string {
 	var b strings.Builder
 	b.WriteString(helpHead)
@@ -178,7 +178,8 @@ func (c *commandLine) helpBrief() string {
 		topic := g.topic
 		for _, s := range c.settingsIn(g) {
 			if s.brief != "" {
-				b.WriteString(helpEntry(fmt.Sprintf("  %-11s  %s", topic, s.synopsis()), s.brief+s.bracketed(), briefColumn))
+				b.WriteString(helpEntry(fmt.Sprintf("  %-11s  %s", topic, s.synopsis()), s.brief+s.bracketed(),
+					briefColumn))
 				topic = ""
 			}
 		}
@@ -187,7 +188,7 @@ func (c *commandLine) helpBrief() string {
 	return b.String()
 }
 
-// helpAll is everything.
+// helpAll returns the whole help.
 func (c *commandLine) helpAll() string {
 	var b strings.Builder
 	b.WriteString(helpHead)
@@ -210,7 +211,7 @@ func helpCommands() string {
 	return b.String()
 }
 
-// helpGroup has a line or more for each flag of a group, with its default.
+// helpGroup returns a line or more for each flag of a group, with its default.
 func (c *commandLine) helpGroup(g group) string {
 	var b strings.Builder
 	b.WriteString(g.title + ":\n")
@@ -227,7 +228,7 @@ func (c *commandLine) settingsIn(g group) []*setting {
 	return slices.DeleteFunc(slices.Clone(c.settings), func(s *setting) bool { return s.group != g.title })
 }
 
-// entry is the flag, its meaning and its default, in a line or more.
+// entry returns the flag, its meaning and its default, in a line or more.
 func (s *setting) entry() string {
 	indent := "      "
 	if s.short != "" {
@@ -236,7 +237,7 @@ func (s *setting) entry() string {
 	return helpEntry(indent+s.synopsis(), s.meaning+s.bracketed(), flagColumn)
 }
 
-// synopsis is the flag and what its value is called.
+// synopsis returns the flag and the word for its value.
 func (s *setting) synopsis() string {
 	text := "--" + s.name
 	if s.short != "" {
@@ -248,10 +249,11 @@ func (s *setting) synopsis() string {
 	return text
 }
 
-// bracketed is the default.
+// bracketed returns the default in brackets.
 func (s *setting) bracketed() string { return " [" + s.fallback() + "]" }
 
-// helpEntry sets explanation beside term, in lines that begin at column, or below it where term is too long.
+// helpEntry returns term with explanation beside it, in lines that begin at column. Where term is too long, explanation
+// begins in the next line.
 func helpEntry(term, explanation string, column int) string {
 	var b strings.Builder
 	b.WriteString(term)

@@ -5,25 +5,25 @@ import (
 	"fmt"
 )
 
-// lineFaults is what is wrong with the lines of a file. Little of it is told, and nothing of what is in a file that not
-// everybody may read: the path may lead to another than was meant, as to the one that has the passwords.
+// lineFaults are the faults of a file's lines. Only the first few are reported. A file that not every user may read is
+// never quoted: the path may lead to another file than was meant, such as the one with the passwords.
 type lineFaults struct {
 	path     string
 	quotable bool
-	right    string // what a line is to be
+	right    string // what a line should be
 	all      []error
 	more     int
 }
 
 const (
-	// mostTold is of how many lines is told what is wrong with them, and mostUnquoted of how many that is not said of.
+	// mostTold is how many faulty lines are reported. mostUnquoted is the same for a file that is not quoted.
 	mostTold     = 10
 	mostUnquoted = 3
-	// longestLine is more than anything takes that a line may hold.
+	// longestLine is more bytes than any valid line has.
 	longestLine = 512
 )
 
-// add notes that line n is faulty; nil is no fault.
+// add adds the fault of line n; nil is no fault.
 func (f *lineFaults) add(n int, err error) {
 	switch told := len(f.all); {
 	case err == nil:
@@ -46,7 +46,7 @@ func (f *lineFaults) err() error {
 	return errors.Join(f.all...)
 }
 
-// tooLong refuses a line that would be quoted at length.
+// tooLong refuses a line that is too long to be quoted.
 func tooLong(line []byte) error {
 	if len(line) > longestLine {
 		return fmt.Errorf("it has %d bytes; write at most %d", len(line), longestLine)

@@ -24,11 +24,12 @@ func main() {
 		probe:    handoff.Probe,
 		stdoutIs: kindOf(os.Stdout),
 		stderrIs: kindOf(os.Stderr),
-		terminal: terminal{find: controllingTerminal, had: !signal.Ignored(syscall.SIGHUP) && controllingTerminal() == nil}, // nohup(1) has it ignored
+		terminal: terminal{find: controllingTerminal,
+			had: !signal.Ignored(syscall.SIGHUP) && controllingTerminal() == nil}, // nohup(1) has it ignored
 	}))
 }
 
-// An env is what a command meets of the world outside, so that tests can run commands in their own process.
+// An env is all that a command uses of the world outside. With it tests run commands in their own process.
 type env struct {
 	args           []string // without the program's name
 	stdout, stderr io.Writer
@@ -38,7 +39,7 @@ type env struct {
 	probe          func(handoff.Spec) error // as handoff.Probe
 	stdoutIs       output
 	stderrIs       output
-	terminal       terminal // that the program was started from
+	terminal       terminal // the one that the program was started from
 }
 
 // A resolver finds the addresses of a name, as *net.Resolver does.
@@ -46,16 +47,16 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// An output is what stands behind a stream.
+// An output is the kind of file that a stream goes to.
 type output uint8
 
 const (
-	toReader output = iota // a pipe or a socket, which a program reads if it likes
+	toReader output = iota // a pipe or a socket, from which another program may or may not read
 	toRegularFile
 	toTerminal
 )
 
-// kindOf takes for a terminal what is a character device and not /dev/null.
+// kindOf returns the kind of f. A character device other than /dev/null counts as a terminal.
 func kindOf(f *os.File) output {
 	info, err := f.Stat()
 	switch {

@@ -2,8 +2,8 @@ package main
 
 import "forebay/pool"
 
-// meant returns the names of the settings most likely meant by name, which is none: those that do what it stands for
-// elsewhere, or else the one that is spelled most like it.
+// meant returns the settings that were most likely meant by name, which is no setting: those that do what name does in
+// other programs, or else the one that is spelled most like it.
 func (c *commandLine) meant(name string) []string {
 	if known := elsewhere()[name]; known != nil {
 		return known
@@ -18,8 +18,8 @@ func (c *commandLine) meant(name string) []string {
 	return nil
 }
 
-// elsewhere returns the settings for what other programs have words for (HAProxy, nginx and Envoy, above all), and for
-// words that leave open which of several is meant.
+// elsewhere returns the settings by their names in other programs (HAProxy, nginx and Envoy above all), and by words
+// that may mean several of them.
 func elsewhere() map[string][]string {
 	return map[string][]string{
 		"bind":             {"listen"},

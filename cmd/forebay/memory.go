@@ -11,7 +11,7 @@ import (
 	"forebay/l4"
 )
 
-// A memory is how many bytes this process may use: 0 where its control groups and the machine say so.
+// A memory is how many bytes this process may use. 0: as many as its control groups and the machine allow.
 type memory int64
 
 const (
@@ -21,7 +21,7 @@ const (
 	noMemory    memory = math.MaxInt64 // off: there is no limit
 )
 
-// memoryUnits returns what a memory is written in, and how systemd and containers write the same, the largest first.
+// memoryUnits returns the units of a memory, the largest first, with the letters that systemd and containers use.
 func memoryUnits() []struct {
 	name, short string
 	bytes       memory
@@ -61,7 +61,7 @@ func (m *memory) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is neither auto nor off nor a size like 512MiB or 2GiB", text)
 }
 
-// String writes 150MiB, and of what is no whole number of a unit the nearest below.
+// String returns a whole number of a unit, such as 150MiB. A value between two is rounded down.
 func (m memory) String() string {
 	switch m {
 	case 0:
@@ -77,8 +77,8 @@ func (m memory) String() string {
 	return strconv.FormatInt(int64(m/memory(mebibyte)), 10) + "MiB"
 }
 
-// limitText writes a limit in whole MiB: what a machine has is 24105MiB, and not 24683620KiB. Where there is none, it is
-// off.
+// limitText returns a limit in whole MiB, since 24105MiB is easier to read than 24683620KiB. Without a limit it returns
+// "off".
 func limitText(m l4.MemoryLimit) string {
 	n := memory(m.Bytes)
 	if n == 0 {
@@ -87,7 +87,7 @@ func limitText(m l4.MemoryLimit) string {
 	return (n - n%memory(mebibyte)).String()
 }
 
-// memoryLimit is what there is to go by.
+// memoryLimit returns the limit by the settings, or the one of the machine.
 func (c *config) memoryLimit() l4.MemoryLimit {
 	switch c.Memory {
 	case 0:
@@ -98,8 +98,8 @@ func (c *config) memoryLimit() l4.MemoryLimit {
 	return l4.MemoryLimit{Bytes: int64(c.Memory), From: "--memory"}
 }
 
-// limitHeap has Go collect garbage more eagerly as its heap comes near to what there is, unless the operator has said
-// so by GOMEMLIMIT. It returns what undoes that.
+// limitHeap has Go collect garbage more often as its heap comes near the limit. It changes nothing where GOMEMLIMIT is
+// set. undo restores the limit before.
 func limitHeap(m l4.MemoryLimit) (undo func()) {
 	if m.Bytes == 0 || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

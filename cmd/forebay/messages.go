@@ -8,27 +8,28 @@ import (
 	"forebay/l4/accesslog"
 )
 
-// How much of a text that others may have made a message tells, and how much of a stack.
+// How many bytes of a text that may come from others, and of a stack, a message contains.
 const (
 	mostSaid  = 2 << 10
 	mostStack = 32 << 10
 )
 
-// Messages is what is said about the process. It is written by accesslog.Lines: where nobody reads standard error,
-// neither an event loop nor a signal may wait for it. Who made it closes it.
+// messages writes the messages about the process. It uses accesslog.Lines: where nobody reads standard error, neither
+// an event loop nor a signal may wait for it. Who made it closes it.
 type messages struct {
 	*accesslog.Lines
-	regular bool // they go to a file, which takes them sooner or later
+	regular bool // they go to a regular file, which never stops taking them
 }
 
-// newMessages returns messages that go where those of e went.
+// newMessages returns messages to the standard error of e.
 func newMessages(e *env) *messages {
 	lost := func(b []byte, n uint64) []byte {
 		var text bytes.Buffer
 		e.saying(&text).logger().Warn("messages were lost, for want of a reader or of room on the disk", "messages", n)
 		return append(b, text.Bytes()...)
 	}
-	return &messages{Lines: accesslog.NewLines(e.stderr, accesslog.LinesOptions{Lost: lost}), regular: e.stderrIs == toRegularFile}
+	return &messages{Lines: accesslog.NewLines(e.stderr, accesslog.LinesOptions{Lost: lost}),
+		regular: e.stderrIs == toRegularFile}
 }
 
 // Write takes one message, and never fails or waits: without room the message is lost, and counted.
@@ -37,20 +38,20 @@ func (m *messages) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// patience is called before a message that can wait: where a file is written to, such messages wait until it has taken
-// those before.
+// patience is called before a message that can wait. If the messages go to a regular file, it waits until the earlier
+// ones are written.
 func (m *messages) patience(ctx context.Context) {
 	if m.regular {
 		m.Lines.Wait(ctx)
 	}
 }
 
-// close returns when everything is written, or when the reader has taken too long.
+// close returns when all messages are written, or the reader has taken too long.
 func (m *messages) close() {
-	m.Lines.Close() // who does not read them would not read of that
+	m.Lines.Close() // its error is dropped: who does not read the messages would not read that one
 }
 
-// logger returns where messages about the process go.
+// logger returns the logger for messages about the process.
 func (e *env) logger() *slog.Logger {
 	options := &slog.HandlerOptions{ReplaceAttr: asInAccessLog}
 	if e.stderrIs == toTerminal {
@@ -59,9 +60,9 @@ func (e *env) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.stderr, options))
 }
 
-// asInAccessLog has messages tell the time as the lines of sessions do, which may stand beside them: UTC, to the
-// microsecond. And as there, nobody outside decides how long a line is: what a server answered to a check or a name
-// server to a question stands in messages, too.
+// asInAccessLog gives messages the time format of the access log, since both may be in one stream: UTC, in
+// microseconds. It also bounds texts, as the access log does: messages may contain what a server answered to a check,
+// or a name server to a query.
 func asInAccessLog(groups []string, a slog.Attr) slog.Attr {
 	most := mostSaid
 	switch {

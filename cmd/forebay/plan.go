@@ -20,10 +20,10 @@ import (
 	"forebay/pool"
 )
 
-// somaxconnPath is where the kernel says how long a backlog may be (listen(2)).
+// somaxconnPath is the file with the longest backlog that the kernel allows (listen(2)).
 const somaxconnPath = "/proc/sys/net/core/somaxconn"
 
-// A plan is a config that has met the machine: its names are resolved, its numbers fit.
+// A plan is a config with what this machine adds: its names are resolved, and its numbers fit the machine's limits.
 type plan struct {
 	*config
 	listen    []handoff.Spec // one for each socket
@@ -34,17 +34,17 @@ type plan struct {
 	limit     uint64      // of file descriptors
 	sessions  int         // at once
 	memory    l4.MemoryLimit
-	scarce    bool     // it has room for fewer sessions than there are descriptors for
-	somaxconn int      // how long a backlog may be; 0: the kernel doesn't say
-	notes     []string // what is no fault, and an operator will want to know
+	scarce    bool     // memory allows fewer sessions than the descriptors do
+	somaxconn int      // the longest backlog that the kernel allows; 0: not known
+	notes     []string // what is no fault but may interest the operator
 }
 
 func (p *plan) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
-// plan adds what the machine has against the settings, as far as they are well-formed. It resolves names and raises the
-// limit of file descriptors, and opens no socket.
+// plan makes the plan, and adds the faults that depend on this machine. It resolves names and raises the limit of file
+// descriptors. It opens no listener.
 func (c *commandLine) plan(ctx context.Context, r resolver) *plan {
 	p := &plan{config: c.config}
 	c.planListen(ctx, r, p)
@@ -76,21 +76,23 @@ func (c *commandLine) planListen(ctx context.Context, r resolver, p *plan) {
 	}
 }
 
-// refuseOverlap refuses to listen where one of those before l takes the connections. Of one that is there twice
-// validateListen tells.
+// refuseOverlap refuses l where one of the listeners before it would take its connections. Equal listeners are left to
+// validateListen.
 func (c *commandLine) refuseOverlap(before []handoff.Spec, l handoff.Spec) {
 	i := slices.IndexFunc(before, l.Overlaps)
 	if i >= 0 && before[i] != l {
-		c.refuseOne("listen", "%s overlaps with %s, and only one of them can be listened on; leave one out", l, before[i])
+		c.refuseOne("listen", "%s overlaps with %s, and only one of them can be listened on; leave one out", l,
+			before[i])
 	}
 }
 
-// planSources finds addresses that this machine does not have, by binding to each, and those that no backend can be
-// reached from.
+// planSources refuses addresses that this machine does not have (it binds to each), and those from which no backend can
+// be reached.
 func (c *commandLine) planSources(p *plan) {
 	for _, ip := range c.config.Sources {
 		if !p.hasBackendFor(ip.Addr) {
-			c.refuse("source", "no backend has an address of the family of %s, so it would never be used; leave it out", ip)
+			c.refuse("source",
+				"no backend has an address of the family of %s, so it would never be used; leave it out", ip)
 		}
 		err := handoff.Probe(mustListen(net.JoinHostPort(ip.String(), "0")))
 		switch why := errors.Unwrap(err); {
@@ -102,15 +104,16 @@ func (c *commandLine) planSources(p *plan) {
 	}
 }
 
-// hasBackendFor reports whether a backend may be connected to from ip. So it is where no backend is known, which is
-// another fault.
+// hasBackendFor reports whether any backend has an address of ip's family. It is true where no backend is known, which
+// is another fault.
 func (p *plan) hasBackendFor(ip netip.Addr) bool {
 	all := p.backends()
 	reached := func(at pool.Address) bool { return at.TCP().Addr().BitLen() == ip.BitLen() }
-	return len(all) == 0 || slices.ContainsFunc(all, func(b pool.Config) bool { return slices.ContainsFunc(b.Addrs, reached) })
+	return len(all) == 0 ||
+		slices.ContainsFunc(all, func(b pool.Config) bool { return slices.ContainsFunc(b.Addrs, reached) })
 }
 
-// planSessions settles how many sessions fit into the limit of file descriptors.
+// planSessions computes how many sessions fit into the limit of file descriptors.
 func (c *commandLine) planSessions(p *plan) {
 	limit, err := l4.DescriptorLimit()
 	if err != nil {
@@ -119,8 +122,9 @@ func (c *commandLine) planSessions(p *plan) {
 	}
 	p.limit = limit
 	if most := autoCount(l4.LoopsWithin(limit)); p.Loops > most && p.Loops <= l4.MostLoops {
-		c.refuse("loops", "%d event loops do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
-			"(ulimit -Hn, LimitNOFILE= in systemd)", p.Loops, limit, most)
+		c.refuse("loops",
+			"%d event loops do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
+				"(ulimit -Hn, LimitNOFILE= in systemd)", p.Loops, limit, most)
 		return
 	}
 	most := p.sessionsWithin(limit)
@@ -139,17 +143,18 @@ func (c *commandLine) planSessions(p *plan) {
 		}
 	}
 	if p.sessions > most {
-		c.refuse("max-conns", "%d sessions do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
-			"(ulimit -Hn, LimitNOFILE= in systemd) to %d", p.sessions, limit, most, limit+2*uint64(p.sessions-most))
+		c.refuse("max-conns",
+			"%d sessions do not fit into the limit of %d file descriptors; write at most %d, or raise the limit "+
+				"(ulimit -Hn, LimitNOFILE= in systemd) to %d", p.sessions, limit, most, limit+2*uint64(p.sessions-most))
 	}
 }
 
-// sessionsWithin returns how many sessions fit under a limit of file descriptors beside listeners and checks.
+// sessionsWithin returns how many sessions fit into a limit of file descriptors, beside listeners and checks.
 func (p *plan) sessionsWithin(limit uint64) int {
 	return l4.MaxConnsFor(limit-min(limit, uint64(len(p.listen)+p.checksAtOnce())), l4.LoopsFor(int(p.Loops)))
 }
 
-// limitFor returns a limit of file descriptors under which so many sessions fit.
+// limitFor returns a limit of file descriptors that is enough for so many sessions.
 func (p *plan) limitFor(sessions int) uint64 {
 	limit := max(p.limit, 64)
 	for p.sessionsWithin(limit) < sessions && limit < 1<<30 {
@@ -158,7 +163,7 @@ func (p *plan) limitFor(sessions int) uint64 {
 	return limit
 }
 
-// planBacklog refuses what the kernel would shorten without a word.
+// planBacklog refuses a backlog that the kernel would silently shorten.
 func (c *commandLine) planBacklog(p *plan) {
 	text, err := os.ReadFile(somaxconnPath)
 	most, convErr := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -167,12 +172,13 @@ func (c *commandLine) planBacklog(p *plan) {
 	}
 	p.somaxconn = most
 	if int(c.config.Backlog) > most {
-		c.refuse("backlog", "%d is more than the kernel allows; write at most %d, or raise it with sysctl net.core.somaxconn=%d",
+		c.refuse("backlog",
+			"%d is more than the kernel allows; write at most %d, or raise it with sysctl net.core.somaxconn=%d",
 			c.config.Backlog, most, c.config.Backlog)
 	}
 }
 
-// planLogFile finds a log file that could not be opened, without making one.
+// planLogFile refuses a log file that can't be opened. It does not make the file.
 func (c *commandLine) planLogFile() {
 	path := string(c.config.LogFile)
 	if path == "" {
@@ -196,7 +202,7 @@ func (c *commandLine) planLogFile() {
 	}
 }
 
-// refuseUnmakable refuses the log file at path, where nothing is, if it could not be made.
+// refuseUnmakable refuses the log file at path if it can't be made. There must be nothing at path.
 func (c *commandLine) refuseUnmakable(path string) {
 	dir := filepath.Dir(path)
 	switch err := writable(dir); {
@@ -207,13 +213,14 @@ func (c *commandLine) refuseUnmakable(path string) {
 	}
 }
 
-// writable returns nil if this user may write to a file, or make others in a directory.
+// writable returns nil if this user may write to the file, or make files in the directory, at path.
 func writable(path string) error {
 	const write = 2 // W_OK of access(2)
 	return syscall.Access(path, write)
 }
 
-// refuseCircles finds backends that are this process's own listeners: a session there would open another, without end.
+// refuseCircles refuses backends that are this process's own listeners: each session there would open another one,
+// without end.
 func (c *commandLine) refuseCircles(p *plan) {
 	own, err := handoff.Addresses()
 	if err != nil {
@@ -222,13 +229,15 @@ func (c *commandLine) refuseCircles(p *plan) {
 	for _, b := range p.backends() {
 		for _, l := range p.listen {
 			if slices.ContainsFunc(b.Addrs, func(at pool.Address) bool { return l.Accepts(at, own) }) {
-				c.faults.addf("", "backend %s is where this process would listen itself (%s); sessions would go round in circles", b.Name, l)
+				c.faults.addf("",
+					"backend %s is where this process would listen itself (%s); sessions would go round in circles",
+					b.Name, l)
 			}
 		}
 	}
 }
 
-// probe returns an error for each listener that could not be opened.
+// probe returns an error for each listener that can't be opened.
 func (p *plan) probe(e *env) []error {
 	var refused []error
 	for _, l := range p.listen {
@@ -239,7 +248,7 @@ func (p *plan) probe(e *env) []error {
 	return refused
 }
 
-// bind opens all listeners, or none: then the error names every one that could not be.
+// bind opens all listeners or none. The error names every one that could not be opened.
 func (p *plan) bind() ([]*l4.Listener, error) {
 	var open []*l4.Listener
 	var refused faults
@@ -258,7 +267,7 @@ func (p *plan) bind() ([]*l4.Listener, error) {
 	return open, nil
 }
 
-// unbind closes listeners that no Server has had.
+// unbind closes listeners that were not given to a Server.
 func unbind(open []*l4.Listener) {
 	for _, l := range open {
 		l.File.Close()

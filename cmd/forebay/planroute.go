@@ -12,7 +12,7 @@ import (
 	"forebay/pool/discover"
 )
 
-// A plannedRoute is a route whose backends are found.
+// A plannedRoute is a route with its backends resolved.
 type plannedRoute struct {
 	route
 	backends []pool.Config
@@ -23,7 +23,7 @@ type plannedRoute struct {
 func (c *commandLine) planRoutes(ctx context.Context, r resolver, p *plan) {
 	o := c.config.poolOptions()
 	if o.Validate() != nil {
-		o = pool.Options{} // its faults have been told, by the names of the flags
+		o = pool.Options{} // its faults were reported by the names of the flags
 	}
 	for _, route := range c.config.routes() {
 		planned := plannedRoute{route: route}
@@ -46,7 +46,8 @@ func (r *plannedRoute) find(ctx context.Context, names resolver, o pool.Options)
 	return err
 }
 
-// blameRoute adds what is wrong with the backends of r. Those that are arguments name themselves.
+// blameRoute adds err as the fault of r's backends. The flag is not named where the backends are operands: err names
+// these.
 func (c *commandLine) blameRoute(r route, err error) {
 	if r.isDefault() && len(c.config.Backends) > 0 {
 		c.faults.add("", err)
@@ -55,7 +56,7 @@ func (c *commandLine) blameRoute(r route, err error) {
 	c.blame("route", err)
 }
 
-// backends returns those of all routes.
+// backends returns the backends of all routes.
 func (p *plan) backends() []pool.Config {
 	var all []pool.Config
 	for _, r := range p.routes {
@@ -64,7 +65,7 @@ func (p *plan) backends() []pool.Config {
 	return all
 }
 
-// refuseHopeless finds backends to which this machine has no way at all.
+// refuseHopeless refuses backends that this machine can't reach at all.
 func (c *commandLine) refuseHopeless(p *plan) {
 	for _, b := range p.backends() {
 		for _, at := range b.Addrs {
@@ -73,12 +74,13 @@ func (c *commandLine) refuseHopeless(p *plan) {
 	}
 }
 
-// hopeless says why the backend at an address can't be reached, unless only trying would tell. A UNIX socket's file may
-// come later, but not while another file is in its place.
+// hopeless says why the backend at an address can never be reached, as far as that is known without a connection. A
+// UNIX socket that does not exist is no fault, since it may come later. Another file at its path is one.
 func hopeless(name string, at pool.Address) error {
 	if zone := at.TCP().Addr().Zone(); zone != "" {
 		if _, err := net.InterfaceByName(zone); err != nil {
-			return fmt.Errorf("backend %s: this machine has no network interface %q; ip link lists those it has", name, zone)
+			return fmt.Errorf("backend %s: this machine has no network interface %q; ip link lists those it has",
+				name, zone)
 		}
 	}
 	if !at.IsUNIX() || strings.HasPrefix(at.Path(), "@") {
@@ -90,7 +92,8 @@ func hopeless(name string, at pool.Address) error {
 	return nil
 }
 
-// planHedge refuses to hedge over backends that are alone. One that a name stands for may have company the next time.
+// planHedge refuses hedging where each route has one backend only. A name with one address is accepted: it may have
+// more at the next start.
 func (c *commandLine) planHedge(p *plan) {
 	several := func(r plannedRoute) bool { return len(r.backends) > 1 }
 	all := p.backends()

@@ -14,21 +14,21 @@ import (
 	"forebay/tls/sni"
 )
 
-// A tlsPlan is what a config says about TLS, its files read. What is not asked for is nil.
+// A tlsPlan is the TLS settings of a config, with their files read. A field is nil where its setting is not used.
 type tlsPlan struct {
 	clients     *tls.Config
-	store       *certs.Store // what clients are shown
+	store       *certs.Store // the certificates for clients
 	tickets     *profile.Tickets
 	revoked     *profile.CRL
 	authorities *profile.Authorities // of clients
 	ech         *profile.ECH
 	backends    *backendTLS
-	shown       *certs.Store // what backends are shown
+	shown       *certs.Store // the certificates for backends
 
-	report func(certs.Event) // set before anything is watched
+	report func(certs.Event) // set before the files are watched
 }
 
-// planTLS reads every file that TLS needs, and adds what is wrong with each.
+// planTLS reads every file that TLS needs, and adds the faults of each.
 func (c *commandLine) planTLS(p *plan) {
 	if len(c.config.TLSCerts) > 0 {
 		c.planClients(p)
@@ -38,7 +38,7 @@ func (c *commandLine) planTLS(p *plan) {
 	}
 }
 
-// planClients settles how TLS is spoken with clients.
+// planClients sets up TLS with clients.
 func (c *commandLine) planClients(p *plan) {
 	cfg, t := c.config, &p.tls
 	var err error
@@ -56,8 +56,7 @@ func (c *commandLine) planClients(p *plan) {
 	}
 }
 
-// configure makes what all routes share that end TLS: a ticket of one is good on the others, where the same clients are
-// let in.
+// configure makes the Config that all routes share that end TLS. So a ticket of one route is valid on the others.
 func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	cfg := c.config
 	server := profile.Server{
@@ -79,7 +78,8 @@ func (c *commandLine) configure(t *tlsPlan, clients *profile.Clients) {
 	c.rehearse(t)
 }
 
-// explainStrictSNI says in the access log why a client was refused, who may have asked for anything of any length.
+// explainStrictSNI says in the access log why a client was refused. The name is shortened, as a client may send any
+// text of any length.
 func explainStrictSNI(hello *tls.ClientHelloInfo) {
 	asked := "a client that asks for no name"
 	if hello.ServerName != "" {
@@ -88,7 +88,7 @@ func explainStrictSNI(hello *tls.ClientHelloInfo) {
 	l4.Explain(hello, fmt.Errorf("there is no certificate for %s (--tls-strict-sni)", asked))
 }
 
-// blamePairs adds what is wrong with certificates and their keys, each by the flag that named the file.
+// blamePairs adds the faults of certificates and their keys, each with the flag that named the file.
 func (c *commandLine) blamePairs(err error, certificate, key string) {
 	certificates, keys := c.named(certificate).value.texts(), c.named(key).value.texts()
 	for _, part := range partsOf(err) {
@@ -101,11 +101,12 @@ func (c *commandLine) blamePairs(err error, certificate, key string) {
 	}
 }
 
-// tell hands on what has become of a certificate.
+// tell passes an event on to t.report.
 func (t *tlsPlan) tell(e certs.Event) { t.report(e) }
 
-// pairs puts the files of certificates and keys together. A key that fits a certificate whose file has a key as well is
-// that one's, though that would not need it; others belong to the certificates whose files have none, in their order.
+// pairs joins the files of certificates with those of keys. A key that fits a certificate belongs to it, even where the
+// certificate's own file has a key as well. The other keys belong to the certificates whose files have no key, in
+// order.
 func (c *commandLine) pairs() (pairs []certs.Pair) {
 	var lacking []int // pairs without a key in the certificate's file
 	var holdings []certs.Holding
@@ -133,7 +134,7 @@ func (c *commandLine) pairs() (pairs []certs.Pair) {
 	return pairs
 }
 
-// planClientCerts settles which clients are let in by their certificates; nil: all.
+// planClientCerts returns which clients are let in by their certificates; nil: all are.
 func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
 	cfg := c.config
 	if len(cfg.TLSClientCA) == 0 {
@@ -144,7 +145,7 @@ func (c *commandLine) planClientCerts(t *tlsPlan) *profile.Clients {
 	t.authorities = authorities
 	clients := &profile.Clients{Authorities: authorities, Optional: cfg.TLSClientCert == certIfGiven}
 	for _, a := range cfg.TLSClientAllow {
-		a.enter(&clients.Allow) // which was possible when it was read
+		a.enter(&clients.Allow) // no error: it was tried when it was read
 	}
 	if cfg.TLSClientCRL == "" || err != nil {
 		return clients
@@ -161,18 +162,21 @@ func (c *commandLine) planECH(t *tlsPlan) {
 		return
 	}
 	var err error
-	t.ech, err = profile.LoadECH(string(c.config.TLSECHKeys), func(name string) error { return c.config.reaches(t.store, name) })
+	t.ech, err = profile.LoadECH(string(c.config.TLSECHKeys),
+		func(name string) error { return c.config.reaches(t.store, name) })
 	c.blame("tls-ech-keys", err)
 }
 
-// reaches says why a client that asks for a public name in clear would not get what it needs here. What is wrong with
-// the certificates has been told where there is no store.
+// reaches says why a client that sends a public name in clear can't learn the new key here. Without a store it checks
+// no certificate: the fault of the certificates was reported.
 func (c *config) reaches(store *certs.Store, name string) error {
 	if store != nil && !store.Has(name) {
-		return fmt.Errorf("the public name of a key is %s, and there is no certificate for it; add one with --tls-cert", name)
+		return fmt.Errorf(
+			"the public name of a key is %s, and there is no certificate for it; add one with --tls-cert", name)
 	}
 	if r := c.routeOf(name); !c.terminates(r) {
-		return fmt.Errorf("clients ask for %s in clear, and route %s does not end TLS; write terminate behind it", name, r.keys())
+		return fmt.Errorf("clients ask for %s in clear, and route %s does not end TLS; write terminate behind it", name,
+			r.keys())
 	}
 	return nil
 }
@@ -185,12 +189,12 @@ func (t *tlsPlan) uncertified() []string {
 	return slices.DeleteFunc(t.ech.PublicNames(), t.store.Has)
 }
 
-// routeOf returns where a client goes that asks for name.
+// routeOf returns the route for clients that ask for name.
 func (c *config) routeOf(name string) route {
 	var names sni.Names[route]
 	for _, r := range c.routes() {
 		for _, n := range r.names {
-			names.Add(n, r) // two for one name are refused elsewhere
+			names.Add(n, r) // two routes for one name are refused elsewhere
 		}
 	}
 	r, _ := names.Lookup(name)

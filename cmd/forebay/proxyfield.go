@@ -9,14 +9,14 @@ import (
 	"forebay/l4"
 )
 
-// A proxyTLV is fields of a version 2 header, as one flag names them: names with commas between them, or a field of the
-// operator's own, whose text goes to the flag's end.
+// A proxyTLV is the fields of a version 2 header that one flag names. The flag has names with commas between, or one
+// field of the operator's own, whose text goes to the end of the flag.
 type proxyTLV struct {
 	set l4.ProxyTLV
 	own l4.ProxyField // Type 0: none
 }
 
-// A proxyName is what a field is called here.
+// A proxyName is the name of a field.
 type proxyName struct {
 	name string
 	bit  l4.ProxyTLV
@@ -34,8 +34,8 @@ func proxyTLVNames() []proxyName {
 	}
 }
 
-// Which types are there for an operator's own fields, and for experiments (PROXY protocol specification, section
-// 2.2.8), and how long such a field may be: the header should fit into one segment (section 2).
+// The range of types for an operator's own fields and for experiments (PROXY protocol specification, section 2.2.8),
+// and the longest such field: the header should fit into one segment (section 2).
 const (
 	firstOwn    = 0xe0
 	lastOwn     = 0xf7
@@ -52,7 +52,8 @@ func (p *proxyTLV) UnmarshalText(text []byte) error {
 	for name := range strings.SplitSeq(string(text), ",") {
 		i := slices.IndexFunc(proxyTLVNames(), func(n proxyName) bool { return n.name == name })
 		if i < 0 {
-			return fmt.Errorf("%q is no field of a version 2 header; there are %s, and one of your own as %s", name, allProxyNames(), ownExample)
+			return fmt.Errorf("%q is no field of a version 2 header; there are %s, and one of your own as %s", name,
+				allProxyNames(), ownExample)
 		}
 		all.set |= proxyTLVNames()[i].bit
 	}
@@ -64,7 +65,8 @@ func (p *proxyTLV) readOwn(kind, value string) error {
 	n, err := strconv.ParseUint(kind, 0, 8)
 	switch {
 	case err != nil || n < firstOwn || n > lastOwn:
-		return fmt.Errorf("%q is no type for a field of your own; there are %s, as in %s", kind, ownRangeSay, ownExample)
+		return fmt.Errorf("%q is no type for a field of your own; there are %s, as in %s", kind, ownRangeSay,
+			ownExample)
 	case len(value) == 0 || len(value) > longestOwn:
 		return fmt.Errorf("field %s has %d bytes; 1 to %d are right", kind, len(value), longestOwn)
 	}
@@ -93,7 +95,7 @@ func (p proxyTLV) String() string {
 	return strings.Join(names, ",")
 }
 
-// proxyTLVs returns the fields that all flags name together.
+// proxyTLVs returns the fields of all flags together.
 func (c *config) proxyTLVs() (set l4.ProxyTLV, own []l4.ProxyField) {
 	for _, p := range c.ProxyTLV {
 		set |= p.set
@@ -107,7 +109,7 @@ func (c *config) proxyTLVs() (set l4.ProxyTLV, own []l4.ProxyField) {
 	return set, own
 }
 
-// validateProxyTLV adds what is wrong with the fields of the header to backends.
+// validateProxyTLV adds the faults of the fields in the header to backends.
 func (c *commandLine) validateProxyTLV() {
 	set, own := c.config.proxyTLVs()
 	if len(c.config.ProxyTLV) > 0 && l4.ProxyVersion(c.config.ProxyOut) != l4.ProxyV2 {
@@ -117,7 +119,8 @@ func (c *commandLine) validateProxyTLV() {
 		c.refuse("proxy-tlv", "alpn and ssl tell of TLS that ends here, and none does; add --tls-cert")
 	}
 	if set&l4.ProxyClientCert != 0 && (set&l4.ProxySSL == 0 || len(c.config.TLSClientCA) == 0) {
-		c.refuse("proxy-tlv", "client-cert needs ssl, and clients that are asked for a certificate; add ssl, and --tls-client-ca")
+		c.refuse("proxy-tlv",
+			"client-cert needs ssl, and clients that are asked for a certificate; add ssl, and --tls-client-ca")
 	}
 	for i, f := range own {
 		if slices.ContainsFunc(own[:i], func(o l4.ProxyField) bool { return o.Type == f.Type }) {

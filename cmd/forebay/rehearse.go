@@ -14,8 +14,8 @@ import (
 // rehearsal bounds a handshake within this process. It takes some milliseconds.
 const rehearsal = 10 * time.Second
 
-// rehearse has a client shake hands here in each version that is spoken, so that what fails every client is a fault of
-// the command line.
+// rehearse does a handshake inside this process in each version that is accepted. So a setting with which every
+// handshake fails is a fault of the command line.
 func (c *commandLine) rehearse(t *tlsPlan) {
 	for _, version := range []profile.Version{profile.TLS12, profile.TLS13} {
 		if uint16(version) < t.clients.MinVersion {
@@ -28,14 +28,14 @@ func (c *commandLine) rehearse(t *tlsPlan) {
 	}
 }
 
-// meet shakes hands as a client that has no certificate. Where it is asked for one, the server has done its part. Keys
-// that only clients of this process refuse are no fault.
+// meet does a handshake as a client without a certificate. Where the server asks for one, that is enough. A key that
+// only clients by crypto/tls refuse is no fault.
 func (c *commandLine) meet(t *tlsPlan, version profile.Version) error {
 	here, there := net.Pipe()
 	defer here.Close()
 	here.SetDeadline(time.Now().Add(rehearsal))
 	there.SetDeadline(time.Now().Add(rehearsal))
-	beyond := false // this client
+	beyond := false // for a client by crypto/tls
 	server, certificate := t.clients.Clone(), t.clients.GetCertificate
 	server.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c, err := certificate(hello)
@@ -70,7 +70,7 @@ func (c *commandLine) meet(t *tlsPlan, version profile.Version) error {
 	return nil
 }
 
-// someName returns a name that there is a certificate for, or "".
+// someName returns a name that has a certificate, or "".
 func (t *tlsPlan) someName() string {
 	for _, s := range t.certificates() {
 		for _, name := range s.Names {

@@ -11,22 +11,22 @@ import (
 	"forebay/tls/sni"
 )
 
-// A route is where the clients of some names, or of some protocols, go, as an operator writes it:
+// A route says where clients of some names or protocols go. An operator writes it as
 //
 //	NAME[,NAME...]=BACKEND[,OPTION...][,BACKEND[,OPTION...]...][,terminate|,pass]
 //	NAME[,NAME...]=refuse
 //
-// NAME is a name as in a ClientHello, a wildcard for one label more, alpn:PROTOCOL, or *, which stands by itself, for
-// all the rest. An option of a BACKEND belongs to the one before it; it is told from a BACKEND by having no colon
-// before an equals sign.
+// NAME is a name as in a ClientHello, a wildcard for one label more, alpn:PROTOCOL, or * for all the rest, which must
+// be alone. An option belongs to the BACKEND before it. An option has no colon before an equals sign, and a BACKEND
+// has.
 type route struct {
 	names     []sni.Pattern
 	protocols []profile.Protocol
-	backends  []pool.Spec // none: whoever comes is refused
+	backends  []pool.Spec // none: its clients are refused
 	tls       tlsWord
 }
 
-// A tlsWord is what a route says about the client's TLS.
+// A tlsWord is a route's word for what happens to the client's TLS.
 type tlsWord string
 
 const (
@@ -74,7 +74,7 @@ func (r *route) readKey(key string) error {
 	return err
 }
 
-// readTarget reads what stands behind the first equals sign.
+// readTarget reads the text after the first equals sign.
 func (r *route) readTarget(to string) error {
 	if to == refusal {
 		return nil
@@ -98,7 +98,7 @@ func (r *route) readTarget(to string) error {
 	return r.readBackends(specs)
 }
 
-// isOption tells the option of a BACKEND from another BACKEND, which has a colon.
+// isOption reports whether token is an option, and not another BACKEND, which has a colon.
 func isOption(token string) bool {
 	key, _, _ := strings.Cut(token, "=")
 	return !strings.Contains(key, ":")
@@ -118,7 +118,7 @@ func (r *route) readBackends(specs []string) error {
 	return nil
 }
 
-// String returns r as it would be written.
+// String returns r as an operator would write it.
 func (r route) String() string {
 	if r.refuses() {
 		return r.keys() + "=" + refusal
@@ -133,7 +133,7 @@ func (r route) String() string {
 	return r.keys() + "=" + strings.Join(to, ",")
 }
 
-// keys returns what stands before the equals sign.
+// keys returns the text before the equals sign.
 func (r route) keys() string {
 	var all []string
 	for _, n := range r.names {
@@ -145,13 +145,13 @@ func (r route) keys() string {
 	return strings.Join(all, ",")
 }
 
-// isDefault reports whether r is for all the rest.
+// isDefault reports whether r is for all clients that no other route is for.
 func (r route) isDefault() bool { return slices.Contains(r.names, sni.Rest) }
 
-// refuses reports whether whoever comes to r is turned away.
+// refuses reports whether the clients of r are refused.
 func (r route) refuses() bool { return len(r.backends) == 0 }
 
-// defaultRoute returns where clients go that no other route is for: to the BACKENDs, or where the route * says. It
+// defaultRoute returns the route for clients that no other route is for: the route *, or one to the BACKENDs. It
 // refuses where there is neither.
 func (c *config) defaultRoute() route {
 	for _, r := range c.Routes {
@@ -162,15 +162,15 @@ func (c *config) defaultRoute() route {
 	return route{names: []sni.Pattern{sni.Rest}, backends: c.Backends}
 }
 
-// namedRoutes returns the other routes.
+// namedRoutes returns all routes but the default one.
 func (c *config) namedRoutes() []route {
 	return slices.DeleteFunc(slices.Clone(c.Routes), route.isDefault)
 }
 
-// routes returns all of them, the default one first.
+// routes returns all routes, the default one first.
 func (c *config) routes() []route { return append([]route{c.defaultRoute()}, c.namedRoutes()...) }
 
-// terminates reports whether the TLS of r's clients ends here.
+// terminates reports whether the TLS of r's clients ends in this process.
 func (c *config) terminates(r route) bool {
 	if r.refuses() || r.tls != unsaid {
 		return r.tls == terminate
@@ -178,8 +178,8 @@ func (c *config) terminates(r route) bool {
 	return r.isDefault() && len(c.TLSCerts) > 0
 }
 
-// speaksTLS reports whether Forebay speaks TLS to r's backends. It does not where the client's TLS passes, which would
-// stand in TLS then.
+// speaksTLS reports whether Forebay speaks TLS to r's backends. It does not where the client's TLS passes: that would
+// be TLS within TLS.
 func (c *config) speaksTLS(r route) bool {
 	if !bool(c.BackendTLS) || r.refuses() {
 		return false

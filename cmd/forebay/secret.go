@@ -7,7 +7,7 @@ import (
 	"forebay/tls/file"
 )
 
-// secrets returns the files that hold keys, of whatever kind.
+// secrets returns all files that hold keys of any kind.
 func (p *plan) secrets() (all []string) {
 	for _, store := range []*certs.Store{p.tls.store, p.tls.shown} {
 		if store == nil {
@@ -26,7 +26,7 @@ func (p *plan) secrets() (all []string) {
 	return all
 }
 
-// exposed returns those of the files with keys that every user of this machine can read.
+// exposed returns the files with keys that every user of this machine can read.
 func (p *plan) exposed() (all []string) {
 	for _, path := range p.secrets() {
 		if file.Public(path) {
@@ -36,9 +36,9 @@ func (p *plan) exposed() (all []string) {
 	return all
 }
 
-// hide keeps other processes of this user, and core files, from what is in this process's memory, where that has keys
-// in it (PR_SET_DUMPABLE in prctl(2)). Root can still look. Where the kernel does not let us, there is nothing to be
-// done.
+// hide keeps the memory of this process from other processes of this user and out of core files, if there are keys in
+// it (PR_SET_DUMPABLE in prctl(2)). Root can still read it. Nothing can be done where the kernel refuses, so the error
+// is dropped.
 func (p *plan) hide() {
 	const setDumpable, no = 4, 0
 	if len(p.secrets()) > 0 {

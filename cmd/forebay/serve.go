@@ -14,12 +14,12 @@ import (
 	"forebay/l4/handoff"
 )
 
-// progressEvery is how often a drain says how many sessions are left.
+// progressEvery is how often a drain logs how many sessions are left.
 const progressEvery = 5 * time.Second
 
-// echoTime is how long after the first signal to stop others say the same: timeout(1) signals its child and then the
-// group that it is in, and a terminal's Ctrl-C may come with a manager's SIGTERM. Nobody who wants more than the first
-// is as quick.
+// echoTime is how long after the first signal to stop further ones count as the same: timeout(1) signals its child and
+// then the whole group, and a terminal's Ctrl-C may come together with a manager's SIGTERM. An operator who wants to
+// stop at once is not as quick.
 const echoTime = 300 * time.Millisecond
 
 // serve balances until it is told to stop.
@@ -27,13 +27,13 @@ func serve(e *env, c *commandLine, _ []string) error {
 	return balance(e, c, nil)
 }
 
-// balance checks the command line, opens everything and serves. ready, where not nil, is called once connections are
+// balance checks the command line, opens everything and serves. ready, if not nil, is called when connections are
 // accepted.
 func balance(e *env, c *commandLine, ready func(*process)) error {
 	signals := catch(e)
 	plan, stop, err := settleUnlessStopped(e, c, signals)
 	switch {
-	case stop != nil && errors.Is(err, context.Canceled): // what was looked up when it came
+	case stop != nil && errors.Is(err, context.Canceled): // the signal came while names were looked up
 		e.logger().Info("stopped before it served", "signal", stop.String())
 		return nil
 	case err != nil:
@@ -54,7 +54,7 @@ func balance(e *env, c *commandLine, ready func(*process)) error {
 	return p.run(e, ready)
 }
 
-// A process is a balancer at work: what it has open, from open to close.
+// A process is a running balancer, with what it has open.
 type process struct {
 	*plan
 	signals   <-chan os.Signal
@@ -109,7 +109,7 @@ func (p *process) logOptions(e *env) accesslog.Options {
 	}
 }
 
-// close writes what the log still holds and takes away what open made. The Server has closed its listeners.
+// close writes the rest of the log, and removes what open made. The Server has closed its listeners.
 func (p *process) close() {
 	if err := p.log.Close(); err != nil {
 		p.logger.Error("sessions are missing from the access log", "error", err)
@@ -162,8 +162,8 @@ func (p *process) run(e *env, ready func(*process)) error {
 	}
 }
 
-// stops does what sig asks for, and reports whether that is to stop, or to do so at once. An echo of the first such
-// signal asks for nothing.
+// stops does what sig asks for. It returns true for a signal to stop, and for a further one, which means at once. An
+// echo of the first one does nothing.
 func (p *process) stops(sig os.Signal) bool {
 	switch {
 	case asksToStop(sig) || sig == syscall.SIGHUP && p.terminal.gone():
@@ -183,7 +183,7 @@ func (p *process) stops(sig os.Signal) bool {
 	return false
 }
 
-// reopen goes on in a new log file, as the signal of that name asks for.
+// reopen opens the log file anew, after the signal of that name.
 func (p *process) reopen(signal string) {
 	if p.file == nil {
 		p.logger.Info(signal + ": there is no log file to open anew")
@@ -196,10 +196,11 @@ func (p *process) reopen(signal string) {
 	p.logger.Info("opened the log file anew", "file", p.LogFile.String())
 }
 
-// drain stops accepting and waits for the sessions, telling how many are left. A second signal stops at once, and a
-// third one changes nothing.
+// drain stops accepting, waits for the sessions, and logs how many are left. A second signal stops at once; a third one
+// changes nothing.
 func (p *process) drain(sig os.Signal) error {
-	p.logger.Info("draining", "signal", sig.String(), "sessions", p.server.Snapshot().Sessions, "timeout", p.DrainTimeout.String())
+	p.logger.Info("draining", "signal", sig.String(), "sessions", p.server.Snapshot().Sessions,
+		"timeout", p.DrainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.DrainTimeout))
 	defer cancel()
 	drained := make(chan error, 1)
@@ -224,7 +225,7 @@ func (p *process) drain(sig os.Signal) error {
 	}
 }
 
-// told logs how a drain ended, and what there was in all.
+// told logs how a drain ended, with the totals of the process.
 func (p *process) told(err error) error {
 	all := p.server.Snapshot()
 	var causes []any

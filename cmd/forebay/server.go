@@ -4,7 +4,7 @@ import (
 	"forebay/l4"
 )
 
-// newServer returns a Server that does what the plan says.
+// newServer returns a Server with the settings of the plan.
 func (p *plan) newServer() *l4.Server {
 	s := p.config.server()
 	s.MaxConns, s.Buffers = p.sessions, p.memory.Buffers()
@@ -23,7 +23,7 @@ func (p *plan) newServer() *l4.Server {
 	return s
 }
 
-// enter makes r one of those that a ClientHello leads to.
+// enter adds r to the routes by ClientHello.
 func (p *plan) enter(r plannedRoute, routes *l4.Routes) {
 	to := p.route(r)
 	to.Name = r.keys()
@@ -31,11 +31,11 @@ func (p *plan) enter(r plannedRoute, routes *l4.Routes) {
 		routes.Protocols[string(protocol)] = &to
 	}
 	for _, name := range r.names {
-		routes.Names.Add(name, &to) // two for one name have been refused
+		routes.Names.Add(name, &to) // two routes for one name were refused
 	}
 }
 
-// route returns r as a Server takes it, without a name.
+// route returns r as an l4.Route, without a name.
 func (p *plan) route(r plannedRoute) l4.Route {
 	to := l4.Route{Pool: r.pool}
 	if p.terminates(r.route) {

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// An origin is where a setting's value came from.
+// An origin says where a setting's value came from.
 type origin uint8
 
 const (
@@ -23,19 +23,19 @@ func (o origin) String() string { return [...]string{"default", "environment", "
 
 // A setting is one flag and its environment variable.
 type setting struct {
-	group   string // under which help shows it
+	group   string // the group that help shows it in
 	name    string
 	short   string // a letter, or ""
-	arg     string // what help calls the value; "" for a flag that needs none
-	brief   string // what --help says, which shows few flags; "": not this one
+	arg     string // help's word for the value; "" for a flag that needs none
+	brief   string // the text in --help; "": not shown there
 	meaning string
-	shown   string // the default in words; "": as it would be written
-	words   string // what completion offers for the value, with spaces between; "": files
+	shown   string // the default in words; "": the value as it would be written
+	words   string // the values that completion offers, with spaces between; "": files
 	value   value
 
 	origin   origin
 	rejected bool     // a value was faulty
-	faults   *faults  // get what is wrong with a value
+	faults   *faults  // the fault of a value is added to these
 	initial  []string // the default as it would be written
 }
 
@@ -55,7 +55,7 @@ const (
 	groupProcess    = "Process"
 )
 
-// A group is a group of settings and the word that help knows it by.
+// A group is a group of settings, with its topic in help.
 type group struct{ topic, title string }
 
 // groups lists all groups, in the order of help.
@@ -76,12 +76,12 @@ func groups() []group {
 	}
 }
 
-// settingsOf lists everything that can be said about c, in the order of help.
+// settingsOf lists all settings, in the order of help. They set the fields of c.
 func settingsOf(c *config) []*setting {
 	return slices.Concat(trafficSettings(c), clientSettings(c), healthSettings(c), tlsSettings(c), processSettings(c))
 }
 
-// trafficSettings lists what can be said about connections.
+// trafficSettings lists the settings for connections.
 func trafficSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupListening, name: "listen", short: "l", arg: "ADDR", value: many(&c.Listen),
@@ -92,7 +92,8 @@ func trafficSettings(c *config) []*setting {
 
 		{group: groupBackends, name: "backend", short: "b", arg: "BACKEND", value: many(&c.Backends), shown: "none",
 			meaning: "same as a BACKEND argument; repeatable"},
-		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy), words: "round-robin least-conn random source first least-time",
+		{group: groupBackends, name: "policy", arg: "NAME", value: one(&c.Policy),
+			words:   "round-robin least-conn random source first least-time",
 			brief:   "least-conn, source, …",
 			meaning: "round-robin, least-conn, random, source, first or least-time"},
 		{group: groupBackends, name: "hash-load-factor", arg: "N", value: one(&c.LoadFactor),
@@ -103,7 +104,8 @@ func trafficSettings(c *config) []*setting {
 			meaning: "how long one try may take"},
 		{group: groupConnecting, name: "tries", arg: "N", value: one(&c.Tries),
 			meaning: "different backends tried for one client"},
-		{group: groupConnecting, name: "connect-budget", arg: "TIME", value: one(&c.ConnectBudget), shown: "tries × connect-timeout",
+		{group: groupConnecting, name: "connect-budget", arg: "TIME", value: one(&c.ConnectBudget),
+			shown:   "tries × connect-timeout",
 			meaning: "how long all tries of one client may take"},
 		{group: groupConnecting, name: "try-duration", arg: "TIME", value: one(&c.TryDuration), shown: "off",
 			meaning: "when all tries have failed, let the client wait and try again, for so long in all"},
@@ -144,14 +146,15 @@ func trafficSettings(c *config) []*setting {
 		{group: groupProxying, name: "proxy-out", arg: "VERSION", value: one(&c.ProxyOut), words: "v1 v2 off",
 			brief:   "v1 or v2 tells who the client is",
 			meaning: "tell backends who the client is, by a header: v1, v2 or off"},
-		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV), words: "alpn authority crc32c unique-id ssl client-cert netns", shown: "none",
+		{group: groupProxying, name: "proxy-tlv", arg: "NAMES", value: many(&c.ProxyTLV),
+			words: "alpn authority crc32c unique-id ssl client-cert netns", shown: "none",
 			meaning: "fields to add to a v2 header: alpn, authority, crc32c, unique-id, ssl, client-cert and netns, with commas between; or one of your own, 0xE0=TEXT; repeatable"},
 		{group: groupProxying, name: "proxy-pass-tlv", value: one(&c.ProxyPassTLV),
 			meaning: "pass on the fields of the header that came in"},
 	}
 }
 
-// processSettings lists what can be said about logs and the process.
+// processSettings lists the settings for logs and the process.
 func processSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupLogging, name: "log", arg: "FORMAT", value: one(&c.Log), words: "text json off auto",
@@ -173,8 +176,8 @@ func processSettings(c *config) []*setting {
 	}
 }
 
-// Set makes a setting the value of a cli.GenericFlag. It takes a faulty text without an error, since the parser would
-// stop at the first one: the fault is among those that are reported together.
+// Set makes a setting the value of a cli.GenericFlag. It never returns an error, since the parser would stop at the
+// first one: all faults are reported together later.
 func (s *setting) Set(text string) error {
 	s.enter(text, fromFlag)
 	return nil
@@ -194,10 +197,11 @@ func (s *setting) enter(text string, from origin) {
 	}
 }
 
-// apart says how several values are written, if text is several with commas between; nil: it is not.
+// apart says how to write several values, if text is several with commas between; else it returns nil.
 func (s *setting) apart(text string) error {
 	parts := strings.Split(text, ",")
-	if len(parts) < 2 || !s.value.repeatable() || slices.ContainsFunc(parts, func(p string) bool { return !s.value.reads(p) }) {
+	if len(parts) < 2 || !s.value.repeatable() ||
+		slices.ContainsFunc(parts, func(p string) bool { return !s.value.reads(p) }) {
 		return nil
 	}
 	right := strings.Join(parts, " ")
@@ -210,7 +214,7 @@ func (s *setting) apart(text string) error {
 	return fmt.Errorf("%q holds %d values, with commas between; write %s", text, len(parts), right)
 }
 
-// called is what the operator knows the setting by, given where its value came from.
+// called returns the operator's name for the setting, which depends on where its value came from.
 func (s *setting) called() string {
 	switch s.origin {
 	case fromEnvironment:
@@ -221,15 +225,15 @@ func (s *setting) called() string {
 	return "--" + s.name
 }
 
-// variable is the name of the environment variable.
+// variable returns the name of the environment variable.
 func (s *setting) variable() string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
-// given reports whether the operator said something about it.
+// given reports whether the operator has set it.
 func (s *setting) given() bool { return s.origin != fromDefault }
 
-// fallback is the default as help shows it.
+// fallback returns the default as help shows it.
 func (s *setting) fallback() string {
 	if s.shown != "" {
 		return s.shown
@@ -237,12 +241,12 @@ func (s *setting) fallback() string {
 	return strings.Join(s.initial, " ")
 }
 
-// mayBeOff reports whether off, or none, is what the default is called, and so may be written for it.
+// mayBeOff reports whether help calls the default off or none. That word may then be written as the value.
 func (s *setting) mayBeOff() bool {
 	return len(s.initial) == 1 && (s.shown == "off" || s.shown == "none")
 }
 
-// flag is the setting as the command line's parser sees it. It has no short name there: see sort.
+// flag returns the setting for the command line's parser. It has no short name there: see sort.
 func (s *setting) flag() cli.Flag {
 	return &cli.GenericFlag{Name: s.name, Category: s.group, Usage: s.meaning, Value: s}
 }

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// catch has the signals that a process at work obeys put into a channel, from the very beginning: names may be looked
-// up for ten seconds before it serves, and what the kernel does by itself would end the process meanwhile.
+// catch has all signals that a serving process handles sent to a channel. It is called first of all: names may be
+// looked up for ten seconds before the process serves, and an uncaught signal would end it in that time.
 func catch(e *env) chan os.Signal {
 	signals := make(chan os.Signal, 8)
-	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
-		syscall.SIGPIPE) // a log's reader that went away must not end the process
+	e.notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1,
+		syscall.SIGUSR2, syscall.SIGPIPE) // a log's reader that has gone must not end the process
 	return signals
 }
 
-// asksToStop reports whether sig always does.
+// asksToStop reports whether sig is always a signal to stop.
 func asksToStop(sig os.Signal) bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 }
@@ -48,11 +48,13 @@ func settleUnlessStopped(e *env, c *commandLine, signals <-chan os.Signal) (p *p
 	return p, <-heard, err
 }
 
-// A terminal is what a process may have been started from. Its hang-up is told by SIGHUP, as is what an administrator
-// wants of a daemon: what tells them apart is whether the terminal is still there.
+// A terminal is the terminal that a process may have been started from. SIGHUP means its hang-up, or, for a daemon,
+// that files are to be read again. The terminal tells which: after a hang-up it is gone.
 type terminal struct {
-	find func() error // nil: there is none. syscall.ENXIO where the process has no controlling terminal (tty(4))
-	had  bool         // at the start, by a process that was to be told of a hang-up
+	// find looks for the terminal. nil: there is none. It returns syscall.ENXIO where the process has no controlling
+	// terminal (tty(4)).
+	find func() error
+	had  bool // there was one at the start, and SIGHUP was not ignored
 }
 
 // controllingTerminal opens the controlling terminal, and closes it again.
@@ -64,11 +66,11 @@ func controllingTerminal() error {
 	return tty.Close()
 }
 
-// hangUpTime is how long the kernel may take. Where the leader of a session exits, it signals the others first and
-// takes the terminal away then.
+// hangUpTime is how long the kernel may take to remove the terminal. When the leader of a session exits, the kernel
+// signals the others before it removes the terminal.
 const hangUpTime = 100 * time.Millisecond
 
-// gone reports whether the terminal was there and is no more.
+// gone reports whether there was a terminal at the start and there is none now.
 func (t *terminal) gone() bool {
 	if !t.had {
 		return false

@@ -15,7 +15,7 @@ const (
 	mostSize      = 1024 * mebibyte
 )
 
-// A sizeUnit is what a size is written in.
+// A sizeUnit is a unit of a size.
 type sizeUnit struct {
 	name  string
 	bytes size
@@ -46,7 +46,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String writes 16KiB and not 16384B.
+// String returns the size in its largest unit: 16KiB and not 16384B.
 func (s size) String() string {
 	for _, u := range sizeUnits() {
 		if s != 0 && s%u.bytes == 0 {

@@ -1,6 +1,6 @@
 package main
 
-// tlsSettings lists what can be said about TLS and about names, in the order of help.
+// tlsSettings lists the settings for TLS and for routes by name, in the order of help.
 func tlsSettings(c *config) []*setting {
 	return []*setting{
 		{group: groupTLS, name: "tls-cert", arg: "FILE", value: many(&c.TLSCerts), shown: "none",
@@ -21,11 +21,13 @@ func tlsSettings(c *config) []*setting {
 			meaning: "how long a client's handshake may take"},
 		{group: groupTLS, name: "hello-timeout", arg: "TIME", value: one(&c.HelloTimeout),
 			meaning: "how long its first message, the ClientHello, may take to arrive"},
-		{group: groupTLS, name: "tls-ticket-keys", arg: "FILE", value: one(&c.TLSTicketKeys), shown: "the process's own",
+		{group: groupTLS, name: "tls-ticket-keys", arg: "FILE", value: one(&c.TLSTicketKeys),
+			shown:   "the process's own",
 			meaning: "session ticket keys, so that sessions are resumed after a restart and on other machines"},
 		{group: groupTLS, name: "tls-client-ca", arg: "FILE", value: many(&c.TLSClientCA), shown: "none",
 			meaning: "ask clients for a certificate that one of these authorities has issued; repeatable"},
-		{group: groupTLS, name: "tls-client-cert", arg: "MODE", value: one(&c.TLSClientCert), words: "require verify-if-given",
+		{group: groupTLS, name: "tls-client-cert", arg: "MODE", value: one(&c.TLSClientCert),
+			words:   "require verify-if-given",
 			meaning: "whether they must have one: require or verify-if-given"},
 		{group: groupTLS, name: "tls-client-allow", arg: "WHO", value: many(&c.TLSClientAllow), shown: "all of them",
 			meaning: "let in only these: dns:NAME, uri:URI, email:ADDRESS, cn:NAME or pin:HASH of the key; repeatable"},
@@ -43,19 +45,24 @@ func tlsSettings(c *config) []*setting {
 			meaning: "speak TLS to backends, and verify them"},
 		{group: groupBackendTLS, name: "backend-ca", arg: "FILE", value: many(&c.BackendCA), shown: "the system's",
 			meaning: "verify them by these authorities; repeatable"},
-		{group: groupBackendTLS, name: "backend-sni", arg: "NAME", value: one(&c.BackendSNI), shown: "the backend's host",
+		{group: groupBackendTLS, name: "backend-sni", arg: "NAME", value: one(&c.BackendSNI),
+			shown:   "the backend's host",
 			meaning: "the name to ask them for and to verify"},
 		{group: groupBackendTLS, name: "backend-cert", arg: "FILE", value: one(&c.BackendCert), shown: "none",
 			meaning: "the certificate to show to backends that ask for one"},
-		{group: groupBackendTLS, name: "backend-key", arg: "FILE", value: one(&c.BackendKey), shown: "in the backend-cert file",
+		{group: groupBackendTLS, name: "backend-key", arg: "FILE", value: one(&c.BackendKey),
+			shown:   "in the backend-cert file",
 			meaning: "its key"},
-		{group: groupBackendTLS, name: "backend-alpn", arg: "PROTOCOL", value: commas{many(&c.BackendALPN)}, shown: "the client's",
+		{group: groupBackendTLS, name: "backend-alpn", arg: "PROTOCOL", value: commas{many(&c.BackendALPN)},
+			shown:   "the client's",
 			meaning: "offer backends these protocols; repeatable"},
-		{group: groupBackendTLS, name: "backend-tls-min-version", arg: "VERSION", value: one(&c.BackendTLSMinVersion), words: "1.2 1.3",
+		{group: groupBackendTLS, name: "backend-tls-min-version", arg: "VERSION", value: one(&c.BackendTLSMinVersion),
+			words:   "1.2 1.3",
 			meaning: "the oldest TLS that is spoken with backends: 1.2 or 1.3"},
 		{group: groupBackendTLS, name: "backend-tls-insecure", value: one(&c.BackendTLSInsecure),
 			meaning: "verify nothing: anybody in between can read and change all"},
-		{group: groupBackendTLS, name: "backend-tls-eof", arg: "HOW", value: one(&c.BackendTLSEOF), words: "lenient strict",
+		{group: groupBackendTLS, name: "backend-tls-eof", arg: "HOW", value: one(&c.BackendTLSEOF),
+			words:   "lenient strict",
 			meaning: "what clients get when a backend ends without close_notify: lenient, an end; strict, a reset"},
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"forebay/tls/sni"
 )
 
-// A commas is a list whose elements may also stand in one text, with commas between them.
+// A commas is a list whose elements may also be given in one text, with commas between.
 type commas struct{ value }
 
 func (v commas) set(text string) error {
@@ -30,7 +30,7 @@ func (p *protocol) UnmarshalText(text []byte) error {
 
 func (p protocol) String() string { return string(p) }
 
-// protocols returns all of them as profile takes them.
+// protocols returns all as profile.Protocols.
 func protocols(all []protocol) (list []profile.Protocol) {
 	for _, p := range all {
 		list = append(list, profile.Protocol(p))
@@ -74,7 +74,7 @@ func (m *clientCert) UnmarshalText(text []byte) error {
 
 func (m clientCert) String() string { return [...]string{"require", "verify-if-given"}[m] }
 
-// A tlsEOF says what FIN without close_notify makes of a backend's stream.
+// A tlsEOF says how a backend's FIN without close_notify counts.
 type tlsEOF uint8
 
 const (
@@ -113,7 +113,7 @@ func (a *allowed) UnmarshalText(text []byte) error {
 
 func (a allowed) String() string { return a.kind + ":" + a.value }
 
-// enter adds a to a list, unless no certificate would fit it, or not as it is meant.
+// enter adds a to a list. It is an error if no certificate can match a, or if a does not mean what it seems to.
 func (a allowed) enter(list *profile.Allow) error {
 	switch a.kind {
 	case "dns":

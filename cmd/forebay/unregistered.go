@@ -10,11 +10,11 @@ import (
 	"forebay/tls/profile"
 )
 
-// An unregistered is a protocol that is not in the registry, as a flag names it. That is right for one of an operator's
-// own, and a slip else: clients do not get in, or not where they should.
+// An unregistered is a protocol of a flag that is not in the registry. That is right for a protocol of the operator's
+// own. Else it is a mistake: clients are refused, or go to the wrong route.
 type unregistered struct{ flag, protocol string }
 
-// unregistered lists them.
+// unregistered lists the unregistered protocols of c.
 func (c *config) unregistered() (all []unregistered) {
 	known := profile.Registered()
 	add := func(flag, p string) {
@@ -36,7 +36,7 @@ func (c *config) unregistered() (all []unregistered) {
 	return all
 }
 
-// nearest returns the registered protocol that was most likely meant; "": none.
+// nearest returns the registered protocol that was most likely meant, "" where none is near.
 func (u unregistered) nearest() string { return pool.Nearest(u.protocol, profile.Registered()) }
 
 func (p *plan) noteUnregistered() {
@@ -45,17 +45,19 @@ func (p *plan) noteUnregistered() {
 		if near := u.nearest(); near != "" {
 			meant = fmt.Sprintf("; did you mean %s?", near)
 		}
-		p.note("%s: the ALPN protocol %s is not registered, so that only programs of your own will know it%s", u.flag, u.protocol, meant)
+		p.note("%s: the ALPN protocol %s is not registered, so that only programs of your own will know it%s", u.flag,
+			u.protocol, meant)
 	}
 }
 
-// tellUnregistered warns of those that look like slips.
+// tellUnregistered logs unregistered protocols. It warns of those that are spelled almost like a registered one.
 func (p *process) tellUnregistered() {
 	for _, u := range p.unregistered() {
 		level, about := slog.LevelInfo, []any{"flag", u.flag, "protocol", u.protocol}
 		if near := u.nearest(); near != "" {
 			level, about = slog.LevelWarn, append(about, "nearest", near)
 		}
-		p.logger.Log(context.Background(), level, "an ALPN protocol is not registered, so that only programs of your own will know it", about...)
+		p.logger.Log(context.Background(), level,
+			"an ALPN protocol is not registered, so that only programs of your own will know it", about...)
 	}
 }

@@ -14,21 +14,21 @@ import (
 	"forebay/pool"
 )
 
-// maxTries is the most that a Server takes.
+// maxTries is the most tries that a Server takes.
 const maxTries = 16
 
-// maxReplay bounds what a session keeps for another backend: it is a request, and not a file.
+// maxReplay is the most that a session may keep to send to another backend: a request, not a file.
 const maxReplay = 16 * mebibyte
 
-// What the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses more without a word to
-// the operator, and rounds parts.
+// The largest values that the kernel takes (tcp(7); MAX_TCP_KEEPIDLE and do_tcp_setsockopt of Linux). It refuses larger
+// ones, which an operator would not notice, and rounds fractions.
 const (
 	maxKeepAlive   = duration(32767 * time.Second)
 	maxUserTimeout = duration(math.MaxInt32 * time.Millisecond)
 )
 
-// validate adds what is wrong with the settings as a whole, each of them being well-formed. It asks nothing of the
-// machine.
+// validate adds the faults that do not depend on the machine: values out of range, and settings that do not fit
+// together.
 func (c *commandLine) validate() {
 	c.validateBackends()
 	c.validateListen()
@@ -42,22 +42,22 @@ func (c *commandLine) validate() {
 	c.validateLog()
 }
 
-// refuse adds a fault of the setting called name, unless its value is faulty in itself.
+// refuse adds a fault of the setting called name, unless its value could not even be read.
 func (c *commandLine) refuse(name, format string, args ...any) {
 	if s := c.named(name); !s.rejected {
 		c.faults.addf(s.called(), format, args...)
 	}
 }
 
-// refuseOne refuses one of several values of the setting called name, whatever is wrong with the others.
+// refuseOne refuses one of several values of the setting called name, even if another could not be read.
 func (c *commandLine) refuseOne(name, format string, args ...any) {
 	c.faults.addf(c.named(name).called(), format, args...)
 }
 
-// blame adds err, or each of its parts, as a fault of the setting called name; nil is none.
+// blame adds err, or each of its parts, as a fault of the setting called name. nil is no fault.
 func (c *commandLine) blame(name string, err error) { c.faults.add(c.named(name).called(), err) }
 
-// given reports whether the operator said something about the setting called name.
+// given reports whether the operator has set the setting called name.
 func (c *commandLine) given(name string) bool { return c.named(name).given() }
 
 func (c *commandLine) validateBackends() {
@@ -69,12 +69,14 @@ func (c *commandLine) validateBackends() {
 	}
 }
 
-// noBackends says what is missing, with the ports that the operator may have meant for backends.
+// noBackends returns the error for no backends. It names a port that the operator may have meant as a backend.
 func (c *commandLine) noBackends() error {
 	if len(c.ports) == 0 {
-		return errors.New("no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help tells more")
+		return errors.New(
+			"no backends; name at least one, as in forebay 127.0.0.1:8000-8003; forebay --help tells more")
 	}
-	return fmt.Errorf("no backends; %s is a place to listen: for a backend on this machine write 127.0.0.1%[1]s", c.ports[len(c.ports)-1])
+	return fmt.Errorf("no backends; %s is a place to listen: for a backend on this machine write 127.0.0.1%[1]s",
+		c.ports[len(c.ports)-1])
 }
 
 func (c *commandLine) validateListen() {
@@ -96,10 +98,12 @@ func (c *commandLine) validateConnecting() {
 		c.refuse("tries", "%d is out of range; write a number from 1 to %d", cfg.Tries, maxTries)
 	}
 	if cfg.ConnectBudget != 0 && cfg.ConnectBudget < cfg.ConnectTimeout {
-		c.refuse("connect-budget", "%v for all tries is less than --connect-timeout %v for one", cfg.ConnectBudget, cfg.ConnectTimeout)
+		c.refuse("connect-budget", "%v for all tries is less than --connect-timeout %v for one", cfg.ConnectBudget,
+			cfg.ConnectTimeout)
 	}
 	if cfg.HedgeAfter != 0 && cfg.HedgeAfter >= cfg.ConnectTimeout {
-		c.refuse("hedge-after", "%v comes no sooner than --connect-timeout %v; write less, such as 150ms", cfg.HedgeAfter, cfg.ConnectTimeout)
+		c.refuse("hedge-after", "%v comes no sooner than --connect-timeout %v; write less, such as 150ms",
+			cfg.HedgeAfter, cfg.ConnectTimeout)
 	}
 	if cfg.HedgeAfter != 0 && cfg.Tries == 1 {
 		c.refuse("hedge-after", "a second backend beside the first needs --tries 2 or more")
@@ -131,10 +135,13 @@ func (c *commandLine) validateLimits() {
 		c.refuse("lifetime-jitter", "there is no --max-lifetime to shorten")
 	}
 	if !fits(cfg.KeepAlive, time.Second, maxKeepAlive) {
-		c.refuse("keep-alive", "the kernel can't take %v; write whole seconds from 1s to %v, or 0 for never", cfg.KeepAlive, maxKeepAlive)
+		c.refuse("keep-alive", "the kernel can't take %v; write whole seconds from 1s to %v, or 0 for never",
+			cfg.KeepAlive, maxKeepAlive)
 	}
 	if !fits(cfg.UserTimeout, time.Millisecond, maxUserTimeout) {
-		c.refuse("user-timeout", "the kernel can't take %v; write whole milliseconds from 1ms to %v, or 0 for its own rule", cfg.UserTimeout, maxUserTimeout)
+		c.refuse("user-timeout",
+			"the kernel can't take %v; write whole milliseconds from 1ms to %v, or 0 for its own rule", cfg.UserTimeout,
+			maxUserTimeout)
 	}
 	if cfg.Loops > l4.MostLoops {
 		c.refuse("loops", "%d is out of range; write a number from 1 to %d, or auto", cfg.Loops, l4.MostLoops)
@@ -164,7 +171,8 @@ func (c *commandLine) validateProxy() {
 		}
 		seen[p] = true
 	}
-	if seen[trusted{unix: true}] && !slices.ContainsFunc(cfg.Listen, handoff.Spec.IsUNIX) && !c.named("listen").rejected {
+	if seen[trusted{unix: true}] && !slices.ContainsFunc(cfg.Listen, handoff.Spec.IsUNIX) &&
+		!c.named("listen").rejected {
 		c.refuse("proxy-in", "no --listen is a UNIX socket; leave out %s, or add --listen unix:PATH", unixSockets)
 	}
 	c.validateProxyTLV()

@@ -5,16 +5,17 @@ import (
 	"forebay/pool/health"
 )
 
-// healthDependences lists the settings that speak of checks or ejections, for where there are none.
+// healthDependences lists the settings that have no effect without checks or ejections.
 func (c *config) healthDependences() []dependence {
 	ejects := c.EjectAfter > 0 || c.EjectShare > 0 || c.EjectSlow > 0
 	return []dependence{
-		{!c.Check.Off(), "nothing is checked with --check off", []string{"check-interval", "check-timeout", "rise", "fall", "initial", "on-down"}},
+		{!c.Check.Off(), "nothing is checked with --check off",
+			[]string{"check-interval", "check-timeout", "rise", "fall", "initial", "on-down"}},
 		{ejects, "nothing is ejected without --eject-after, --eject-share or --eject-slow", []string{"eject-hold"}},
 	}
 }
 
-// validateHealth adds what is wrong with what is said about checks and ejections.
+// validateHealth adds the faults of the settings for checks and ejections.
 func (c *commandLine) validateHealth() {
 	cfg := c.config
 	c.refuseUnread(cfg.healthDependences())
@@ -22,7 +23,9 @@ func (c *commandLine) validateHealth() {
 		c.validateChecks()
 	}
 	if cfg.Rebalance.Rate > 0 && (cfg.Policy == pool.Source || cfg.Policy == pool.First) {
-		c.refuse("rebalance", "with --policy %s clients would come back to where they were; another policy, such as least-conn, is right", cfg.Policy)
+		c.refuse("rebalance",
+			"with --policy %s clients would come back to where they were; another policy, such as least-conn, is right",
+			cfg.Policy)
 	}
 	if cfg.EjectSlow == 1 {
 		c.refuse("eject-slow", "half of the backends are slower than the median; write more than 1, such as 3")
@@ -31,7 +34,8 @@ func (c *commandLine) validateHealth() {
 		c.refuse("eject-hold", "0 holds nothing back; write 5s, or --eject-after 0 --eject-share 0%%")
 	}
 	if cfg.PanicThreshold > 0 && cfg.WhenAllDown == pool.RefuseDown {
-		c.refuse("panic-threshold", "it sends sessions to backends that are down, and --when-all-down refuse does not; leave one out")
+		c.refuse("panic-threshold",
+			"it sends sessions to backends that are down, and --when-all-down refuse does not; leave one out")
 	}
 }
 
@@ -51,7 +55,7 @@ func (c *commandLine) validateChecks() {
 	}
 }
 
-// refuseVainChecks refuses to ask backends what they could never answer.
+// refuseVainChecks refuses a check that a backend can never pass.
 func (c *commandLine) refuseVainChecks(p *plan) {
 	for _, r := range p.routes {
 		if _, err := p.check(r.route); err != nil {
@@ -68,8 +72,8 @@ func (c *commandLine) refuseVainChecks(p *plan) {
 	}
 }
 
-// fits says why a check of a backend at a could never pass. Names for TLS it has from the sessions, where these speak
-// it.
+// fits says why a check of a backend at a can never pass. Where sessions speak TLS, the check takes the name to verify
+// from them.
 func (p *plan) fits(r route, a pool.Address) error {
 	t := health.Target{Network: "tcp", Address: a.String()}
 	if a.IsUNIX() {

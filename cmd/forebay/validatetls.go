@@ -8,34 +8,40 @@ import (
 	"forebay/tls/sni"
 )
 
-// A dependence is settings that speak of something, and that nothing reads without it.
+// A dependence is settings that have an effect only with another one.
 type dependence struct {
 	there     bool
-	otherwise string // what to say where it is not there
+	otherwise string // the fault where it is not there
 	names     []string
 }
 
-// tlsDependences lists those of what is said about TLS and routes.
+// tlsDependences lists the dependences among the settings for TLS and routes.
 func (c *config) tlsDependences() []dependence {
 	set, _ := c.proxyTLVs()
 	return []dependence{
-		{len(c.TLSCerts) > 0, "no TLS ends here; add --tls-cert", []string{"tls-key", "tls-strict-sni", "tls-min-version", "alpn",
-			"handshake-timeout", "tls-ticket-keys", "tls-client-ca", "tls-ech-keys"}},
-		{len(c.TLSClientCA) > 0, "no client is asked for a certificate; add --tls-client-ca", []string{"tls-client-cert", "tls-client-allow",
-			"tls-client-crl"}},
-		{len(c.TLSCerts) > 0 || bool(c.BackendTLS), "no TLS is spoken; add --tls-cert or --backend-tls", []string{"handshakes"}},
-		{len(c.Routes) > 0 || set&l4.ProxyAuthority != 0, "no ClientHello is waited for; add --route", []string{"hello-timeout"}},
-		{bool(c.BackendTLS), "no TLS is spoken to backends; add --backend-tls", []string{"backend-ca", "backend-sni", "backend-cert",
-			"backend-alpn", "backend-tls-min-version", "backend-tls-insecure", "backend-tls-eof"}},
+		{len(c.TLSCerts) > 0, "no TLS ends here; add --tls-cert",
+			[]string{"tls-key", "tls-strict-sni", "tls-min-version", "alpn",
+				"handshake-timeout", "tls-ticket-keys", "tls-client-ca", "tls-ech-keys"}},
+		{len(c.TLSClientCA) > 0, "no client is asked for a certificate; add --tls-client-ca",
+			[]string{"tls-client-cert", "tls-client-allow",
+				"tls-client-crl"}},
+		{len(c.TLSCerts) > 0 ||
+			bool(c.BackendTLS), "no TLS is spoken; add --tls-cert or --backend-tls", []string{"handshakes"}},
+		{len(c.Routes) > 0 ||
+			set&l4.ProxyAuthority != 0, "no ClientHello is waited for; add --route", []string{"hello-timeout"}},
+		{bool(c.BackendTLS), "no TLS is spoken to backends; add --backend-tls",
+			[]string{"backend-ca", "backend-sni", "backend-cert",
+				"backend-alpn", "backend-tls-min-version", "backend-tls-insecure", "backend-tls-eof"}},
 		{c.BackendCert != "", "there is no --backend-cert that it could be the key of", []string{"backend-key"}},
-		{!bool(c.BackendTLSInsecure), "with --backend-tls-insecure nothing is verified; leave one out", []string{"backend-ca"}},
+		{!bool(c.BackendTLSInsecure), "with --backend-tls-insecure nothing is verified; leave one out",
+			[]string{"backend-ca"}},
 	}
 }
 
-// reads reports whether anything reads the setting called name.
+// reads reports whether the setting called name has an effect.
 func (d dependence) reads(name string) bool { return d.there || !slices.Contains(d.names, name) }
 
-// refuseUnread refuses what was said and nothing reads.
+// refuseUnread refuses settings that were given and have no effect.
 func (c *commandLine) refuseUnread(all []dependence) {
 	for _, d := range all {
 		for _, name := range d.names {
@@ -46,7 +52,7 @@ func (c *commandLine) refuseUnread(all []dependence) {
 	}
 }
 
-// validateTLS adds what is wrong with what is said about TLS, each file being left closed.
+// validateTLS adds the faults of the settings for TLS. It reads no file.
 func (c *commandLine) validateTLS() {
 	c.refuseUnread(c.config.tlsDependences())
 	if c.config.HandshakeTimeout == 0 {
@@ -56,7 +62,8 @@ func (c *commandLine) validateTLS() {
 		c.refuse("hello-timeout", "0 leaves no time for it to arrive; write 5s")
 	}
 	if c.config.HelloTimeout > c.config.HandshakeTimeout && len(c.config.TLSCerts)*len(c.config.Routes) > 0 {
-		c.refuse("hello-timeout", "%v is more than --handshake-timeout %v, which begins with it", c.config.HelloTimeout, c.config.HandshakeTimeout)
+		c.refuse("hello-timeout", "%v is more than --handshake-timeout %v, which begins with it", c.config.HelloTimeout,
+			c.config.HandshakeTimeout)
 	}
 	c.refuseTwice("alpn", c.config.ALPN)
 	c.refuseTwice("backend-alpn", c.config.BackendALPN)
@@ -70,10 +77,10 @@ func (c *commandLine) refuseTwice(name string, all []protocol) {
 	}
 }
 
-// validateRoutes adds what is wrong with the routes beside each other.
+// validateRoutes adds the faults of the routes.
 func (c *commandLine) validateRoutes() {
 	if c.named("route").rejected {
-		return // which routes there are is not known
+		return // the routes are not all known
 	}
 	c.refuseOverlaps()
 	c.validateDefault()
@@ -83,8 +90,8 @@ func (c *commandLine) validateRoutes() {
 	}
 }
 
-// refuseOverlaps refuses two routes, or two words of one, for the same clients. A wildcard and a name within it are
-// not: the name is the exception to the rule.
+// refuseOverlaps refuses two routes for the same clients, and a name that one route has twice. A wildcard and a name
+// that it covers are right: the name is an exception.
 func (c *commandLine) refuseOverlaps() {
 	var names sni.Names[route]
 	protocols := map[profile.Protocol]bool{}
@@ -103,19 +110,22 @@ func (c *commandLine) refuseOverlaps() {
 	}
 }
 
-// validateDefault adds what is wrong with where the rest goes.
+// validateDefault refuses a route * beside BACKENDs.
 func (c *commandLine) validateDefault() {
 	if len(c.config.Backends) > 0 && slices.ContainsFunc(c.config.Routes, route.isDefault) {
-		c.refuse("route", "%s is where the BACKENDs are for already, as both serve all the rest; leave one out", sni.Rest)
+		c.refuse("route", "%s is where the BACKENDs are for already, as both serve all the rest; leave one out",
+			sni.Rest)
 	}
 }
 
-// validateEnds compares the routes with whether there is a certificate and a use for it.
+// validateEnds adds a fault for routes that need a certificate where there is none, and for a certificate without a
+// route that uses it.
 func (c *commandLine) validateEnds() {
 	cfg := c.config
 	for _, r := range cfg.Routes {
 		if r.tls == terminate && len(cfg.TLSCerts) == 0 && !c.named("tls-cert").rejected {
-			c.refuse("route", "%s can't be terminated without a certificate; add --tls-cert, or leave out terminate", r.keys())
+			c.refuse("route", "%s can't be terminated without a certificate; add --tls-cert, or leave out terminate",
+				r.keys())
 		}
 	}
 	all := cfg.routes()
@@ -127,7 +137,7 @@ func (c *commandLine) validateEnds() {
 	}
 }
 
-// validateProtocols compares a route by protocol with those that are agreed on where TLS ends here.
+// validateProtocols compares the protocols of a route with those of --alpn.
 func (c *commandLine) validateProtocols(r route) {
 	cfg := c.config
 	for _, p := range r.protocols {
@@ -136,7 +146,8 @@ func (c *commandLine) validateProtocols(r route) {
 		case cfg.terminates(r) && !offered:
 			c.refuse("route", "%s%s is terminated, and would not be agreed on; add --alpn %s", protocolPrefix, p, p)
 		case !cfg.terminates(r) && offered:
-			c.refuse("alpn", "%s is never agreed on, as --route %s%s takes every client that offers it; leave one out", p, protocolPrefix, p)
+			c.refuse("alpn", "%s is never agreed on, as --route %s%s takes every client that offers it; leave one out",
+				p, protocolPrefix, p)
 		}
 	}
 }

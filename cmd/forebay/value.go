@@ -16,15 +16,15 @@ import (
 	"forebay/l4/accesslog"
 )
 
-// A value is where a setting's text goes.
+// A value is the value of a setting, which is set by a text.
 type value interface {
 	set(text string) error
-	reads(text string) bool // set would take it
-	texts() []string        // what set would read back; one element, or any number for a list
+	reads(text string) bool // whether set would take it
+	texts() []string        // texts that set would read back: one, or any number for a list
 	repeatable() bool
 }
 
-// A single is one value that parses itself.
+// A single is a setting with one value.
 type single[T fmt.Stringer, P interface {
 	*T
 	encoding.TextUnmarshaler
@@ -46,7 +46,7 @@ func (v single[T, P]) reads(text string) bool {
 func (v single[T, P]) texts() []string  { return []string{(*v.at).String()} }
 func (v single[T, P]) repeatable() bool { return false }
 
-// A list is a setting that may be given several times. The first one given replaces the default.
+// A list is a setting with several values. The first value that is given replaces the default.
 type list[T fmt.Stringer, P interface {
 	*T
 	encoding.TextUnmarshaler
@@ -92,7 +92,7 @@ func (v *list[T, P]) repeatable() bool { return true }
 // A duration is a time.Duration that is never negative, never without a unit, and at most mostTime.
 type duration time.Duration
 
-// mostTime is ten years, longer than any process lives: what is added to times of the clock, or multiplied, must not
+// mostTime is ten years, longer than any process runs. Times up to it can be added to the clock, or multiplied, without
 // overflow.
 const mostTime = duration(87600 * time.Hour)
 
@@ -113,13 +113,13 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// isLong reports whether s is a duration in all but its size: with one digit for each number it is one.
+// isLong reports whether s is written as a duration and is only too large: with one digit for each number it is valid.
 func isLong(s string) bool {
 	_, err := time.ParseDuration(regexp.MustCompile(`[0-9]+`).ReplaceAllString(s, "1"))
 	return err == nil
 }
 
-// String writes 1h and not 1h0m0s.
+// String returns 1h and not 1h0m0s.
 func (d duration) String() string {
 	s := time.Duration(d).String()
 	if d == 0 {
@@ -147,7 +147,7 @@ func (c *count) UnmarshalText(text []byte) error {
 
 func (c count) String() string { return strconv.Itoa(int(c)) }
 
-// An autoCount is a number from 1, or 0 where this program chooses.
+// An autoCount is a number from 1 up, or 0 for auto: the program chooses.
 type autoCount int
 
 func (c *autoCount) UnmarshalText(text []byte) error {
@@ -162,7 +162,7 @@ func (c *autoCount) UnmarshalText(text []byte) error {
 	return err
 }
 
-// wholeNumber reads a number from least up. What is none is said to be what.
+// wholeNumber reads a number from least up. what is the text for errors, such as "no number".
 func wholeNumber(text []byte, least int64, what string) (int, error) {
 	n, err := strconv.ParseInt(string(text), 10, 32)
 	switch {
@@ -196,7 +196,7 @@ func (s *share) UnmarshalText(text []byte) error {
 
 func (s share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" }
 
-// A factor is a number from 1, or 0 for none.
+// A factor is a number from 1 up, or 0 for none.
 type factor float64
 
 func (f *factor) UnmarshalText(text []byte) error {
@@ -226,8 +226,8 @@ func (l *localIP) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A trusted is whose PROXY header is believed: a range of IP addresses, one address alone being a range of one, or
-// whoever reaches a UNIX socket.
+// A trusted says from whom a PROXY header is accepted: a range of IP addresses, where one address is a range of one, or
+// everybody who can connect to a UNIX socket.
 type trusted struct {
 	l4.Range
 	unix bool
@@ -282,7 +282,7 @@ func (t *toggle) UnmarshalText(text []byte) error {
 
 func (t toggle) String() string { return strconv.FormatBool(bool(t)) }
 
-// A kernelOption is something of the kernel's that is made use of where it is there, unless the operator says off.
+// A kernelOption is a feature of the kernel that is used where it exists, unless the operator writes off.
 type kernelOption string
 
 func (o *kernelOption) UnmarshalText(text []byte) error {
@@ -299,7 +299,7 @@ func (o *kernelOption) UnmarshalText(text []byte) error {
 
 func (o kernelOption) String() string { return cmp.Or(string(o), "auto") }
 
-// A logFormat is an accesslog.Format, or that which suits the output.
+// A logFormat is an accesslog.Format, or the one that suits the output.
 type logFormat struct {
 	format accesslog.Format
 	chosen toggle // false: text on a terminal, else JSON

@@ -9,10 +9,10 @@ import (
 // variablePrefix begins the name of every environment variable that is a setting.
 const variablePrefix = "FOREBAY_"
 
-// The variables of an environment that could be settings, by name.
+// variables are those of an environment that could be settings, by name.
 type variables map[string]string
 
-// variablesOf picks them out of an environment written as os.Environ does.
+// variablesOf returns the variables of an environment, which has the form of os.Environ.
 func variablesOf(environ []string) variables {
 	found := variables{}
 	for _, v := range environ {
@@ -23,8 +23,7 @@ func variablesOf(environ []string) variables {
 	return found
 }
 
-// enterVariables enters the environment's word on whatever no flag or argument has spoken of. An empty variable says
-// nothing.
+// enterVariables enters each variable whose setting no flag or argument has set. An empty variable counts as none.
 func (c *commandLine) enterVariables(all variables) {
 	for _, s := range c.settings {
 		if text := all[s.variable()]; text != "" && !s.given() {
@@ -62,7 +61,7 @@ func (c *commandLine) refuseUnknown(all variables) {
 	}
 }
 
-// nearestVariable says which variable was most likely meant by name.
+// nearestVariable returns a text that says which variable was most likely meant by name.
 func (c *commandLine) nearestVariable(name string) string {
 	flag := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, variablePrefix)), "_", "-")
 	var near []string
@@ -75,7 +74,7 @@ func (c *commandLine) nearestVariable(name string) string {
 	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
-// tellsOfService reports whether a variable is one that Kubernetes sets in every container for a Service whose name
+// tellsOfService reports whether Kubernetes sets a variable of this name in every container for a Service whose name
 // begins with "forebay", as Docker's links did: FOREBAY_SERVICE_HOST, FOREBAY_PORT_8080_TCP,
 // FOREBAY_PORT=tcp://10.0.0.1:8080 and so on (Kubernetes, "Service", environment variables).
 func tellsOfService(name, text string) bool {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// version prints what was built from what, and the kernel it runs on.
+// version prints the version, what it was built from, and the running kernel.
 func version(e *env, _ *commandLine, operands []string) error {
 	if err := noOperands("version", operands); err != nil {
 		return err
@@ -21,11 +21,11 @@ func version(e *env, _ *commandLine, operands []string) error {
 	return nil
 }
 
-// stamped is the version that the linker was told with -X main.stamped=..., as the Makefile does; "" without. Nothing
+// stamped is the version that the linker sets with -X main.stamped=..., as the Makefile does; "" without it. Nothing
 // else sets it.
 var stamped string
 
-// A build is where the binary came from.
+// A build says what the binary was built from.
 type build struct{ version, commit string }
 
 func readBuild() build {
@@ -36,7 +36,8 @@ func readBuild() build {
 	return buildFrom(stamped, info)
 }
 
-// buildFrom returns what the linker was told and the go command noted, and words for what neither knows.
+// buildFrom returns the build by what the linker set and the go command recorded. What neither knows is "(development)"
+// or "unknown".
 func buildFrom(stamped string, info *debug.BuildInfo) build {
 	b := build{version: "(development)", commit: "unknown"}
 	if v := info.Main.Version; v != "" && v != "(devel)" {

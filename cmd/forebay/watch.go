@@ -9,14 +9,14 @@ import (
 	"forebay/tls/profile"
 )
 
-// A watcher looks whether files have changed, for as long as a process serves.
+// A watcher looks whether files have changed, as long as the process serves.
 type watcher struct {
 	stop    context.CancelFunc
-	between chan func() // what is to be done where no file is looked at
+	between chan func() // functions to call between two looks at the files
 	running sync.WaitGroup
 }
 
-// do has f called between two looks, unless something is to be called then already. It does not wait.
+// do has f called between two looks, unless another function waits for that already. It does not block.
 func (w *watcher) do(f func()) {
 	select {
 	case w.between <- f:
@@ -24,7 +24,7 @@ func (w *watcher) do(f func()) {
 	}
 }
 
-// watch begins to look at all files that are read again when they change. What becomes of them is logged.
+// watch begins to watch all files that are read again when they change. Changes and faults are logged.
 func (p *process) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.watcher.stop, p.watcher.between = cancel, make(chan func(), 1)
@@ -45,12 +45,12 @@ func (p *process) unwatch() {
 	p.watcher.running.Wait()
 }
 
-// files returns what is watched beside certificates.
+// files returns the files to watch, without the certificates.
 func (t *tlsPlan) files() (all []profile.File) {
 	if t.tickets != nil {
 		all = append(all, t.tickets)
 	}
-	all = append(all, t.authorities.Files()...) // before the lists that they sign
+	all = append(all, t.authorities.Files()...) // before the revocation lists that they sign
 	if t.revoked != nil {
 		all = append(all, t.revoked)
 	}
@@ -63,7 +63,7 @@ func (t *tlsPlan) files() (all []profile.File) {
 	return all
 }
 
-// tellCertificate logs what has become of a certificate.
+// tellCertificate logs an event of a certificate.
 func (p *process) tellCertificate(e certs.Event) {
 	about := []any{"certificate", e.Pair.String(), "valid_until", e.NotAfter.UTC()}
 	switch e.Kind {
@@ -79,19 +79,20 @@ func (p *process) tellCertificate(e certs.Event) {
 	}
 }
 
-// tellRenewed logs that a certificate is renewed. What it is for is told if that has changed, as it may be a slip.
+// tellRenewed logs that a certificate is renewed. It logs the names if they have changed, since that may be a mistake.
 func (p *process) tellRenewed(e certs.Event, about []any) {
 	if len(e.Names) > 0 {
 		about = append(about, "names", e.Names)
 	}
 	if len(e.Lost) > 0 {
-		p.logger.Warn("a certificate is renewed, and some names of the old one have none any more", append(about, "lost", e.Lost)...)
+		p.logger.Warn("a certificate is renewed, and some names of the old one have none any more",
+			append(about, "lost", e.Lost)...)
 		return
 	}
 	p.logger.Info("a certificate is renewed", about...)
 }
 
-// tellFile logs what has become of another file.
+// tellFile logs an event of another file.
 func (p *process) tellFile(e profile.Event) {
 	switch {
 	case e.Err != nil:
@@ -109,13 +110,13 @@ func (p *process) tellFile(e profile.Event) {
 	p.logger.Info("a file has changed and is in use", "file", e.File)
 }
 
-// reread reads the files again that are read on SIGHUP, changed or not.
+// reread reads the files for SIGHUP again, whether they have changed or not.
 func (p *process) reread() {
 	p.access.reload(p.tellReread)
 	p.drains.reload(p.tellReread)
 }
 
-// tellReread logs what has become of a file that was to be read, changed or not.
+// tellReread logs an event of a file that was read because of SIGHUP.
 func (p *process) tellReread(e profile.Event) {
 	if e.Err != nil {
 		p.tellFile(e)
@@ -124,7 +125,7 @@ func (p *process) tellReread(e profile.Event) {
 	p.logger.Info("SIGHUP: read a file again", "file", e.File)
 }
 
-// tellUncertified logs the public names of Encrypted Client Hello that no certificate is for any more.
+// tellUncertified logs the public names of Encrypted Client Hello that have no certificate any more.
 func (p *process) tellUncertified() {
 	for _, name := range p.tls.uncertified() {
 		p.logger.Error("there is no certificate for a key's public name: clients whose key is out of date can't be told of the new one",
