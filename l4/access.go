@@ -101,7 +101,8 @@ func rulesOf(allow, deny []Range) (all []rule) {
 		all = append(all, rule{Range{r.Masked(), r.Zone}, false})
 	}
 	slices.SortStableFunc(all, func(a, b rule) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()), cmp.Compare(len(a.Zone), len(b.Zone)))
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()),
+			cmp.Compare(len(a.Zone), len(b.Zone)))
 	})
 	return all
 }

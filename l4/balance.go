@@ -133,7 +133,8 @@ func (s *Server) idlest(l *loop) *loop {
 	s.mu.Lock()
 	var best *loop
 	for _, other := range s.loops {
-		if other != l && other.load.now(l.now) < spareShare && (best == nil || other.load.now(l.now) < best.load.now(l.now)) {
+		if other != l && other.load.now(l.now) < spareShare &&
+			(best == nil || other.load.now(l.now) < best.load.now(l.now)) {
 			best = other
 		}
 	}

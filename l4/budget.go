@@ -102,7 +102,8 @@ func (l *loop) economize() {
 		l.tellHeld()
 	}
 	if times, due := b.short.due(l.now); due {
-		l.server.log().Warn("memory is short: sessions are reset that hold most of it and have no backend yet", "held", b.held.Load(), "may_hold", b.most,
+		l.server.log().Warn("memory is short: sessions are reset that hold most of it and have no backend yet",
+			"held", b.held.Load(), "may_hold", b.most,
 			"reset", reset, "times", times, "sessions", l.server.sessions.Load())
 	}
 }
@@ -166,7 +167,8 @@ func (l *loop) mayHold() bool {
 		return true
 	}
 	if times, due := l.server.pauses.due(l.now); due {
-		l.server.log().Warn("accepting pauses: sessions hold as much memory as they may (--memory)", "held", l.server.budget.held.Load(),
+		l.server.log().Warn("accepting pauses: sessions hold as much memory as they may (--memory)",
+			"held", l.server.budget.held.Load(),
 			"times", times, "sessions", l.server.sessions.Load())
 	}
 	l.pause()

@@ -24,7 +24,8 @@ func (s *session) connectTo(a *attempt) {
 		fd, errno = stream(family)
 	}
 	s.setup.sockets = s.setup.sockets%(1<<sideBits-1) + 1
-	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, ipv6: family == unix.AF_INET6, enrolled: kept, number: s.setup.sockets}
+	a.side = side{fd: fd, tcp: family != unix.AF_UNIX, ipv6: family == unix.AF_INET6, enrolled: kept,
+		number: s.setup.sockets}
 	a.side.local = !a.side.tcp || address.TCP().Addr().IsLoopback()
 	a.again = 0
 	if errno != 0 {

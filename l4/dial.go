@@ -14,11 +14,13 @@ import (
 
 // An attempt is one try: a lease on a backend, and a socket that is being connected to it.
 type attempt struct {
-	lease   pool.Lease
-	side    side
-	began   int64 // ns on the server's clock
-	opened  int64 // when the try turned to this address
-	again   int64 // when to try again to have a socket: this machine lacks one, or a UNIX socket's queue is full; 0: a has one
+	lease  pool.Lease
+	side   side
+	began  int64 // ns on the server's clock
+	opened int64 // when the try turned to this address
+	// again is when to try again to get a socket: this machine lacks one, or a UNIX socket's queue is full. 0: a has
+	// one.
+	again   int64
 	address uint8 // which of the backend's addresses is tried
 	skipped uint8 // how many of the addresses have failed
 }
@@ -107,7 +109,8 @@ func (s *session) look(a *attempt) (done bool, errno syscall.Errno) {
 	case late && !e.writable:
 		errno = unix.ETIMEDOUT
 	case e.writable && e.tcp && s.loop.server.ports.meets(e.fd, a.lease.Backend().Addrs()[a.address]):
-		errno = unix.ECONNREFUSED // nobody listens: the kernel chose this very port to ask from, and the socket is connected to itself
+		// Nobody listens: the kernel chose this very port to connect from, and the socket is connected to itself.
+		errno = unix.ECONNREFUSED
 	}
 	if errno == 0 && a.side.writable && s.setup.route.BackendTLS != nil {
 		return false, s.secureBackend(a)
@@ -202,7 +205,8 @@ func (s *session) lose(a *attempt, o pool.Outcome) {
 // try returns what is told of a, which ended with o.
 func (a *attempt) try(o pool.Outcome, now int64) Try {
 	b := a.lease.Backend()
-	return Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(now - a.began), Fault: a.side.layer.fault()}
+	return Try{Backend: b.Name(), Address: b.Addrs()[a.address], Result: o, Took: durationOf(now - a.began),
+		Fault: a.side.layer.fault()}
 }
 
 // complain says that a failed for a reason that its backend has nothing to do with.
@@ -216,7 +220,8 @@ func (s *session) complain(a *attempt, errno syscall.Errno) {
 		why = fmt.Errorf("no local port is left, or a source address is not there any more: %w", errno)
 	}
 	b := a.lease.Backend()
-	s.loop.server.log().Warn("a backend can't be reached, which is no fault of its own", "error", why, "times", times, "backend", b.Name(),
+	s.loop.server.log().Warn("a backend can't be reached, which is no fault of its own", "error", why, "times", times,
+		"backend", b.Name(),
 		"address", b.Addrs()[a.address].String())
 }
 

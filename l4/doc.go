@@ -6,14 +6,14 @@
 //  2. session.go  step carries it from stage to stage; a stage that must wait is called again
 //  3. identify.go from a trusted source, the PROXY header is read that names the client
 //  4. admit.go    where clients are limited, this one is let in or turned away
-//  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake waited for;
-//     dismiss.go tells a client why it is refused
+//  5. hello.go    where a rule needs it, the ClientHello is read, the route chosen, and the client's TLS handshake
+//     waited for; dismiss.go tells a client why it is refused
 //  6. pick.go     the pool chooses a backend, or the session waits in the pool's queue
-//  7. dial.go     it is connected to (connect.go), or the next one is; a slow try may be hedged; again.go waits and tries
-//     all once more
+//  7. dial.go     it is connected to (connect.go), or the next one is; a slow try may be hedged; again.go waits and
+//     tries all once more
 //  8. greet.go    the PROXY header goes out with the client's first bytes
-//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings that about where a
-//     session must go
+//  9. relay.go    bytes move both ways, copied or spliced, and the end of each flow is forwarded; conclude.go brings
+//     that about where a session must go
 //  10. deliver.go after a reset, what had been read still reaches the other side
 //  11. finish.go  both sockets are closed, the lease ends, the Record is handed over
 //

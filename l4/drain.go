@@ -20,7 +20,9 @@ import (
 type Drain struct {
 	Backend *pool.Backend
 
-	Idle     time.Duration // a session that has stood still for so long is idle, whoever spoke last; 0: no session is idle, and each waits until it is quiet
+	// Idle is how long a session must have stood still to be idle, whoever spoke last. 0: no session is idle, and each
+	// waits until it is quiet.
+	Idle     time.Duration
 	Spread   time.Duration // how long it takes until every session has had its turn; 0: all have it at once
 	Deadline time.Duration // when those left are reset (DrainCut), counted from the beginning like Spread; 0: never
 
@@ -74,7 +76,8 @@ func (d *Drain) validate() error {
 		faults = append(faults, errors.New("a drain of no backend: one is needed"))
 	}
 	if d.Idle < 0 || d.Spread < 0 || d.Deadline < 0 {
-		faults = append(faults, fmt.Errorf("a drain with the times %v, %v and %v: none may be negative", d.Idle, d.Spread, d.Deadline))
+		faults = append(faults,
+			fmt.Errorf("a drain with the times %v, %v and %v: none may be negative", d.Idle, d.Spread, d.Deadline))
 	}
 	if d.Deadline > 0 && d.Deadline < d.Spread {
 		faults = append(faults, fmt.Errorf("a drain that ends after %v leaves no time to spread sessions over %v: a later end is right, or a shorter spread",
@@ -172,7 +175,8 @@ func (d *drainage) look(elapsed time.Duration, total int) DrainProgress {
 		d.herd.conclude(chosen, Drained)
 		left, leaving = min(left, d.Backend.Active()), leaving+len(chosen)
 	}
-	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Cut: d.gone, Oldest: r.oldest, ETA: d.eta(elapsed)}
+	p := DrainProgress{Elapsed: elapsed, Total: total, Left: left, Leaving: min(leaving, left), Cut: d.gone,
+		Oldest: r.oldest, ETA: d.eta(elapsed)}
 	if left == 0 {
 		p.Oldest, p.ETA = 0, 0
 	}

@@ -55,7 +55,8 @@ func (s *session) close(cause Cause) {
 		return
 	}
 	if d := s.loop.server.door; d != nil && d.dismisses(cause) {
-		s.client.closeWrite() // before the client sends a byte that nobody reads, for which the kernel would send RST in place of FIN
+		// Close before the client sends a byte that nobody reads: the kernel would then send RST in place of FIN.
+		s.client.closeWrite()
 		s.client.discard(s.loop.buf)
 		s.closeSide(&s.client)
 	}
@@ -134,7 +135,8 @@ func (s *session) recordBackend(r *Record, b *pool.Backend) {
 	if s.trace != nil {
 		r.Connect -= durationOf(s.trace.listened)
 	}
-	r.Tries = append(r.Tries, Try{Backend: r.Backend, Address: r.Address, Result: pool.Served, Took: durationOf(s.connected - s.tried)})
+	r.Tries = append(r.Tries,
+		Try{Backend: r.Backend, Address: r.Address, Result: pool.Served, Took: durationOf(s.connected - s.tried)})
 	if s.answered {
 		r.FirstByte = durationOf(s.firstByte - s.connected)
 	}

@@ -51,10 +51,11 @@ type handshake struct {
 // The reasons for a handshake to end that crypto/tls does not give.
 var (
 	errAbandoned = errors.New("the session has ended")
-	errLong      = errors.New("more than 16 KiB came within the handshake: send no more certificates than those up to the root")
-	errCut       = errors.New("the connection ended within the handshake")
-	errNoPlace   = errors.New("it was not begun: others were computed all the time, as many at once as may be")
-	errDropped   = errors.New("it was not begun: too many wait, and it had waited longest")
+	errLong      = errors.New(
+		"more than 16 KiB came within the handshake: send no more certificates than those up to the root")
+	errCut     = errors.New("the connection ended within the handshake")
+	errNoPlace = errors.New("it was not begun: others were computed all the time, as many at once as may be")
+	errDropped = errors.New("it was not begun: too many wait, and it had waited longest")
 )
 
 // A part makes one end of a TLS connection: tls.Server or tls.Client.
@@ -92,7 +93,8 @@ func (s *Server) tellCrowded(now int64) {
 		return
 	}
 	if times, due := s.places.crowded.due(now); due {
-		s.log().Warn("clients wait for their TLS handshakes, which come faster than they can be computed", "waiting", waiting,
+		s.log().Warn("clients wait for their TLS handshakes, which come faster than they can be computed",
+			"waiting", waiting,
 			"longest", oldest.Round(time.Millisecond).String(), "gave_up", left, "at_once", s.handshakes(), "times", times)
 	}
 }
@@ -140,7 +142,8 @@ func (h *handshake) tell(err error) {
 func (h *handshake) run(server *Server) (err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
-			server.log().Error("a TLS handshake failed because of a bug", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			server.log().Error("a TLS handshake failed because of a bug", "panic", fmt.Sprint(bug),
+				"stack", string(debug.Stack()))
 			err = fmt.Errorf("internal bug: %v", bug)
 		}
 	}()

@@ -156,7 +156,8 @@ func (s *session) insecure(err error) (stage, Cause) {
 		return securing, HandshakeFailed
 	}
 	if s.trace.dotted { // crypto/tls calls such a hello undecodable
-		s.client.layer.shake.err = fmt.Errorf("the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")
+		s.client.layer.shake.err = fmt.Errorf(
+			"the client asks for %q: a name has no dot at its end in TLS (RFC 6066, section 3)", s.trace.serverName+".")
 	}
 	return s.dismiss(HandshakeFailed, nil)
 }

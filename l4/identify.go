@@ -142,7 +142,8 @@ func parseProxyHeader(b []byte) (introduction, error) {
 	case b[0] != proxyproto.SIGV2[0]:
 		return parseText(b)
 	case b[proxyV2CommandAt] == byte(proxyproto.LOCAL):
-		return introduction{}, nil // the sender speaks for itself; the rest, family and transport too, is to be ignored (section 2.2)
+		// The sender speaks for itself. The rest is ignored, also family and transport (section 2.2).
+		return introduction{}, nil
 	}
 	addresses := proxyV2Fixed
 	if b[proxyV2CommandAt] == byte(proxyproto.PROXY) {
@@ -208,7 +209,8 @@ func parseAddresses(b []byte) (introduction, error) {
 	case err != nil:
 		return introduction{}, err
 	case !h.TransportProtocol.IsStream():
-		return introduction{}, fmt.Errorf("family and transport %#x are not those of a stream", byte(h.TransportProtocol))
+		return introduction{}, fmt.Errorf("family and transport %#x are not those of a stream",
+			byte(h.TransportProtocol))
 	}
 	source, _ := h.SourceAddr.(*net.TCPAddr)
 	destination, _ := h.DestinationAddr.(*net.TCPAddr)
@@ -244,7 +246,8 @@ func mapped(ip netip.Addr) netip.Addr { return netip.AddrFrom16(ip.As16()) }
 // isNameless reports whether b is a version 2 header of the command PROXY and the family UNSPEC: the sender vouches for
 // the connection and can't say whom it is from. The specification leaves it to the receiver to accept that.
 func isNameless(b []byte) bool {
-	return len(b) >= proxyV2Fixed && b[0] == proxyproto.SIGV2[0] && b[proxyV2CommandAt] == byte(proxyproto.PROXY) && b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
+	return len(b) >= proxyV2Fixed && b[0] == proxyproto.SIGV2[0] && b[proxyV2CommandAt] == byte(proxyproto.PROXY) &&
+		b[proxyV2FamilyAt] == byte(proxyproto.UNSPEC)
 }
 
 // isUnknownV1 reports whether b is a text header of the protocol UNKNOWN. Everything between that word and the end of

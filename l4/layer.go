@@ -86,7 +86,8 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 	l.side = e
 	n, began := 0, int64(0)
 	l.spent = 0
-	for records := 0; n < len(p) && len(l.held) <= heldMost && records < recordsPerRead && l.spent < recvTime; records++ {
+	for records := 0; n < len(p) && len(l.held) <= heldMost &&
+		records < recordsPerRead && l.spent < recvTime; records++ {
 		m, err := l.conn.Read(p[n:])
 		n += m
 		if m > 0 {
@@ -104,7 +105,8 @@ func (l *layer) recv(e *side, p []byte) (int, syscall.Errno) {
 		case err == errDry:
 			l.in.whole = 0
 			return orAgain(n)
-		case err == errTruncated && l.bears && l.in.between() && !e.broken(): // FIN; a reset that another call has found looks the same
+		case err == errTruncated && l.bears && l.in.between() && !e.broken():
+			// FIN. After a reset that another call has found the error is the same, but e is broken.
 			l.cut, e.readable, e.ended = true, false, true
 			return n, 0
 		case err == io.EOF:

@@ -71,7 +71,8 @@ func socketsFor(limit uint64) int { return int(min(limit/128, mostSockets)) }
 // MaxConnsFor returns how many sessions fit under a limit of open descriptors: two each, after those that are open now
 // and what the process itself may need with so many loops. 0: none.
 func MaxConnsFor(limit uint64, loops int) int {
-	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loops + 2*pipesFor(limit, loops) + socketsFor(limit))
+	own := uint64(openDescriptors() + spareDescriptors + loopDescriptors*loops + 2*pipesFor(limit, loops) +
+		socketsFor(limit))
 	if limit <= own {
 		return 0
 	}

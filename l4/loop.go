@@ -72,12 +72,13 @@ type slot struct {
 // loopStats is what a loop counts; others read it at any time.
 type loopStats struct {
 	accepted, empty, panics, moves atomic.Uint64
-	misdirected                    atomic.Uint64 // calls that would have met the wrong socket or session, and were not made
-	acceptWaits, flowWaits         atomic.Uint64
-	fromClient, fromBackend        atomic.Uint64
-	toClient, toBackend            atomic.Uint64
-	causes                         [causeCount]atomic.Uint64
-	sessions                       atomic.Int64
+	// calls that would have met the wrong socket or session, and were not made
+	misdirected             atomic.Uint64
+	acceptWaits, flowWaits  atomic.Uint64
+	fromClient, fromBackend atomic.Uint64
+	toClient, toBackend     atomic.Uint64
+	causes                  [causeCount]atomic.Uint64
+	sessions                atomic.Int64
 }
 
 // headerRoom is what a PROXY header with its optional fields can take in front of a client's first bytes.
@@ -88,7 +89,8 @@ func newLoop(server *Server, number int) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{server: server, number: number, poller: p, buf: make([]byte, max(headerRoom+readSize, bulkSize)), now: server.clock()}
+	l := &loop{server: server, number: number, poller: p, buf: make([]byte, max(headerRoom+readSize, bulkSize)),
+		now: server.clock()}
 	l.pipes.most, l.sockets.most = server.pipesPerLoop, server.socketsPerLoop
 	l.wheel.tick = l.now / wheelTick
 	l.outbox = newOutbox(server.IOUring)
@@ -200,7 +202,8 @@ func (l *loop) step(s *session) {
 				panic(shared)
 			}
 			l.stats.panics.Add(1)
-			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+			l.server.log().Error("a session was reset because of a bug", "panic", fmt.Sprint(bug),
+				"stack", string(debug.Stack()))
 			if s.age >= 0 { // not ended yet
 				s.finish(InternalBug)
 			}

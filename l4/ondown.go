@@ -14,9 +14,10 @@ type OnDown uint8
 
 // The choices. A check can be wrong while sessions are well, so keeping them is the default.
 const (
-	KeepSessions  OnDown = iota // they go on
-	DrainSessions               // within half a minute they are concluded, those first that are idle; what is left after a minute is reset
-	ResetSessions               // they are reset at once
+	KeepSessions OnDown = iota // they go on
+	// DrainSessions concludes them within half a minute, idle ones first. What is left after a minute is reset.
+	DrainSessions
+	ResetSessions // they are reset at once
 )
 
 var onDownNames = []string{KeepSessions: "keep", DrainSessions: "drain", ResetSessions: "reset"}

@@ -188,8 +188,10 @@ func (b *outbox) send() {
 	}
 	for i := range b.list {
 		o := &b.list[i]
-		again := o.act == sends && (o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED)) // a descriptor is closed once
-		if i >= done || again || refuses(syscall.Errno(-o.result)) {                                      // which a ring may be, where the call is not
+		// A close is not tried again: a descriptor is closed once.
+		again := o.act == sends && (o.result == -int32(unix.EINTR) || o.result == -int32(unix.ECANCELED))
+		// A ring may be refused where the system call is not.
+		if i >= done || again || refuses(syscall.Errno(-o.result)) {
 			o.carryOut()
 		}
 	}

@@ -164,7 +164,8 @@ func (p *poller) wait(hold bool) ([]unix.EpollEvent, error) {
 		if n > 0 {
 			return p.take(n), nil
 		}
-		if e == unix.EINTR { // a signal: the runtime wants this processor for a moment, and gets it by the caller's next call
+		// A signal: the runtime wants this processor for a moment, and gets it at the caller's next call.
+		if e == unix.EINTR {
 			return nil, nil
 		}
 		p.busy = false

@@ -15,9 +15,11 @@ import (
 // recovered or been resumed, as it has no sessions while the others have all. Quiet sessions are concluded, the
 // stillest first, and their clients connect anew. The zero Rebalance leaves sessions where they are.
 type Rebalance struct {
-	Factor float64 // sessions are ended where a backend has more than so many times as much as another one, each for its weight; above 1
-	Rate   int     // how many sessions are ended a second, at most
-	DryRun bool    // what would be done is only logged
+	// Factor is the skew at which sessions are ended: a backend has more than so many times as many as another one,
+	// each for its weight. It is above 1.
+	Factor float64
+	Rate   int  // how many sessions are ended a second, at most
+	DryRun bool // what would be done is only logged
 }
 
 // String returns r as the operator writes it.
@@ -64,7 +66,8 @@ func (r *Rebalance) set(part string) error {
 	case "dry-run":
 		r.DryRun = true
 	default:
-		return fmt.Errorf("%q says nothing about rebalancing; write factor=1.5,rate=10, with or without dry-run, or off", part)
+		return fmt.Errorf(
+			"%q says nothing about rebalancing; write factor=1.5,rate=10, with or without dry-run, or off", part)
 	}
 	return nil
 }
@@ -73,8 +76,10 @@ func (r *Rebalance) set(part string) error {
 type Load struct {
 	Backend  *pool.Backend
 	Sessions int
-	Share    float64 // of all sessions, from 0 to 1: by weight, less while it starts slowly, within max-conns; 0 for a backup that is not needed
-	Surplus  int     // sessions beyond that share, where rebalancing would end them
+	// Share is the backend's share of all sessions, from 0 to 1: by weight, less while it starts slowly, within
+	// max-conns. It is 0 for a backup that is not needed.
+	Share   float64
+	Surplus int // sessions beyond that share, where rebalancing would end them
 
 	weight float64
 	most   int // sessions it may have; 0: any number
@@ -90,7 +95,8 @@ func loadsOf(p *pool.Pool) []Load {
 			continue
 		}
 		if known := p.Backend(b.Name); known != nil {
-			loads = append(loads, Load{Backend: known, Sessions: b.Active, weight: float64(b.Weight) * b.Share, most: b.MaxConns, backup: b.Backup})
+			loads = append(loads, Load{Backend: known, Sessions: b.Active, weight: float64(b.Weight) * b.Share,
+				most: b.MaxConns, backup: b.Backup})
 		}
 	}
 	return loads

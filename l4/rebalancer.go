@@ -15,10 +15,13 @@ type rebalancer struct {
 	herd   herd
 	logger *slog.Logger
 	woken  chan struct{}
-	most   float64               // the most sessions that there were since it woke up: clients of ended sessions are expected back
-	left   map[*pool.Backend]int // sessions still to be ended, of those that were too many when the skew was found; nil while there is no skew
-	least  int                   // the fewest that were too many since it woke up; 0: nobody has looked
-	futile int                   // how often in a row ending sessions has left as many too many
+	// most is the most sessions that there were since it woke up: clients of ended sessions are expected back.
+	most float64
+	// left is the sessions still to be ended, of those that were too many when the skew was found. nil: there is no
+	// skew.
+	left   map[*pool.Backend]int
+	least  int // the fewest that were too many since it woke up; 0: nobody has looked
+	futile int // how often in a row ending sessions has left as many too many
 }
 
 // followSkew has the sessions of every pool spread anew, where Rebalance asks for that.
@@ -169,5 +172,6 @@ func (r *rebalancer) end(marks []mark, b *pool.Backend, n int) int {
 
 // startsSlowly reports whether a backend has yet to come to its full share.
 func (r *rebalancer) startsSlowly() bool {
-	return slices.ContainsFunc(r.pool.Snapshot().Backends, func(b pool.BackendSnapshot) bool { return b.State == pool.Up && !b.Draining && b.Share < 1 })
+	return slices.ContainsFunc(r.pool.Snapshot().Backends,
+		func(b pool.BackendSnapshot) bool { return b.State == pool.Up && !b.Draining && b.Share < 1 })
 }

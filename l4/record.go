@@ -25,9 +25,10 @@ type Record struct {
 	ClientTLS  TLSInfo // zero where the client's TLS was not ended here
 	BackendTLS TLSInfo // zero where no TLS was spoken to the backend
 
-	Start     time.Time     // when the connection was accepted, as the wall clock told it then
-	Queue     time.Duration // how long it waited for a backend with room
-	Connect   time.Duration // from the first pick to a connected backend, failed tries included; negative where none was
+	Start time.Time     // when the connection was accepted, as the wall clock told it then
+	Queue time.Duration // how long it waited for a backend with room
+	// Connect is from the first pick to a connected backend, with failed tries; negative where none was connected.
+	Connect   time.Duration
 	FirstByte time.Duration // from the backend's connection to its first byte; negative where none came
 	Total     time.Duration // from accept to close
 
@@ -74,5 +75,7 @@ type TLSInfo struct {
 type PathInfo struct {
 	RTT         time.Duration // smoothed round trip time
 	Retransmits uint32        // segments sent again over the whole connection
-	Unacked     uint64        // bytes that the other side of the session sent and this side never acknowledged, those still held here included; over TLS, as records
+	// Unacked counts the bytes that the other side of the session sent and this side never acknowledged, with those
+	// that are still held here. Over TLS it counts bytes of records.
+	Unacked uint64
 }

@@ -120,7 +120,8 @@ func (s *session) bury() {
 	s.lease.Done(pool.Died)
 	s.lease, s.backend, s.lost, s.guarded = pool.Lease{}, noSide(), neither, false
 	if m := s.meter(); m != nil {
-		m.progress, m.down.heard = progress{}, 0 // what the dead backend had taken and said tells nothing about the next
+		// What the dead backend had taken and sent says nothing about the next one.
+		m.progress, m.down.heard = progress{}, 0
 	}
 }
 

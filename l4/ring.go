@@ -70,7 +70,7 @@ const (
 	ringSend          = 26     // IORING_OP_SEND, Linux 5.6
 	ringWait          = 1      // IORING_ENTER_GETEVENTS
 	ringOneMapping    = 1 << 0 // IORING_FEAT_SINGLE_MMAP
-	ringOwnWorkers    = 1 << 9 // IORING_FEAT_NATIVE_WORKERS, Linux 5.12: memory is no longer counted against RLIMIT_MEMLOCK
+	ringOwnWorkers    = 1 << 9 // IORING_FEAT_NATIVE_WORKERS, Linux 5.12: no memory counts against RLIMIT_MEMLOCK
 )
 
 // IOUring reports why this process can't use io_uring, nil where it can.
@@ -105,13 +105,15 @@ func newRing(size uint32) (*ring, error) {
 // share maps the memory that the kernel reads the sends from and writes their results to.
 func (r *ring) share(p *ringParams) error {
 	const access, kind = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
-	size := max(p.submission.array+p.submissions*4, p.completion.results+p.completions*uint32(unsafe.Sizeof(ringResult{})))
+	size := max(p.submission.array+p.submissions*4,
+		p.completion.results+p.completions*uint32(unsafe.Sizeof(ringResult{})))
 	queues, err := unix.Mmap(int(r.fd), ringOffSubmission, int(size), access, kind)
 	if err != nil {
 		return err
 	}
 	r.memory[0] = queues
-	entries, err := unix.Mmap(int(r.fd), ringOffEntries, int(p.submissions)*int(unsafe.Sizeof(ringEntry{})), access, kind)
+	entries, err := unix.Mmap(int(r.fd), ringOffEntries, int(p.submissions)*int(unsafe.Sizeof(ringEntry{})),
+		access, kind)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,8 @@ func (s *Server) own(listeners []*Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ln := range listeners {
-		s.listeners = append(s.listeners, &listener{Listener: ln, fd: int32(ln.File.Fd()), name: ln.Name, unix: ln.Address.IsUNIX()})
+		s.listeners = append(s.listeners,
+			&listener{Listener: ln, fd: int32(ln.File.Fd()), name: ln.Name, unix: ln.Address.IsUNIX()})
 	}
 }
 

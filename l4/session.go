@@ -74,8 +74,10 @@ type trace struct {
 	deadly     bool    // a backend died of these bytes
 	meter      *meter  // where Limits ask for one; this trace is then a part of it
 	unacked    int     // what the kernel held for both peers when a limit last asked
-	look       int64   // when delivering or lingering asks again whether the last bytes were acknowledged, and when dismissing ends
-	looks      uint8   // how often it has asked
+	// look is when delivering or lingering asks again whether the last bytes were acknowledged, or when dismissing
+	// ends.
+	look  int64
+	looks uint8 // how often it has asked
 }
 
 func (s *session) traced() *trace {

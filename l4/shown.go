@@ -27,7 +27,9 @@ type witness interface {
 //
 // The session learns of a certificate when the handshake is signed with its key. A certificate that was chosen and not
 // used, as in TLS 1.2 before the ticket is looked at, was not shown.
-func Witnessed(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func Witnessed(
+	get func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c, err := get(hello)
 		w, wants := hello.Conn.(witness)

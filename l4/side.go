@@ -30,7 +30,7 @@ type side struct {
 	unpaced   bool   // sends without pacing: see unpace
 	uptake    uptake // what the last look at its peer found
 	number    uint8  // which of its session's sockets it is, in events
-	fault     uint16 // the errno of why the connection is broken, 0 while it is not; narrow, so that a session stays small
+	fault     uint16 // the errno of a broken connection, else 0; narrow, so that a session stays small
 	layer     *layer // the TLS that is spoken over the socket, nil where none is
 }
 

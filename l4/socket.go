@@ -64,7 +64,8 @@ func (k *sockets) close() {
 // disconnect dissolves a TCP connection that is over (connect(2), AF_UNSPEC).
 func disconnect(fd int32) syscall.Errno {
 	var none unix.RawSockaddr // AF_UNSPEC
-	_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&none)), unix.SizeofSockaddrInet4)
+	_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&none)),
+		unix.SizeofSockaddrInet4)
 	return e
 }
 
@@ -72,7 +73,8 @@ func disconnect(fd int32) syscall.Errno {
 // and nothing was set on the socket for this session. Buffers that have grown, congestion control and timers stay with
 // a socket.
 func (s *session) reusable(e *side) bool {
-	return s.down.finished && e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded && len(s.loop.server.Sources) == 0
+	return s.down.finished && e.tcp && e.local && !e.broken() && e.layer == nil && !e.unpaced && !s.guarded &&
+		len(s.loop.server.Sources) == 0
 }
 
 // family returns the address family of a TCP socket.

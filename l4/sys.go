@@ -19,14 +19,16 @@ import (
 
 // recv reads from a socket.
 func recv(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), 0, 0, 0)
 	return int(n), e
 }
 
 // peek reports how a socket's stream begins, and takes nothing from it: how many of len(p) bytes are there, 0 for the
 // end.
 func peek(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_PEEK, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), unix.MSG_PEEK, 0, 0)
 	return int(n), e
 }
 
@@ -39,20 +41,23 @@ func atMark(fd int32) bool {
 
 // send writes to a socket and raises no SIGPIPE.
 func send(fd int32, p []byte, flags int) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(unix.MSG_NOSIGNAL|flags), 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), uintptr(unix.MSG_NOSIGNAL|flags), 0, 0)
 	return int(n), e
 }
 
 // splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)). It never sets SPLICE_F_MORE,
 // which would hold back a small last piece for 200 ms.
 func splice(from, to int32, n int) (int, syscall.Errno) {
-	m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
+		unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 	return int(m), e
 }
 
 // readPipe reads from a pipe.
 func readPipe(fd int32, p []byte) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)))
 	return int(n), e
 }
 
@@ -68,7 +73,8 @@ func shutdownWrite(fd int32) syscall.Errno {
 // setInt sets an integer socket option.
 func setInt(fd int32, level, option, value int) syscall.Errno {
 	v := int32(value)
-	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&v)), 4, 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&v)), 4, 0)
 	return e
 }
 
@@ -86,7 +92,8 @@ func refuses(errno syscall.Errno) bool {
 // is refused, connect(2) to AF_UNSPEC does the same. With FIN, the receiver would take a part for the whole.
 func abortOnClose(fd int32) {
 	l := unix.Linger{Onoff: 1}
-	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
 	if e != 0 {
 		disconnect(fd)
 	}
@@ -96,7 +103,8 @@ func abortOnClose(fd int32) {
 func socketError(fd int32) syscall.Errno {
 	var v int32
 	size := uint32(4)
-	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR, uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
 	if e != 0 {
 		return e
 	}
@@ -107,7 +115,8 @@ func socketError(fd int32) syscall.Errno {
 func hungUp(fd int32) bool {
 	look := unix.PollFd{Fd: fd, Events: unix.POLLRDHUP}
 	var now unix.Timespec
-	n, _, e := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&look)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&look)), 1, uintptr(unsafe.Pointer(&now)),
+		0, 0, 0)
 	return e == 0 && n == 1
 }
 
@@ -146,28 +155,32 @@ func unread(fd int32) int {
 // tcpInfo fills info, and reports false for a socket that is not TCP.
 func tcpInfo(fd int32, info *unix.TCPInfo) bool {
 	size := uint32(unsafe.Sizeof(*info))
-	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(info)), uintptr(unsafe.Pointer(&size)), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(info)), uintptr(unsafe.Pointer(&size)), 0)
 	return e == 0
 }
 
 // accept4 takes one connection off a listening socket's queue, non-blocking and closed on exec.
 func accept4(fd int32, from *unix.RawSockaddrAny) (int32, syscall.Errno) {
 	size := uint32(unsafe.Sizeof(*from))
-	n, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	return int32(n), e
 }
 
 // peerName fails with ENOTCONN until a socket is connected.
 func peerName(fd int32, raw *unix.RawSockaddrAny) syscall.Errno {
 	size := uint32(unsafe.Sizeof(*raw))
-	_, _, e := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)), uintptr(unsafe.Pointer(&size)))
+	_, _, e := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)),
+		uintptr(unsafe.Pointer(&size)))
 	return e
 }
 
 // sockName tells what a socket is bound to.
 func sockName(fd int32, raw *unix.RawSockaddrAny) syscall.Errno {
 	size := uint32(unsafe.Sizeof(*raw))
-	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)), uintptr(unsafe.Pointer(&size)))
+	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)),
+		uintptr(unsafe.Pointer(&size)))
 	return e
 }
 
@@ -328,7 +341,8 @@ func rawUNIX(path string, r *unix.RawSockaddrUnix) uintptr {
 
 // stream makes a non-blocking stream socket.
 func stream(family int) (int32, syscall.Errno) {
-	fd, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family),
+		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	return int32(fd), e
 }
 
@@ -363,7 +377,8 @@ func epollControl(ep int32, op uintptr, fd int32, ev *unix.EpollEvent) syscall.E
 // epollWait is epoll_pwait(2) with no signal mask. A timeout other than 0 sleeps and keeps the processor meanwhile: see
 // poller.
 func epollWait(ep int32, events []unix.EpollEvent, milliseconds int) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(milliseconds), 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
+		uintptr(len(events)), uintptr(milliseconds), 0, 0)
 	runtime.KeepAlive(events)
 	return int(n), e
 }

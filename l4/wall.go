@@ -12,7 +12,8 @@ import (
 // as the wall clock showed it then.
 type wall struct {
 	steps atomic.Pointer[[]wallStep] // in their order, never changed in place, never empty
-	read  func() (now, wall int64)   // the server's clock and the wall clock, in Unix time, both in ns; nil: what the kernel says
+	// read returns the server's clock and the wall clock, in Unix time, both in ns. nil: the kernel's clocks.
+	read func() (now, wall int64)
 }
 
 // A wallStep says how far the wall clock was ahead of the server's from a moment on.

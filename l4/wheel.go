@@ -20,7 +20,7 @@ type wheel struct {
 }
 
 const (
-	wheelTick   = int64(10 * time.Millisecond) // fine enough for the limits of a session, coarse enough to share wake-ups
+	wheelTick   = int64(10 * time.Millisecond) // fine enough for limits, coarse enough to share wake-ups
 	wheelBits   = 6
 	wheelSlots  = 1 << wheelBits
 	wheelLevels = 5 // 64^5 ticks of 10 ms are 124 days; what is further off waits in the last slot and is armed again

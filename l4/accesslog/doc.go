@@ -31,8 +31,8 @@
 //	backend_rtt          the same three for the backend; bytes from the client in backend_unacked
 //	backend_retransmits
 //	backend_unacked
-//	client_tls           what TLS was spoken with the client: version, cipher, alpn, resumed, ech, subject, handshake, fault;
-//	                     in text each is a field: client_tls_version
+//	client_tls           what TLS was spoken with the client: version, cipher, alpn, resumed, ech, subject, handshake,
+//	                     fault; in text each is a field: client_tls_version
 //	backend_tls          the same for the backend
 //	unique_id            the PROXY protocol UNIQUE_ID that the backend was given
 //

@@ -189,7 +189,8 @@ func (l line) tries(name string, tries []l4.Try) line {
 
 func (l line) tryJSON(t *l4.Try) line {
 	l.text = append(l.text, '{')
-	l = l.given("backend", t.Backend).address("address", t.Address).string("result", t.Result.String()).seconds("took", t.Took).string("fault", t.Fault)
+	l = l.given("backend", t.Backend).address("address", t.Address).string("result", t.Result.String()).
+		seconds("took", t.Took).string("fault", t.Fault)
 	l.text = append(l.text, '}')
 	return l
 }

@@ -25,7 +25,8 @@ func cutOptions(text string) (path string, options []string) {
 		if text[i] != ',' {
 			continue
 		}
-		if name, _, found := strings.Cut(text[i+1:], "="); found && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") == "" {
+		if name, _, found := strings.Cut(text[i+1:], "="); found &&
+			strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") == "" {
 			return text[:i], strings.Split(text[i+1:], ",")
 		}
 	}
@@ -43,7 +44,8 @@ func (a *access) read(options []string) error {
 		case *at != "":
 			return fmt.Errorf("option %s is there twice", name)
 		case value == "":
-			return fmt.Errorf("option %s has no value; write it like %s", name, map[string]string{"mode": "mode=0660", "owner": "owner=www-data", "group": "group=www-data"}[name])
+			return fmt.Errorf("option %s has no value; write it like %s", name,
+				map[string]string{"mode": "mode=0660", "owner": "owner=www-data", "group": "group=www-data"}[name])
 		}
 		*at = value
 	}
@@ -51,7 +53,8 @@ func (a *access) read(options []string) error {
 		return nil
 	}
 	if n, err := strconv.ParseUint(a.mode, 8, 32); err != nil || n > 0o777 {
-		return fmt.Errorf("%q is no mode; write three octal digits, as in mode=0660: reading and writing for owner and group", a.mode)
+		return fmt.Errorf(
+			"%q is no mode; write three octal digits, as in mode=0660: reading and writing for owner and group", a.mode)
 	}
 	return nil
 }
@@ -89,13 +92,15 @@ func (a access) apply(path string) error {
 	}
 	if a.mode != "" {
 		mode, _ := strconv.ParseUint(a.mode, 8, 32)
-		if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(mode)); err != nil { // fchmod(2) takes no O_PATH
+		// fchmod(2) takes no O_PATH
+		if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(mode)); err != nil {
 			return fmt.Errorf("give the socket's file mode %s: %w", a.mode, err)
 		}
 	}
 	if uid >= 0 || gid >= 0 {
 		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("give the socket's file to %s: %w: only root may give it away, and others to a group that they are in",
+			return fmt.Errorf(
+				"give the socket's file to %s: %w: only root may give it away, and others to a group that they are in",
 				cmp.Or(strings.Trim(a.String(), ","), "nobody"), err)
 		}
 	}

@@ -196,7 +196,9 @@ func explain(s Spec, err error) error {
 		return fmt.Errorf("listen on %s: %w: port %d is privileged; use a port from 1024, or allow it with "+
 			"setcap cap_net_bind_service=+ep on the forebay binary or sysctl net.ipv4.ip_unprivileged_port_start=%d", s, err, s.port, s.port)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("listen on %s: %w: this user may not make a file in %s; choose another directory, or give the right", s, unix.EACCES, filepath.Dir(s.path))
+		return fmt.Errorf(
+			"listen on %s: %w: this user may not make a file in %s; choose another directory, or give the right", s,
+			unix.EACCES, filepath.Dir(s.path))
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("listen on %s: %w: no interface of this machine has %s", s, err, s.addr)
 	case errors.Is(err, unix.ENOENT) && s.path != "":

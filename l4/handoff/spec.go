@@ -74,14 +74,17 @@ func parsePath(text string) (Spec, error) {
 	case strings.ContainsRune(path, 0):
 		return Spec{}, fmt.Errorf("%q has a zero byte in its path", "unix:"+path)
 	case len(path) > maxPath:
-		return Spec{}, fmt.Errorf("%q is a path of %d bytes; a UNIX socket's may have %d", "unix:"+path, len(path), maxPath)
+		return Spec{}, fmt.Errorf("%q is a path of %d bytes; a UNIX socket's may have %d", "unix:"+path, len(path),
+			maxPath)
 	}
 	s := Spec{path: path}
 	if err := s.file.read(options); err != nil {
 		return Spec{}, fmt.Errorf("%q: %w", "unix:"+text, err)
 	}
 	if isAbstract(path) && s.file != (access{}) {
-		return Spec{}, fmt.Errorf("%q: an abstract socket has no file that could have a mode, owner or group; leave them out, or name a path", "unix:"+text)
+		return Spec{}, fmt.Errorf(
+			"%q: an abstract socket has no file that could have a mode, owner or group; leave them out, or name a path",
+			"unix:"+text)
 	}
 	return s, nil
 }
@@ -89,7 +92,8 @@ func parsePath(text string) (Spec, error) {
 // split cuts text at the colon before the port. An IPv6 host must stand in brackets, and loses them.
 func split(text string) (host, port string, err error) {
 	if scheme, rest, ok := strings.Cut(text, "://"); ok {
-		return "", "", fmt.Errorf("%q: a listen address has no scheme; write it without %s://, as in %s", text, scheme, orExample(rest))
+		return "", "", fmt.Errorf("%q: a listen address has no scheme; write it without %s://, as in %s", text, scheme,
+			orExample(rest))
 	}
 	if inside, ok := strings.CutPrefix(text, "["); ok {
 		return splitBrackets(text, inside)
@@ -144,7 +148,9 @@ func parsePort(text, port string) (uint16, error) {
 	case errors.Is(err, strconv.ErrRange) || n > 65535:
 		return 0, fmt.Errorf("%q: port %s is out of range; ports go from 0 (any free one) to 65535", text, port)
 	case err != nil:
-		return 0, fmt.Errorf("%q: port %q is not a number from 0 (any free one) to 65535; for several ports write several addresses", text, port)
+		return 0, fmt.Errorf(
+			"%q: port %q is not a number from 0 (any free one) to 65535; for several ports write several addresses",
+			text, port)
 	}
 	return uint16(n), nil
 }
@@ -168,7 +174,9 @@ func (s *Spec) setHost(text, host string) error {
 func (s *Spec) checkAddr(text string) error {
 	switch ip := s.addr; {
 	case ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Errorf("%q: no client can connect to %s, which is for many machines at once; write an address of this one", text, ip)
+		return fmt.Errorf(
+			"%q: no client can connect to %s, which is for many machines at once; write an address of this one", text,
+			ip)
 	case ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "":
 		return fmt.Errorf("%q: a link-local address needs its interface; write [%s%%eth0]:%d", text, ip, s.port)
 	}
@@ -295,5 +303,6 @@ func (s Spec) unresolved(err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return fmt.Errorf("listen on %s: %w: correct the name, or write an address", s, err)
 	}
-	return fmt.Errorf("listen on %s: %w: the name may be right: check the name server and the network, or write an address", s, err)
+	return fmt.Errorf(
+		"listen on %s: %w: the name may be right: check the name server and the network, or write an address", s, err)
 }

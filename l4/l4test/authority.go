@@ -102,7 +102,8 @@ func (a *Authority) Issue(name string, l Leaf) *Identity {
 // Revoke writes a list (RFC 5280, section 5) of these certificates, and returns the file.
 func (a *Authority) Revoke(all ...*Identity) string {
 	a.tb.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour),
+		NextUpdate: time.Now().Add(time.Hour)}
 	for _, i := range all {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: i.Leaf.SerialNumber, RevocationTime: time.Now()})

@@ -49,7 +49,8 @@ func (p *Peer) AwaitAcked() *Peer {
 // Unacked returns how many sent bytes the other side's kernel has not acknowledged (tcp(7), SIOCOUTQ).
 func (p *Peer) Unacked() int {
 	var n int
-	p.control("ask for unacknowledged bytes", func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ); return err })
+	p.control("ask for unacknowledged bytes",
+		func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ); return err })
 	return n
 }
 
@@ -59,7 +60,8 @@ func (p *Peer) Vanish() {
 	p.tb.Helper()
 	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
 	p.control("vanish", func(fd int) error {
-		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]})
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: 1, Filter: &dropAll[0]})
 	})
 }
 
@@ -95,14 +97,16 @@ func (p *Peer) ExpectResetAfterEOF() {
 func (p *Peer) Unread() int {
 	p.tb.Helper()
 	var n int
-	p.control("ask for unread bytes", func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); return err })
+	p.control("ask for unread bytes",
+		func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); return err })
 	return n
 }
 
 // SetSendBuffer bounds what the kernel keeps of what was sent and not acknowledged (socket(7): it doubles the number).
 func (p *Peer) SetSendBuffer(bytes int) *Peer {
 	p.tb.Helper()
-	p.control("set the send buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes) })
+	p.control("set the send buffer",
+		func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes) })
 	return p
 }
 
@@ -110,7 +114,8 @@ func (p *Peer) SetSendBuffer(bytes int) *Peer {
 // sees. Nothing may be under way: see DialNarrow.
 func (p *Peer) SetReceiveBuffer(bytes int) *Peer {
 	p.tb.Helper()
-	p.control("set the receive buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
+	p.control("set the receive buffer",
+		func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
 	return p
 }
 
@@ -121,7 +126,9 @@ type preparation = func(network, address string, raw syscall.RawConn) error
 // Accepted connections inherit it.
 func narrow(bytes int) preparation {
 	return func(_, _ string, raw syscall.RawConn) (err error) {
-		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) })
+		failed := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+		})
 		return errors.Join(failed, err)
 	}
 }

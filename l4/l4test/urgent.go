@@ -240,7 +240,8 @@ func (m *Marked) Check(how Reading, h *Heard) error {
 	switch {
 	case kept[last]:
 		return fmt.Errorf("the last urgent byte, %#x, stands in the stream", last)
-	case how == OutOfLine && h.End == io.EOF && !bytes.HasSuffix(h.Urgent, []byte{last}): // after a reset it can't be asked for
+	case how == OutOfLine && h.End == io.EOF && !bytes.HasSuffix(h.Urgent, []byte{last}):
+		// After a reset the byte can't be asked for.
 		return fmt.Errorf("out of line came % x, want %#x at the end", h.Urgent, last)
 	}
 	next := 0
@@ -256,7 +257,8 @@ func (m *Marked) Check(how Reading, h *Heard) error {
 
 func (m *Marked) checkInLine(h *Heard) error {
 	if !bytes.Equal(h.Stream, m.Bytes) {
-		return fmt.Errorf("got %d bytes, want %d; they differ from byte %d on", len(h.Stream), len(m.Bytes), common(h.Stream, m.Bytes))
+		return fmt.Errorf("got %d bytes, want %d; they differ from byte %d on", len(h.Stream), len(m.Bytes),
+			common(h.Stream, m.Bytes))
 	}
 	next := 0
 	for _, at := range h.Marks {
@@ -291,7 +293,8 @@ func (m *Marked) align(stream []byte) (kept map[byte]bool, err error) {
 		case !urgent && at == len(stream):
 			return nil, fmt.Errorf("the stream ends after %d bytes, before byte %d of %d", at, i, len(m.Bytes))
 		case !urgent:
-			return nil, fmt.Errorf("byte %d of the stream is %#x, want %#x, byte %d of %d (urgent: %v)", at, stream[at], b, i, len(m.Bytes), m.Urgent)
+			return nil, fmt.Errorf("byte %d of the stream is %#x, want %#x, byte %d of %d (urgent: %v)", at, stream[at],
+				b, i, len(m.Bytes), m.Urgent)
 		}
 	}
 	if at < len(stream) {
