@@ -174,7 +174,7 @@ func (l *loop) dispatchSession(ev *unix.EpollEvent) {
 		return // the event is of a try that has been given up
 	}
 	e.note(ev.Events)
-	if s.moved == l.now { // in this turn, so bytes that the event speaks of may have been read since the kernel gave it
+	if s.moved >= l.now { // in this turn, so bytes that the event speaks of may have been read since the kernel gave it
 		e.told = false
 	}
 	switch {

@@ -155,28 +155,42 @@ func (s *testServer) splicing(f func()) {
 }
 
 // TestUrgentByteBehindAnEvent has an urgent byte come while the loop has an event in hand that the kernel gave before,
-// and has read the bytes that this event tells of.
+// and has read the bytes that this event tells of: while it relayed, or together with a PROXY header.
 func TestUrgentByteBehindAnEvent(t *testing.T) {
-	m := l4test.MarkedOf(1, 10, -10)
-	b := l4test.ServeReading(t, l4test.InLine, func(p *l4test.Peer) {
-		if err := m.Check(l4test.InLine, p.Expect("go").Send("go").ReceiveMarked(l4test.InLine)); err != nil {
-			t.Error(err)
-		}
-	})
-	s := serve(t, nil, b.Addr())
-	p := l4test.Dial(t, s.addr).Send("go").Expect("go")
-	s.onOne(func(l *loop, one *session) {
-		p.Send(string(m.Bytes[:10])).AwaitAcked()
-		events := l.poller.look()
-		one.client.readable = true
-		l.step(one)
-		p.SendUrgent(m.Bytes[10]).AwaitAcked()
-		for i := range events {
-			l.dispatch(&events[i])
-		}
-	})
-	p.Send(string(m.Bytes[11:])).CloseWrite().ExpectEOF()
-	b.AwaitDone(1)
+	for _, out := range []ProxyVersion{ProxyOff, ProxyV1} {
+		t.Run(fmt.Sprintf("ProxyOut %d", out), func(t *testing.T) {
+			m := l4test.MarkedOf(1, 10, -10)
+			skipHeader := func(p *l4test.Peer) {
+				for out != ProxyOff && p.Receive(1)[0] != '\n' {
+				}
+			}
+			b := l4test.ServeReading(t, l4test.InLine, func(p *l4test.Peer) {
+				skipHeader(p)
+				p.Expect("go").Send("go")
+				skipHeader(p)
+				if err := m.Check(l4test.InLine, p.ReceiveMarked(l4test.InLine)); err != nil {
+					t.Error(err)
+				}
+			})
+			s := serve(t, func(s *Server) { s.ProxyOut = out }, b.Addr())
+			p := l4test.Dial(t, s.addr).Send("go").Expect("go")
+			s.onOne(func(l *loop, one *session) {
+				p.Send(string(m.Bytes[:10])).AwaitAcked()
+				events := l.poller.look()
+				one.client.readable = true
+				if out != ProxyOff { // as if it had been connected now
+					one.stage, one.moved = greeting, l.server.clock()
+				}
+				l.step(one)
+				p.SendUrgent(m.Bytes[10]).AwaitAcked()
+				for i := range events {
+					l.dispatch(&events[i])
+				}
+			})
+			p.Send(string(m.Bytes[11:])).CloseWrite().ExpectEOF()
+			b.AwaitDone(1)
+		})
+	}
 }
 
 // TestUrgentBytesInARow has a second one come while the loop stands in front of the first.
