@@ -53,6 +53,7 @@ func (r *chaosRound) judge() {
 		}
 	}
 	faults = append(faults, r.faultsOfTotals(len(lines), more)...)
+	faults = append(faults, r.faultsOfTheRound()...)
 	r.t.Logf("%s: %d sessions, %v", r.name, len(r.outings), causes)
 	r.tell(faults)
 }
@@ -114,6 +115,27 @@ func (r *chaosRound) faultsOfTotals(lines int, stopped stoppedLine) (faults []st
 	if stopped.Total != lines || sum != lines {
 		faults = append(faults, fmt.Sprintf("wrong totals: %d lines in the log, %d sessions in total, %d by cause",
 			lines, stopped.Total, sum))
+	}
+	return faults
+}
+
+// faultsOfTheRound returns what was to happen and did not, so that nothing was found out about it.
+func (r *chaosRound) faultsOfTheRound() (faults []string) {
+	if r.moves {
+		r.t.Logf("%d sockets were seen to move between event loops", r.watch.moves.Load())
+		if !r.moved() {
+			faults = append(faults, "not tried: no session has moved between event loops")
+		}
+	}
+	if r.urgent {
+		marks := 0
+		for _, o := range r.outings {
+			marks += len(o.marks)
+		}
+		r.t.Logf("%d urgent bytes came to clients", marks)
+		if marks == 0 {
+			faults = append(faults, "not tried: no urgent byte has come to a client")
+		}
 	}
 	return faults
 }

@@ -27,6 +27,7 @@ type chaosPlan struct {
 	downs    bool // sessions of a backend that went down are reset, or drained
 	denies   bool
 	urgent   bool // most sessions have urgent bytes
+	moves    bool // sessions move between event loops
 	limits   bool
 	hole     bool // one backend answers no SYN
 	cutShort bool // forebay is stopped while sessions go on
@@ -56,16 +57,16 @@ func plans() []chaosPlan {
 			args:     replay,
 			conducts: []conduct{serves, closes, closes, closes, closes, closesLater, resetsLater},
 		},
-		{name: "TLS and drains", tlsIn: true, across: both, drains: true, conducts: deaths},
+		{name: "TLS and drains", tlsIn: true, across: both, drains: true, moves: true, conducts: deaths},
 		{name: "deaths", across: both, conducts: allWays},
-		{name: "urgent bytes", across: both, urgent: true, conducts: deaths},
+		{name: "urgent bytes", across: both, urgent: true, moves: true, conducts: deaths},
 		{
 			name: "TLS, replay and hedging", replay: true, tlsIn: true, tlsOut: true, across: both, hole: true,
 			args:     with("--hedge-after", "20ms"),
 			conducts: deaths,
 		},
 		{
-			name: "health and rebalancing", replay: true, across: both, health: true, leaves: true, downs: true,
+			name: "health and rebalancing", replay: true, across: both, health: true, leaves: true, downs: true, moves: true,
 			args: with("--check-interval", "200ms", "--rebalance", "factor=1.2,rate=100",
 				"--policy", "least-conn", "--slow-start", "1s", "--eject-hold", "200ms"),
 			conducts: deaths,
@@ -77,7 +78,7 @@ func plans() []chaosPlan {
 			conducts: deaths,
 		},
 		{
-			name: "TLS to backends", replay: true, tlsOut: true, across: across,
+			name: "TLS to backends", replay: true, tlsOut: true, across: across, moves: true,
 			args:     with("--loops", "2"),
 			conducts: deaths,
 		},
@@ -113,7 +114,7 @@ func planOf(r *rand.Rand, round int) chaosPlan {
 	if r.IntN(2) == 0 {
 		p.args = append(p.args, "--io-uring", "off")
 	}
-	if r.IntN(2) == 0 && !strings.Contains(strings.Join(p.args, " "), "--loops") {
+	if (r.IntN(2) == 0 || p.moves) && !strings.Contains(strings.Join(p.args, " "), "--loops") {
 		p.args = append(p.args, "--loops", "2")
 	}
 	if round >= len(all) && r.IntN(3) == 0 {

@@ -29,6 +29,7 @@ type chaosRound struct {
 	backendTLS *tls.Config
 	backends   []*chaosBackend
 	files      chaosFiles
+	watch      *moveWatch
 
 	ids     atomic.Uint64
 	enough  atomic.Bool
@@ -67,6 +68,9 @@ func (r *chaosRound) play(length time.Duration, clients int) {
 				r.goOut(source)
 			}
 		})
+	}
+	if r.moves {
+		busy.Go(func() { r.watch.watch(r.enough.Load) })
 	}
 	r.stir(length)
 	if r.cutShort {
@@ -122,7 +126,7 @@ func (r *chaosRound) arrange() {
 	if r.hole {
 		args = append(args, l4test.BlackHole(r.t))
 	}
-	r.forebay = start(r.t, append([]string{"--log-empty", "-l", "0.0.0.0:0"}, args...)...)
+	r.start(append([]string{"--log-empty", "-l", "0.0.0.0:0"}, args...))
 	r.forebay.Allow("a backend is (down|ejected)|cut at the deadline|every backend|stopped before every session")
 	if r.tlsIn || r.tlsOut { // a busy machine
 		r.forebay.Allow("clients wait for their TLS handshakes")
@@ -131,6 +135,19 @@ func (r *chaosRound) arrange() {
 		r.forebay.Allow("a backend can't be reached, which is no fault of its own")
 	}
 	r.forebay.Allow("is not that of the certificate") // one file has been renewed, and the other one not yet
+}
+
+// start starts forebay. Where sessions are to move, its loops find themselves busy in turn.
+func (r *chaosRound) start(args []string) {
+	if !r.moves {
+		r.forebay = start(r.t, args...)
+		return
+	}
+	r.forebay = startCommand(r.t, l4test.BusyInTurn(r.t, program, serveArgs(args)...))
+	var err error
+	if r.watch, err = newMoveWatch(r.forebay); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // renew writes a new certificate for the clients.
@@ -149,12 +166,15 @@ func put(t testing.TB, path, text string) {
 	}
 }
 
-// stir changes things until the round is over.
+// moved reports whether a session was seen to move, where some are to.
+func (r *chaosRound) moved() bool { return !r.moves || r.watch.moves.Load() > 0 }
+
+// stir changes things until the round is over. A machine that stands still may take longer to have sessions move.
 func (r *chaosRound) stir(length time.Duration) {
 	for _, b := range r.backends[r.steady:] {
 		b.turn(r.anyConduct())
 	}
-	for end := time.Now().Add(length); time.Now().Before(end); {
+	for end := time.Now().Add(length); time.Now().Before(end) || !r.moved() && time.Now().Before(end.Add(patience)); {
 		<-time.After(time.Duration(50+r.rand.IntN(100)) * time.Millisecond)
 		r.stall()
 		r.backends[r.steady+r.rand.IntN(len(r.backends)-r.steady)].turn(r.anyConduct())

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,7 @@ const (
 var program string
 
 func TestMain(m *testing.M) {
-	if err := l4test.BecomeRefused(); err != nil {
+	if err := errors.Join(l4test.BecomeRefused(), l4test.BecomeBusy()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
