@@ -95,7 +95,7 @@ func (s *session) queue() (stage, Cause) {
 func (s *session) joinQueue() (stage, Cause) {
 	c, l, waiting := s.setup, s.loop, s.ref()
 	waiter, err := c.route.Pool.Wait(&c.request, func(lease pool.Lease) {
-		l.post(func() {
+		taken := l.post(func() {
 			s := l.find(waiting)
 			if s == nil || s.stage != queueing {
 				lease.Done(pool.Abandoned)
@@ -104,6 +104,9 @@ func (s *session) joinQueue() (stage, Cause) {
 			s.setup.granted = lease
 			l.step(s)
 		})
+		if !taken { // the loop has ended, and the session with it
+			lease.Done(pool.Abandoned)
+		}
 	})
 	switch {
 	case errors.Is(err, pool.ErrNone):

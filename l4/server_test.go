@@ -280,6 +280,23 @@ func TestLeavingTheQueue(t *testing.T) {
 	}
 }
 
+// A lease that comes when the loop of its session has ended goes back.
+func TestLeaseForEndedLoopIsGivenBack(t *testing.T) {
+	p, err := pool.New(pool.Options{Queue: 1}, []pool.Config{backend(t, "127.0.0.1:1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := DefaultServer(p)
+	server.prepare()
+	l := &loop{server: server, closed: true}
+	s := &session{client: noSide(), backend: noSide(), listener: &listener{}, stage: queueing, setup: &setup{route: &server.Route}}
+	l.add(s)
+	s.joinQueue() // there is room by now, so that the lease comes at once
+	if n := p.Snapshot().Backends[0].Active; n != 0 {
+		t.Errorf("%d leases are held, want none", n)
+	}
+}
+
 func TestQueueTimeout(t *testing.T) {
 	b := backend(t, l4test.Echo(t).Addr())
 	b.MaxConns = 1
