@@ -146,7 +146,10 @@ func (f *rangeFile) Check() (e profile.Event, tell bool) {
 	if changed {
 		f.told = false
 	}
-	if f.fault = f.read(); f.fault == nil {
+	if changed || f.file.Again() {
+		f.fault = f.read()
+	}
+	if f.fault == nil {
 		f.list.apply()
 		return profile.Event{File: f.file.Path}, true
 	}

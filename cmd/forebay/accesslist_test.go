@@ -111,6 +111,22 @@ func TestRangeFileIsReadAgainWhileItIsBad(t *testing.T) {
 	}
 }
 
+// TestALargeBadRangeFileIsReadSeldom has one that takes a fifth of a second to read.
+func TestALargeBadRangeFileIsReadSeldom(t *testing.T) {
+	_, l, _, deny := listOf(t, "192.0.2.0/24", "")
+	f := l.files[slices.IndexFunc(l.files, func(f *rangeFile) bool { return f.file.Path == deny })]
+	rewrite(t, deny, strings.Repeat("192.0.2.0/25\n", 10_000))
+	f.file.Changed()
+	f.fault = errors.New("not now")
+	looks := 1
+	for ; f.fault != nil && looks < 200; looks++ {
+		f.Check()
+	}
+	if looks < 20 || looks == 200 {
+		t.Errorf("it was read again at look %d", looks)
+	}
+}
+
 // TestFaultyLinesAreQuotedSparingly has the same lines in files that everybody may read, and that only some may: as the
 // file is closed, or a directory into which a link leads.
 func TestFaultyLinesAreQuotedSparingly(t *testing.T) {

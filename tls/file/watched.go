@@ -35,6 +35,16 @@ const (
 	mostCompared = 1 << 20
 )
 
+// mostRetried is how large a file may be to be read again at each look while it is bad: that takes up to 5 ms.
+const mostRetried = 64 << 10
+
+// Again reports, after Changed has found the file as it was, whether one that is bad is to be read again all the same:
+// what is wrong may be gone without a change to it, as where the clock was behind. A large one is read again now and
+// then, as a look comes twice a second and reading it may take as long.
+func (w *Watched) Again() bool {
+	return !w.read || w.stamp.size <= mostRetried || w.looks%comparedEach == 0
+}
+
 // Changed reports whether the file has changed since the last Read or Changed. That it can't be read any more is a
 // change, too. A new time or other permissions alone are not.
 func (w *Watched) Changed() bool {

@@ -102,7 +102,10 @@ func (w *watched[T]) check() (e Event, ok bool) {
 	if changed {
 		w.told = false
 	}
-	if w.fault = w.read(); w.fault == nil {
+	if changed || w.file.Again() {
+		w.fault = w.read()
+	}
+	if w.fault == nil {
 		return Event{File: w.file.Path}, true
 	}
 	ok = !changed && !w.told

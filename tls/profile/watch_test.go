@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -72,6 +73,38 @@ func TestWhatWasBadIsReadAgain(t *testing.T) {
 	}
 	if e, ok := w.check(); ok {
 		t.Errorf("as it was: got %v", e)
+	}
+}
+
+// TestALargeBadFileIsReadSeldom has one that takes long to read: twice a second it would keep a processor busy.
+func TestALargeBadFileIsReadSeldom(t *testing.T) {
+	var w watched[int]
+	reads, bad := 0, false
+	path := write(t, t.TempDir(), "file", []byte("1"))
+	must(t, 0, w.open(path, func(text []byte) (int, error) {
+		if reads++; bad {
+			return 0, errors.New("not now")
+		}
+		return len(text), nil
+	}))
+	bad = true
+	large := bytes.Repeat([]byte("x"), 100<<10)
+	write(t, filepath.Dir(path), "file", large)
+	told, looks := 0, 200
+	reads = 0
+	for range looks {
+		if _, ok := w.check(); ok {
+			told++
+		}
+	}
+	if told != 1 || reads < 2 || reads > looks/20 {
+		t.Errorf("within %d looks it was read %d times and told of %d times", looks, reads, told)
+	}
+	bad = false
+	for look := 1; *w.value.Load() != len(large); look++ {
+		if w.check(); look == looks {
+			t.Fatal("it is not read again")
+		}
 	}
 }
 
