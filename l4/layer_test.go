@@ -229,10 +229,10 @@ func TestSilentTLSBackendCostsOneConnectTimeout(t *testing.T) {
 	}
 }
 
-// 32 MiB each way at once, in all combinations of TLS.
+// 8 MiB each way at once, in all combinations of TLS.
 func TestBulkOverTLS(t *testing.T) {
 	id := newIdentity(t, "one.example")
-	content := make([]byte, 32<<20)
+	content := make([]byte, 8<<20)
 	rand.Read(content)
 	for name, c := range map[string]struct{ client, backend bool }{"client": {true, false}, "backend": {false, true}, "both": {true, true}} {
 		t.Run(name, func(t *testing.T) {
