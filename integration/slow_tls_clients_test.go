@@ -152,6 +152,7 @@ func TestIdleTLSSessionsCostLittle(t *testing.T) {
 	const most = 10 << 10
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
 			n := sessionsThatFit(t, 2000)
 			a := l4test.NewAuthority(t)
 			f := start(t, append(endTLS(a.Issue("site", l4test.Leaf{Names: []string{"a.example"}})), echoElsewhere(t))...)
