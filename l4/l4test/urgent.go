@@ -139,7 +139,6 @@ type Heard struct {
 	Urgent []byte // what it asked for out of line
 	Marks  []int  // where in Stream it stood at a mark, read in line
 	End    error  // io.EOF for a FIN
-	asked  bool   // the byte at the mark where it stands has been asked for
 }
 
 // ReceiveMarked reads until the stream ends, however it does. The Peer must have been made for such a Reading.
@@ -182,8 +181,7 @@ func (h *Heard) hear(fd int, how Reading, buf []byte) bool {
 		mark, _ := unix.IoctlGetInt(fd, unix.SIOCATMARK)
 		switch {
 		case how == OutOfLine && mark != 0:
-			h.asked = h.ask(fd) || h.asked
-			if !h.asked && !whole {
+			if h.ask(fd) == unix.EAGAIN && !whole {
 				return false // it was announced, and is still on its way
 			}
 		case there == 0 && !whole:
@@ -202,20 +200,20 @@ func (h *Heard) hear(fd int, how Reading, buf []byte) bool {
 		h.End = io.EOF
 	default:
 		h.Stream = append(h.Stream, buf[:n]...)
-		h.asked = false
 	}
 	return true
 }
 
-// ask takes the byte at the mark, and reports whether it could.
-func (h *Heard) ask(fd int) bool {
+// ask takes the last urgent byte that was announced. It returns EAGAIN while that has not come, and EINVAL where it was
+// taken already: the mark may have moved to it before it was asked for, and the stream comes to it later (tcp_recv_urg in
+// net/ipv4/tcp.c).
+func (h *Heard) ask(fd int) error {
 	var b [1]byte
 	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT|unix.MSG_OOB)
-	if err != nil || n == 0 {
-		return false
+	if n > 0 {
+		h.Urgent = append(h.Urgent, b[0])
 	}
-	h.Urgent = append(h.Urgent, b[0])
-	return true
+	return err
 }
 
 // ended reports whether nothing more can come.
