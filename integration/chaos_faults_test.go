@@ -69,8 +69,8 @@ func (c *chaosCase) checkVisits(say func(string, ...any)) {
 	}
 }
 
-// checkUrgent has urgent bytes be those that were sent as such. A mark may be lost when the next one is set, as there is
-// one at a time. So the last that was sent has come where its byte has.
+// checkUrgent has urgent bytes be those that were sent as such. A mark may be lost when the next one is set, as there
+// is one at a time. So the last that was sent has come where its byte has.
 func (c *chaosCase) checkUrgent(say func(string, ...any)) {
 	check := func(from, to *talk, d direction) {
 		for _, at := range to.marks {

@@ -166,8 +166,8 @@ func put(t testing.TB, path, text string) {
 	}
 }
 
-// moved reports whether a session was seen to move, where some must. While TLS handshakes go on, the loops change threads
-// all the time and seldom know how much processor time they have used, so there it may take long.
+// moved reports whether a session was seen to move, where some must. While TLS handshakes go on, the loops change
+// threads all the time and seldom know how much processor time they have used, so there it may take long.
 func (r *chaosRound) moved() bool {
 	return !r.moves || r.tlsIn || r.tlsOut || r.watch.moves.Load() > 0
 }

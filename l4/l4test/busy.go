@@ -203,8 +203,8 @@ type busyTime struct {
 	at   time.Time // when it last asked
 }
 
-// used answers who asks. A turn is long enough to find oneself busy several times in a row, also where some answers are
-// worth nothing as they are another thread's. It ends at the question of somebody else.
+// used answers who asks. A turn is long enough to find oneself busy several times in a row, also where some answers
+// are worth nothing as they are another thread's. It ends at the question of somebody else.
 func (b *busyTurns) used(who uint64, now time.Time) time.Duration {
 	const long, longest = 6, 18 // the latter where the busy one asks no more
 	t := b.askers[who]
