@@ -126,13 +126,13 @@ func (c Check) OverTLS() (Check, error) {
 }
 
 // Descriptors returns how many file descriptors c needs for one backend at a time, at most: one for a socket, two to
-// look up a name before (A and AAAA), four to start a program.
+// look up a name before (A and AAAA), six to start a program.
 func (c Check) Descriptors() int {
 	switch {
 	case c.Off():
 		return 0
 	case c.kind == command:
-		return 4
+		return 6 // /dev/null, both ends of the pipe for its output and of the one for a failed start, the process
 	case c.at.host != "":
 		return 2
 	}

@@ -44,7 +44,7 @@ func TestCommandTranscript(t *testing.T) {
 
 // What is left free for checks is what they need.
 func TestDescriptors(t *testing.T) {
-	for check, want := range map[string]int{"off": 0, "tcp": 1, "redis:6380": 1, "tcp:db.example:80": 2, "exec:true": 4} {
+	for check, want := range map[string]int{"off": 0, "tcp": 1, "redis:6380": 1, "tcp:db.example:80": 2, "exec:true": 6} {
 		if got := mustParse(t, check).Descriptors(); got != want {
 			t.Errorf("%s: got %d, want %d", check, got, want)
 		}
