@@ -64,8 +64,8 @@ scenarios-race: check-go ## the same with a binary under the race detector, with
 	go build -race $(STAMP) -o bin/forebay-race ./cmd/forebay
 	BINARY_UNDER_TEST=$(CURDIR)/bin/forebay-race UNDER_RACE=1 go test -count=1 -timeout 15m $(ATONCE) ./integration
 
-soak: build ## chaos for SOAK (10m)
-	SOAK=$(SOAK) BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./integration
+soak: build ## chaos for SOAK (10m), and a scan by testssl.sh
+	SOAK=$(SOAK) BINARY_UNDER_TEST=$(CURDIR)/bin/forebay go test -count=1 -timeout 0 -v -run '^Test(Chaos|TestsslFindsNothing)$$' ./integration
 
 fuzz: check-go ## each fuzz target for FUZZTIME (10s)
 	integration/fuzz $(FUZZTIME)
