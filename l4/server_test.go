@@ -28,8 +28,9 @@ const patience = 20 * time.Second
 // A testServer is a Server that serves until its test ends.
 type testServer struct {
 	*Server
-	addr    string
-	records chan Record
+	addr      string
+	records   chan Record
+	allPlaces int // for handshakes
 }
 
 // serve starts a Server in front of backends, on a free port of 127.0.0.1. configure may be nil.
@@ -77,11 +78,15 @@ func servePool(tb testing.TB, configure func(*Server), o pool.Options, configs .
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ln) }()
 	<-s.Started()
+	s.places.mu.Lock()
+	s.allPlaces = s.places.free
+	s.places.mu.Unlock()
 	tb.Cleanup(func() {
 		s.Stop()
 		if err := <-ended; err != nil {
 			tb.Errorf("Serve: %v", err)
 		}
+		s.expectNothingLeft(tb)
 	})
 	return s
 }

@@ -21,12 +21,13 @@ func pause() { <-time.After(pollEvery) }
 // only looking can tell: another process's descriptors, a kernel queue.
 func Await(tb testing.TB, limit time.Duration, what string, ok func() bool) {
 	tb.Helper()
-	if !within(limit, ok) {
+	if !Within(limit, ok) {
 		tb.Fatalf("after %v still not: %s", limit, what)
 	}
 }
 
-func within(limit time.Duration, ok func() bool) bool {
+// Within reports whether ok does, now or before limit is over.
+func Within(limit time.Duration, ok func() bool) bool {
 	for deadline := time.Now().Add(limit); !ok(); pause() {
 		if time.Now().After(deadline) {
 			return false
@@ -50,7 +51,7 @@ func Main(m *testing.M) int {
 	}
 	before := holdings()
 	code := m.Run()
-	if code == 0 && !within(stepLimit, func() bool { return holdings().within(before) }) {
+	if code == 0 && !Within(stepLimit, func() bool { return holdings().within(before) }) {
 		fmt.Fprintf(os.Stderr, "the tests left something behind: %v before, %v after\n%s", before, holdings(), stacks())
 		return 1
 	}
@@ -63,7 +64,7 @@ func CheckLeaks(tb testing.TB) {
 	tb.Helper()
 	before := holdings()
 	tb.Cleanup(func() {
-		if !within(stepLimit, func() bool { return holdings().within(before) }) {
+		if !Within(stepLimit, func() bool { return holdings().within(before) }) {
 			tb.Errorf("the test left something behind: %v before, %v after\n%s", before, holdings(), stacks())
 		}
 	})
