@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,10 +46,10 @@ func TestDeadPeersAreGivenUp(t *testing.T) {
 // answers all the time, though it has no room.
 func TestPausedReadersStay(t *testing.T) {
 	t.Parallel()
-	const size, limit = 8 * mib, 2 * time.Second
+	const limit = 2 * time.Second
 	// The backend is watched from five seconds on.
 	pause := func(p *l4test.Peer) *l4test.Peer { <-time.After(5*time.Second + 3*limit); return p }
-	for _, narrow := range []int{4 << 10, 64 << 10} {
+	for narrow, size := range map[int]int64{4 << 10: 3 * mib, 64 << 10: 8 * mib} {
 		t.Run(fmt.Sprint("client ", narrow), func(t *testing.T) {
 			t.Parallel()
 			b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("!").SendContent(1, size).CloseWrite().ExpectEOF() })
@@ -63,6 +64,33 @@ func TestPausedReadersStay(t *testing.T) {
 			l4test.Dial(t, f.Addr()).SendContent(1, size).CloseWrite().ExpectEOF()
 			wantBytes(t, f.Session(), size, 0)
 		})
+	}
+}
+
+// A reader that takes a little all the time is not dead, though its window is closed each time that it is looked at, and
+// never opens by as much as is to be sent next.
+func TestSlowReadersStay(t *testing.T) {
+	t.Parallel()
+	b := l4test.Serve(t, pourOrEcho)
+	f := start(t, "--user-timeout", "2s", b.Addr())
+	var readers sync.WaitGroup
+	for range 24 {
+		readers.Go(func() {
+			p := l4test.DialNarrow(t, f.Addr(), 4<<10).Send("!")
+			p.Conn().SetReadDeadline(time.Now().Add(2 * time.Minute))
+			for range 300 {
+				if _, err := p.Conn().Read(make([]byte, 1<<10)); err != nil {
+					t.Error(err)
+					return
+				}
+				<-time.After(50 * time.Millisecond)
+			}
+			p.Reset()
+		})
+	}
+	readers.Wait()
+	for range 24 {
+		wantCause(t, f.Session(), "client-reset")
 	}
 }
 

@@ -6,19 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A reader that pauses is not dead. Its window is closed, and its kernel answers each probe of the window (RFC 9293,
-// section 3.8.6.1). It may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that stays closed as
-// silence (tcp_probe_timer of Linux). So the peers of a session are looked at twice in that time. A peer pauses when
-// bytes wait for it and none of them is on its way. Then the option is taken off its socket until it reads again. From
-// then on its silence is counted here, by the probes that it leaves unanswered.
+// A reader that pauses, or reads slowly, is not dead. Its window is closed, and its kernel answers each probe of the
+// window (RFC 9293, section 3.8.6.1). It may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that
+// stays closed as silence. It counts from the first probe on, and where the window opens by less than what stands first
+// in the queue, it goes on counting although bytes go out and are acknowledged (tcp_probe_timer and tcp_ack_probe of
+// Linux). So the peers of a session are looked at twice in that time. Once bytes are found waiting for a peer, the option
+// is taken off its socket for good. From then on its silence is counted here: nothing was heard of it for that time, and
+// probes, or the same bytes sent again, have gone unanswered.
 
 // An uptake is what the last look at a peer has found.
 type uptake uint8
 
 const (
-	prompt uptake = iota // it has taken all that there was
-	behind               // bytes wait for it or are on their way
-	paused               // it does not read: the kernel's limit is off
+	prompt   uptake = iota // it has taken all that there was, each time
+	behind                 // bytes wait for it or are on their way; the kernel's limit is off
+	caughtUp               // it has taken all that there was, and was behind before
 )
 
 // deadProbes is how often in a row a probe, or the sending of the same bytes, must go unanswered before a silent peer
@@ -37,7 +39,7 @@ func (s *session) nextPeerLook() int64 {
 		return s.connected + every
 	}
 	last := s.connected + age/every*every
-	if s.moved < last-every && s.client.uptake == prompt && s.backend.uptake == prompt {
+	if s.moved < last-every && s.client.uptake != behind && s.backend.uptake != behind {
 		return never
 	}
 	return last + every
@@ -55,28 +57,24 @@ func (s *session) lookAtPeers() {
 	}
 }
 
-// look finds out whether e's peer pauses, is dead, or neither.
+// look finds out whether bytes wait for e's peer, and whether it is dead.
 func (e *side) look(limit time.Duration, info *unix.TCPInfo) {
 	*info = unix.TCPInfo{}
 	if !e.tcp || !e.open() || e.broken() || !tcpInfo(e.fd, info) {
 		return
 	}
-	now := prompt
-	switch {
-	case info.Unacked == 0 && info.Notsent_bytes == 0:
-	case info.Unacked > 0 && info.Snd_wnd > 0:
-		now = behind
-	default:
-		now = paused
+	if info.Unacked == 0 && info.Notsent_bytes == 0 {
+		if e.uptake == behind {
+			e.uptake = caughtUp
+		}
+		return
 	}
-	silent := time.Duration(info.Last_ack_recv) * time.Millisecond
-	switch unanswered := max(info.Probes, info.Retransmits); {
-	case now == paused && silent >= limit && unanswered >= deadProbes:
-		e.breakDown(unix.ETIMEDOUT)
-	case now == paused && e.uptake != paused:
+	if e.uptake == prompt {
 		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0)
-	case now != paused && e.uptake == paused:
-		setInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit/time.Millisecond))
 	}
-	e.uptake = now
+	e.uptake = behind
+	silent := time.Duration(info.Last_ack_recv) * time.Millisecond
+	if silent >= limit && max(info.Probes, info.Retransmits) >= deadProbes {
+		e.breakDown(unix.ETIMEDOUT)
+	}
 }
