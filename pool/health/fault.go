@@ -52,7 +52,7 @@ func plain(ctx context.Context, err error) error {
 		return context.Canceled
 	case isLookup(err): // even if the time is up: it says that the name server was silent, and not the backend
 		return err
-	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return ErrTimeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errClosed
