@@ -35,7 +35,8 @@ type setup struct {
 func (s *session) pick() (stage, Cause) {
 	c, server := s.setup, s.loop.server
 	if c.began == 0 {
-		c.first, c.began = s.loop.now, s.loop.now
+		now := max(s.loop.now, s.began) // a session that was accepted in this turn began later than the turn
+		c.first, c.began = now, now
 		c.request.Source = s.peer.Addr()
 		if s.trace != nil { // the client has been listened to
 			s.trace.listened = c.began - s.began
