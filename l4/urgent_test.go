@@ -207,9 +207,10 @@ func TestUrgentBytesInARow(t *testing.T) {
 	b.AwaitDone(20)
 }
 
-// TestFirstByteIsUrgent has the first byte of a connection be one, at all times that it may come.
+// TestFirstByteIsUrgent has the first byte of a connection be one, at all times that it may come. The backend reads in
+// line: out of line, it misses the byte behind now and then, over a direct connection as well.
 func TestFirstByteIsUrgent(t *testing.T) {
-	b := l4test.Serve(t, func(p *l4test.Peer) { p.Expect("b").Send("k").ExpectEOF() })
+	b := l4test.ServeReading(t, l4test.InLine, func(p *l4test.Peer) { p.Expect("\x80b").Send("k").ExpectEOF() })
 	s := serve(t, nil, b.Addr())
 	for range 50 {
 		l4test.Dial(t, s.addr).SendUrgent(0x80).Send("b").Expect("k").CloseWrite().ExpectEOF()
