@@ -336,6 +336,8 @@ func TestBackendEndsWithoutCloseNotify(t *testing.T) {
 			expect(t, c, "request")
 			io.WriteString(c, answer)
 			c.NetConn().Write([]byte(half))
+			c.NetConn().(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, c.NetConn()) // else its kernel would send a reset for what is unread
 			c.NetConn().Close()
 		})
 	}
