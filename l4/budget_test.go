@@ -69,16 +69,20 @@ func TestStalledHellosAreShed(t *testing.T) {
 		server.awaitHeld(t, "the budget is kept", func(held int64) bool { return held <= most })
 	}
 	open.Send("still").Expect("still").CloseWrite().ExpectEOF()
-	for len(server.records) > 0 {
-		switch r := <-server.records; r.Cause {
-		case Memory:
-			shed++
-		case ClientClosed:
-		default:
-			t.Errorf("a session ended with %v", r.Cause)
+	count := func() bool {
+		for len(server.records) > 0 {
+			switch r := <-server.records; r.Cause {
+			case Memory:
+				shed++
+			case ClientClosed:
+			default:
+				t.Errorf("a session ended with %v", r.Cause)
+			}
 		}
+		return shed >= 80
 	}
-	if shed < 60 || shed > 99 { // on a busy machine some hellos have not been read when the next comes
+	// Some hellos may not have been read yet.
+	if !l4test.Within(patience, count) || shed > 99 {
 		t.Errorf("%d of 100 were shed, want those that do not fit into %d bytes", shed, most)
 	}
 }

@@ -27,48 +27,48 @@ func silentNames(t *testing.T) (resolver, <-chan struct{}) {
 	}}, asked
 }
 
+// startLookingUp runs the program to where it looks a name up, and returns where its signals go, its status when it has
+// ended, and what it says, to be read then.
+func startLookingUp(t *testing.T) (signals chan<- os.Signal, status <-chan int, stderr *bytes.Buffer) {
+	var stdout bytes.Buffer
+	stderr = new(bytes.Buffer)
+	names, asked := silentNames(t)
+	e := testEnv(&stdout, stderr, "-l", "127.0.0.1:0", "db.example:5432")
+	e.resolver = names
+	asks := make(chan chan<- os.Signal, 1)
+	e.notify = func(c chan<- os.Signal, which ...os.Signal) { asks <- c }
+	ended := make(chan int, 1)
+	go func() { ended <- run(e) }()
+	<-asked
+	return <-asks, ended, stderr
+}
+
 // While names are looked up, signals are caught: none ends the process out of order, and one that asks to stop is
 // obeyed at once.
 func TestSignalsAreCaughtFirst(t *testing.T) {
 	for _, stop := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
-		var stdout, stderr bytes.Buffer
-		names, asked := silentNames(t)
-		e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "db.example:5432")
-		e.resolver = names
-		signals := make(chan chan<- os.Signal, 1)
-		e.notify = func(c chan<- os.Signal, which ...os.Signal) { signals <- c }
-		status := make(chan int, 1)
-		go func() { status <- run(e) }()
-		<-asked
-		to := <-signals
+		to, status, stderr := startLookingUp(t)
 		to <- syscall.SIGHUP
 		to <- syscall.SIGUSR1
 		to <- stop
 		if got := <-status; got != exitDone || !strings.Contains(stderr.String(), "stopped before it served") {
-			t.Errorf("%v: got status %d, %s", stop, got, &stderr)
+			t.Errorf("%v: got status %d, %s", stop, got, stderr)
 		}
 	}
 }
 
 // However many signals follow the one that asks to stop, it is obeyed, and it is the one that is told of.
 func TestStopAtTheStartIsNotDrownedOut(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	names, asked := silentNames(t)
-	e := testEnv(&stdout, &stderr, "-l", "127.0.0.1:0", "db.example:5432")
-	e.resolver = names
-	signals := make(chan chan<- os.Signal, 1)
-	e.notify = func(c chan<- os.Signal, which ...os.Signal) { signals <- c }
-	status := make(chan int, 1)
-	go func() { status <- run(e) }()
-	<-asked
-	to, late := <-signals, time.After(patience)
+	to, status, stderr := startLookingUp(t)
+	late := time.After(patience)
 	to <- syscall.SIGQUIT
 	for {
 		select {
 		case to <- syscall.SIGHUP:
 		case got := <-status:
-			if got != exitDone || !strings.Contains(stderr.String(), `"msg":"stopped before it served","signal":"quit"`) {
-				t.Errorf("got status %d, %s", got, &stderr)
+			const told = `"msg":"stopped before it served","signal":"quit"`
+			if got != exitDone || !strings.Contains(stderr.String(), told) {
+				t.Errorf("got status %d, %s", got, stderr)
 			}
 			return
 		case <-late:
