@@ -67,8 +67,8 @@ func TestPausedReadersStay(t *testing.T) {
 	}
 }
 
-// A reader that takes a little all the time is not dead, though its window is closed each time that it is looked at, and
-// never opens by as much as is to be sent next.
+// A reader that takes a little all the time is not dead, though its window is closed each time that it is looked at,
+// and never opens by as much as is to be sent next.
 func TestSlowReadersStay(t *testing.T) {
 	t.Parallel()
 	b := l4test.Serve(t, pourOrEcho)

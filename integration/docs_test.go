@@ -18,8 +18,8 @@ import (
 
 // The commands of README.md and docs/*.md are run as they stand: the blocks of a page one after the other, in one
 // shell, in an empty directory, with forebay on the PATH. A line across the page, ---, ends the shell and begins
-// another in the same directory. Where network namespaces may be made each page has its own, and pages run side by side.
-// The word after a block's three backticks says what it is:
+// another in the same directory. Where network namespaces may be made each page has its own, and pages run side by
+// side. The word after a block's three backticks says what it is:
 //
 //	sh              is run to its end; an error ends the page
 //	sh & 8080 8001  runs beside what follows, which waits until these ports listen (or this path is a socket), and is stopped when

@@ -213,7 +213,8 @@ func TestMemoryOfMovedSessionsIsCountedOnce(t *testing.T) {
 }
 
 // While sessions with a backend hold more than the budget, and not so much that they are reset, the loop looks rarely
-// for others to reset. Each message would pay for a look at all sessions. The loop does not sleep through the next look.
+// for others to reset. Each message would pay for a look at all sessions. The loop does not sleep through the next
+// look.
 func TestLooksForWhatToShedAreRare(t *testing.T) {
 	p, err := pool.New(pool.Options{}, nil)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 // window (RFC 9293, section 3.8.6.1). It may pause for as long as it likes. But TCP_USER_TIMEOUT counts a window that
 // stays closed as silence. It counts from the first probe on, and where the window opens by less than what stands first
 // in the queue, it goes on counting although bytes go out and are acknowledged (tcp_probe_timer and tcp_ack_probe of
-// Linux). So the peers of a session are looked at twice in that time. Once bytes are found waiting for a peer, the option
-// is taken off its socket for good. From then on its silence is counted here: nothing was heard of it for that time, and
-// probes, or the same bytes sent again, have gone unanswered.
+// Linux). So the peers of a session are looked at twice in that time. Once bytes are found waiting for a peer, the
+// option is taken off its socket for good. From then on its silence is counted here: nothing was heard of it for that
+// time, and probes, or the same bytes sent again, have gone unanswered.
 
 // An uptake is what the last look at a peer has found.
 type uptake uint8

@@ -390,8 +390,8 @@ func (s *session) pour(f *flow, dst *side) {
 	}
 }
 
-// unpipe has the bytes in the flow's pipe copied to dst, and gives the pipe back. What dst takes must be sent now: it is
-// writable already, so that no event would ask for it.
+// unpipe has the bytes in the flow's pipe copied to dst, and gives the pipe back. What dst takes must be sent now: it
+// is writable already, so that no event would ask for it.
 func (s *session) unpipe(f *flow, dst *side) syscall.Errno {
 	p, errno := f.pipe.empty()
 	if errno == 0 {

@@ -8,8 +8,8 @@ import (
 	"forebay/l4/l4test"
 )
 
-// TestPipeIsEmptiedAtOnce has a pipe's bytes be copied, as splice(2) to the socket is refused. The socket is writable, so
-// that no event would tell the loop to send them later.
+// TestPipeIsEmptiedAtOnce has a pipe's bytes be copied, as splice(2) to the socket is refused. The socket is writable,
+// so that no event would tell the loop to send them later.
 func TestPipeIsEmptiedAtOnce(t *testing.T) {
 	s := serve(t, nil, l4test.Echo(t).Addr())
 	p := l4test.Dial(t, s.addr).Send("a").Expect("a")

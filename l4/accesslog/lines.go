@@ -262,7 +262,8 @@ func (l *Lines) Dropped() uint64 {
 }
 
 // Close writes what waits and ends the Lines; those that come later are dropped. It does not close the writer. If that
-// has not taken all after two seconds, Close gives up with an error; a line may be cut then. The second call is a no-op.
+// has not taken all after two seconds, Close gives up with an error; a line may be cut then. The second call is a
+// no-op.
 func (l *Lines) Close() error {
 	l.mu.Lock()
 	first := !l.closed

@@ -23,8 +23,8 @@ const (
 
 // BusyInTurn returns a command that runs program and tells its goroutines that they are busy in turn. Of those that ask
 // how much processor time their thread has used (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID) one has used all there was,
-// and the others none. How idle the machine is (/proc/stat) can't be read. That takes the right to mount. The test binary must
-// call BecomeBusy before anything else.
+// and the others none. How idle the machine is (/proc/stat) can't be read. That takes the right to mount. The test
+// binary must call BecomeBusy before anything else.
 func BusyInTurn(tb testing.TB, program string, args ...string) *exec.Cmd {
 	tb.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

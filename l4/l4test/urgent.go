@@ -205,8 +205,8 @@ func (h *Heard) hear(fd int, how Reading, buf []byte) bool {
 }
 
 // ask takes the last urgent byte that was announced. It returns EAGAIN while that has not come, and EINVAL where it was
-// taken already: the mark may have moved to it before it was asked for, and the stream comes to it later (tcp_recv_urg in
-// net/ipv4/tcp.c).
+// taken already: the mark may have moved to it before it was asked for, and the stream comes to it later (tcp_recv_urg
+// in net/ipv4/tcp.c).
 func (h *Heard) ask(fd int) error {
 	var b [1]byte
 	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT|unix.MSG_OOB)

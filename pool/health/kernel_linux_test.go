@@ -151,8 +151,8 @@ func TestKernelsLateAnswers(t *testing.T) {
 	}
 }
 
-// A socket that is bound to loopback's interface takes connections there, and the kernel tells of it whether it is asked
-// for one place or for all.
+// A socket that is bound to loopback's interface takes connections there, and the kernel tells of it whether it is
+// asked for one place or for all.
 func TestKernelTellsOfSocketsBoundToLoopback(t *testing.T) {
 	k, err := openKernel()
 	if err != nil {

@@ -90,8 +90,8 @@ func TestTLSVerifies(t *testing.T) {
 	}
 }
 
-// A certificate names a link-local address without its zone, and so does the header of a request: a zone means something
-// on this machine alone.
+// A certificate names a link-local address without its zone, and so does the header of a request: a zone means
+// something on this machine alone.
 func TestTLSVerifiesLinkLocalAddresses(t *testing.T) {
 	a := l4test.NewAuthority(t)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }))

@@ -8,7 +8,8 @@ import (
 // A Watched is a file that is read and then watched for changes. Only one goroutine at a time may call its methods.
 type Watched struct {
 	Path string
-	// Quotable is whether what was read last may be quoted: everybody may read it, also by the way that links take to it.
+	// Quotable is whether what was read last may be quoted: everybody may read it, also by the way that links take to
+	// it.
 	Quotable bool
 
 	stamp Stamp
