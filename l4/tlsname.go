@@ -53,9 +53,8 @@ func opensslName(name string) string {
 	case exchange != "RSA":
 		cipher = exchange + "_" + cipher
 	}
-	return strings.NewReplacer("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", "3DES_EDE_CBC", "DES-CBC3", "RC4_128",
-		"RC4",
-		"AES_", "AES", "_CBC", "", "_", "-").Replace(cipher)
+	return strings.NewReplacer("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", "3DES_EDE_CBC", "DES-CBC3",
+		"RC4_128", "RC4", "AES_", "AES", "_CBC", "", "_", "-").Replace(cipher)
 }
 
 // signatureName names the algorithm that a certificate is signed with.

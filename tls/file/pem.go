@@ -222,8 +222,8 @@ func likelyLabel(rest []byte, dashed bool) string {
 	if len(words) == 0 || !dashed && !(spaced && isDash(next)) {
 		return ""
 	}
-	if known := []string{"CERTIFICATE", "KEY", "CRL", "PARAMETERS", "REQUEST", "ECHCONFIG", "PKCS7"}; !slices.Contains(
-		known, words[len(words)-1]) {
+	known := []string{"CERTIFICATE", "KEY", "CRL", "PARAMETERS", "REQUEST", "ECHCONFIG", "PKCS7"}
+	if !slices.Contains(known, words[len(words)-1]) {
 		return ""
 	}
 	return strings.Join(words, " ")
